@@ -1,0 +1,87 @@
+# What a developer types; `make` alone lists it. Needs Python 3.11 or later with its venv module, and nothing else: the
+# first target that wants an environment makes one in .venv, as pyproject.toml says.
+#
+#   make test PYTHON=python3.13            another interpreter (the environment is made anew)
+#   make demo ARGS='--format json'         options of the demo
+
+VENV := .venv
+run := $(VENV)/bin/python -m
+
+# Everything but the leaves that face a terminal is pure and wants every branch tested; a new module is pure until it is
+# named here.
+pure_core := --include='orderbook/*' --omit='orderbook/cli/*,orderbook/ui/*,orderbook/__main__.py'
+
+.PHONY: help demo test lint test-suite clean anew
+.DELETE_ON_ERROR:
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.runtime ## Watch a book being kept; ARGS='...' for its options
+	@$(VENV)/bin/orderbook demo $(ARGS)
+
+test: lint ## Lint, then every test, with every branch of the pure core covered
+	@$(VENV)/bin/orderbook info
+	@$(run) pytest --numprocesses=auto --cov --cov-report=
+	@echo "Branch coverage of everything:" && $(run) coverage report
+	@echo "Branch coverage of the pure core (must be 100%):" && $(run) coverage report --fail-under=100 $(pure_core)
+
+lint: $(VENV)/.dev ## Style, format and types
+	@$(run) ruff check .
+	@$(run) ruff format --check .
+	@$(run) mypy
+
+test-suite: $(VENV)/.dev ## Every test, nothing else; ARGS='...' for pytest
+	@$(VENV)/bin/orderbook info
+	@$(run) pytest --numprocesses=auto $(ARGS)
+
+clean: ## Remove whatever the other targets made
+	@rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find orderbook snapshots tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+
+# ---- The environment ----------------------------------------------------------------------------------------------
+
+# Says which interpreter it is run by, or fails: too old, or without what `python -m venv` needs.
+probe := import sys, venv, ensurepip; sys.version_info < (3, 11) and sys.exit(1); \
+	print(*sys.version_info[:3], sys.base_prefix)
+
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(probe)' >/dev/null 2>&1 && echo "$$python" && exit; done; echo python3)
+endif
+
+# If none will do: what is wrong with it, and the package that mends it.
+needs := but Python 3.11 or later is needed; install it with: apt-get install
+why_False = $(PYTHON) is too old, $(needs) python3.11-venv
+why_True = $(PYTHON) has no venv module; install it with: apt-get install $(package)
+why_ = $(PYTHON) cannot be run, $(needs) $(package)
+package = $(or $(filter python3.%,$(notdir $(PYTHON))),python3)-venv
+why = $(why_$(shell "$(PYTHON)" -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null))
+
+# An environment serves one interpreter in one place. Copied, moved, or left behind by an upgrade of Python, it would run
+# something else than it seems to, so its stamp says what it was made for. The stamp is written last: an environment
+# without one was interrupted half-made.
+interpreter := $(shell "$(PYTHON)" -c '$(probe)' 2>/dev/null)
+export made_for := $(interpreter) $(CURDIR)
+ifneq ($(shell cat $(VENV)/.runtime 2>/dev/null),$(made_for))
+$(VENV)/.runtime: anew
+endif
+
+pip := $(run) pip --quiet --disable-pip-version-check
+
+$(VENV)/.runtime: pyproject.toml
+	$(if $(interpreter),,$(error $(why)))
+	@echo "Making the environment $(VENV), once ..." >&2
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@$(pip) install --editable .
+	@echo "$$made_for" >$@
+
+# Debian 12's own pip does not know --group.
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "Adding the development tools to $(VENV), once ..." >&2
+	@rm $<
+	@$(pip) install --upgrade 'pip>=25.1'
+	@$(pip) install --group dev
+	@echo "$$made_for" >$<
+	@echo "$$made_for" >$@
