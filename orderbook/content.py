@@ -1,0 +1,243 @@
+"""The inside of a book: two ladders at one sequence, their scales, and how far they are known.
+
+A resync builds a new ``BookContent`` beside the old one and swaps it in once. Everything here is integers; a frame is
+converted whole before anything changes, so a value that cannot be held changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from orderbook.errors import NumberError
+from orderbook.fixedpoint import RAW_MAX, plain, to_raw
+from orderbook.ladder import Ladder
+from orderbook.types import Change, Side
+
+if TYPE_CHECKING:
+    from orderbook.types import Snapshot
+
+RawLevel = tuple[int, int]
+"""(price, size), both scaled integers."""
+
+
+class BookContent:
+    """Both ladders of one symbol at ``sequence``.
+
+    Attributes:
+        bids, asks: The ladders, best first, in scaled integers.
+        price_decimals, size_decimals: The scales. They only ever grow, exactly.
+        sequence: The venue's sequence that the ladders stand at.
+        horizon: Per side, the raw price up to and including which the ladder is complete; ``None``: all of it is.
+        seeded: Per side, how many levels the snapshot gave.
+        venue_ms: The venue's time of the last change, where it sends one.
+        touch_count: How many applied frames changed a best price or size.
+    """
+
+    __slots__ = (
+        "asks",
+        "bids",
+        "horizon",
+        "price_decimals",
+        "price_zero_count",
+        "remove_absent_count",
+        "seeded",
+        "sequence",
+        "size_decimals",
+        "touch_count",
+        "venue_ms",
+    )
+
+    def __init__(self) -> None:
+        self.bids = Ladder(Side.BID)
+        self.asks = Ladder(Side.ASK)
+        self.price_decimals = 0
+        self.size_decimals = 0
+        self.sequence = 0
+        self.horizon: dict[Side, int | None] = {Side.BID: None, Side.ASK: None}
+        self.seeded = {Side.BID: 0, Side.ASK: 0}
+        self.venue_ms: int | None = None
+        self.touch_count = 0
+        self.price_zero_count = 0
+        self.remove_absent_count = 0
+
+    @classmethod
+    def from_snapshot(cls, snapshot: Snapshot, partial: dict[Side, bool]) -> BookContent:
+        """Build the inside of a book from a snapshot.
+
+        Args:
+            snapshot: The levels, in any order; a price that stands twice keeps the last size.
+            partial: Which sides end at the snapshot's depth, so that nothing is known past their worst price.
+
+        Raises:
+            NumberError: A value cannot be held in 64 bits beside the others.
+
+        Complexity: O(n log n).
+        """
+        content = cls()
+        content._change(snapshot.bids, snapshot.asks)
+        content.sequence = snapshot.sequence
+        content.venue_ms = snapshot.venue_ms
+        content.touch_count = content.remove_absent_count = content.price_zero_count = 0
+        for side in Side:
+            ladder = content.ladder(side)
+            content.seeded[side] = len(ladder)
+            worst = ladder.worst()
+            if partial[side] and worst is not None:
+                content.horizon[side] = worst[0]
+        return content
+
+    def ladder(self, side: Side) -> Ladder:
+        """The ladder of a side."""
+        return self.bids if side is Side.BID else self.asks
+
+    def copy(self) -> BookContent:
+        """An independent copy. O(n)."""
+        twin = BookContent()
+        twin.bids = self.bids.copy()
+        twin.asks = self.asks.copy()
+        twin.price_decimals = self.price_decimals
+        twin.size_decimals = self.size_decimals
+        twin.sequence = self.sequence
+        twin.horizon = dict(self.horizon)
+        twin.seeded = dict(self.seeded)
+        twin.venue_ms = self.venue_ms
+        twin.touch_count = self.touch_count
+        twin.price_zero_count = self.price_zero_count
+        twin.remove_absent_count = self.remove_absent_count
+        return twin
+
+    def apply(
+        self, bids: Sequence[Change], asks: Sequence[Change], sequence: int, venue_ms: int | None = None
+    ) -> None:
+        """Apply one frame as a whole and move to ``sequence``.
+
+        Rows that the book already covers (their own sequence is not beyond the book's) are left out: with absolute
+        sizes that changes nothing in a complete book, and keeps a snapshot's own values (KuCoin calibration, step 5).
+
+        Raises:
+            NumberError: A value cannot be held; the book is as before.
+
+        Complexity: O(k log n) for k rows.
+        """
+        self._change(self._news(bids), self._news(asks))
+        self.sequence = sequence
+        if venue_ms is not None:
+            self.venue_ms = venue_ms
+
+    def _news(self, changes: Sequence[Change]) -> Sequence[Change]:
+        # A price that stands twice in a message: the later row sequence wins, whatever the order on the wire.
+        news = [c for c in changes if c.sequence is None or c.sequence > self.sequence]
+        news.sort(key=lambda change: change.sequence or 0)
+        return news
+
+    def _change(self, bids: Sequence[Change], asks: Sequence[Change]) -> None:
+        self._fit([*bids, *asks])
+        raw_bids = self._scaled(bids)
+        raw_asks = self._scaled(asks)
+        # Everything is converted: from here on nothing can fail.
+        touch = self.bids.best(), self.asks.best()
+        for ladder, changes in ((self.bids, raw_bids), (self.asks, raw_asks)):
+            for price, size in changes:
+                if not price:
+                    self.price_zero_count += 1
+                elif not ladder.set(price, size) and not size:
+                    self.remove_absent_count += 1
+        if touch != (self.bids.best(), self.asks.best()):
+            self.touch_count += 1
+
+    def _scaled(self, changes: Iterable[Change]) -> list[RawLevel]:
+        return [(to_raw(c.price, self.price_decimals), to_raw(c.size, self.size_decimals)) for c in changes]
+
+    def _fit(self, changes: Sequence[Change]) -> None:
+        """Grow the scales so that every row can be held; refuse before touching anything."""
+        price_decimals = max([self.price_decimals, *(c.price.decimals for c in changes)])
+        size_decimals = max([self.size_decimals, *(c.size.decimals for c in changes)])
+        if (price_decimals, size_decimals) == (self.price_decimals, self.size_decimals):
+            return
+        for change in changes:
+            to_raw(change.price, price_decimals)
+            to_raw(change.size, size_decimals)
+        self.widen(price_decimals, size_decimals)
+
+    def widen(self, price_decimals: int, size_decimals: int) -> None:
+        """Grow the scales to at least these decimals, exactly; they never shrink.
+
+        Raises:
+            NumberError: A level would not fit 64 bits any more; nothing changed.
+
+        Complexity: O(n), or O(1) when nothing is to be done.
+        """
+        price_factor = 10 ** max(0, price_decimals - self.price_decimals)
+        size_factor = 10 ** max(0, size_decimals - self.size_decimals)
+        if price_factor == size_factor == 1:
+            return
+        # A horizon may lie where no level stands any more.
+        horizons = [(price, 0) for price in self.horizon.values() if price is not None]
+        for price, size in (*self.bids, *self.asks, *horizons):
+            if price * price_factor > RAW_MAX:
+                raise NumberError(self.price_text(price), f"does not fit 64 bits with {price_decimals} decimals")
+            if size * size_factor > RAW_MAX:
+                raise NumberError(self.size_text(size), f"does not fit 64 bits with {size_decimals} decimals")
+        for side in Side:
+            self.ladder(side).rescale(price_factor, size_factor)
+            horizon = self.horizon[side]
+            self.horizon[side] = None if horizon is None else horizon * price_factor
+        self.price_decimals = max(price_decimals, self.price_decimals)
+        self.size_decimals = max(size_decimals, self.size_decimals)
+
+    def extend(self, side: Side, farther: BookContent) -> None:
+        """Take the levels past this side's horizon, and the horizon itself, from an equal book that knows more.
+
+        Args:
+            side: A side with a horizon.
+            farther: A content at the same sequence and scales whose horizon lies farther out.
+
+        Complexity: O(n log n).
+        """
+        known, edge = self.horizon[side], farther.horizon[side]
+        assert known is not None
+        ladder = self.ladder(side)
+        for price, _ in list(ladder):
+            if side.value * price > side.value * known and (edge is None or side.value * price <= side.value * edge):
+                ladder.set(price, 0)
+        for price, size in farther.ladder(side):
+            if side.value * price > side.value * known:
+                ladder.set(price, size)
+        self.horizon[side] = farther.horizon[side]
+        self.seeded[side] = farther.seeded[side]
+
+    @property
+    def is_crossed(self) -> bool:
+        """Best bid above best ask. O(1)."""
+        bid, ask = self.bids.best(), self.asks.best()
+        return bid is not None and ask is not None and bid[0] > ask[0]
+
+    @property
+    def is_locked(self) -> bool:
+        """Best bid equal to best ask. O(1)."""
+        bid, ask = self.bids.best(), self.asks.best()
+        return bid is not None and ask is not None and bid[0] == ask[0]
+
+    def trusted_count(self, side: Side) -> int:
+        """Levels up to the horizon; all of them without one. O(log n)."""
+        horizon = self.horizon[side]
+        ladder = self.ladder(side)
+        return len(ladder) if horizon is None else ladder.count_to(horizon)
+
+    def price_text(self, raw: int) -> str:
+        """A raw price as plain decimal text, trailing zeros removed."""
+        return plain(raw, self.price_decimals)
+
+    def size_text(self, raw: int) -> str:
+        """A raw size as plain decimal text, trailing zeros removed."""
+        return plain(raw, self.size_decimals)
+
+    def verify(self) -> None:
+        """Raise ``AssertionError`` if an invariant is broken. O(n)."""
+        self.bids.verify()
+        self.asks.verify()
+        for side in Side:
+            horizon = self.horizon[side]
+            assert horizon is None or 0 < horizon <= RAW_MAX, f"horizon {horizon} of {side.name} is no price"
+        assert self.sequence >= 0, "negative sequence"

@@ -1,0 +1,175 @@
+"""The ladder against a plain dictionary, its own checks, and the choice of the twin."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from bisect import bisect_right
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orderbook.errors import UsageError
+from orderbook.fixedpoint import RAW_MAX
+from orderbook.ladder import ACCELERATOR, Ladder, chosen
+from orderbook.types import Side
+from tests.strategies import raw_prices, raw_sizes
+
+
+class LadderMachine(RuleBasedStateMachine):
+    """Any sequence of actions leaves the ladder equal to a dictionary that is sorted on demand."""
+
+    @initialize(side=st.sampled_from(Side))
+    def begin(self, side: Side) -> None:
+        self.side = side
+        self.ladder = Ladder(side)
+        self.model: dict[int, int] = {}
+
+    def sorted_levels(self) -> list[tuple[int, int]]:
+        return sorted(self.model.items(), reverse=self.side is Side.BID)
+
+    @rule(price=raw_prices, size=raw_sizes)
+    def set_level(self, price: int, size: int) -> None:
+        assert self.model.get(price, 0) == self.ladder.set(price, size)
+        self.model[price] = size
+
+    @rule(price=raw_prices)
+    def remove_level(self, price: int) -> None:
+        assert self.model.pop(price, 0) == self.ladder.set(price, 0)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def remove_present_level(self, data: st.DataObject) -> None:
+        self.remove_level(data.draw(st.sampled_from(sorted(self.model))))
+
+    @rule(price_factor=st.sampled_from([1, 10, 1000]), size_factor=st.sampled_from([1, 10]))
+    def rescale(self, price_factor: int, size_factor: int) -> None:
+        rescaled = {price * price_factor: size * size_factor for price, size in self.model.items()}
+        if max([*rescaled, *rescaled.values()], default=0) <= RAW_MAX:
+            self.ladder.rescale(price_factor, size_factor)
+            self.model = rescaled
+
+    @rule(price=raw_prices)
+    def go_on_with_a_copy(self, price: int) -> None:
+        original, self.ladder = self.ladder, self.ladder.copy()
+        original.set(price, 7)
+        original.clear()
+        assert 0 == len(original)
+
+    @rule()
+    def clear(self) -> None:
+        self.ladder.clear()
+        self.model.clear()
+
+    @rule(price=raw_prices | st.sampled_from([0, RAW_MAX]))
+    def look_up_a_price(self, price: int) -> None:
+        levels = self.sorted_levels()
+        count = bisect_right([self.side.value * level for level, _ in levels], self.side.value * price)
+        assert self.model.get(price, 0) == self.ladder.get(price)
+        assert count == self.ladder.count_to(price)
+        assert levels[:count] == list(self.ladder.to(price))
+
+    @rule(index=st.integers(-12, 12))
+    def look_up_a_position(self, index: int) -> None:
+        levels = self.sorted_levels()
+        if -len(levels) <= index < len(levels):
+            assert levels[index] == self.ladder.at(index)
+        else:
+            with pytest.raises(IndexError):
+                self.ladder.at(index)
+
+    @rule(n=st.integers(0, 12))
+    def take_the_top(self, n: int) -> None:
+        assert self.sorted_levels()[:n] == self.ladder.top(n)
+
+    @invariant()
+    def same(self) -> None:
+        levels = self.sorted_levels()
+        assert levels == list(self.ladder)
+        assert len(levels) == len(self.ladder)
+        assert (levels[0] if levels else None) == self.ladder.best()
+        assert (levels[-1] if levels else None) == self.ladder.worst()
+        self.ladder.verify()
+
+
+TestLadder = LadderMachine.TestCase
+TestLadder.settings = settings(max_examples=150, stateful_step_count=40)
+
+
+def ladder_of(side: Side, *prices: int) -> Ladder:
+    """A ladder with size 1 at each price."""
+    ladder = Ladder(side)
+    for price in prices:
+        ladder.set(price, 1)
+    return ladder
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize(
+    ("price", "size"),
+    [(0, 1), (-1, 1), (RAW_MAX + 1, 1), (5, -1), (5, RAW_MAX + 1), (5.0, 1), (5, 1.5), (5, float("nan")), (5, True)],
+)
+def test_verify_notices_what_is_no_level(side: Side, price: int, size: int) -> None:
+    """Out of range, or not an integer (NaN above all, which would break every comparison)."""
+    ladder = ladder_of(side, 3, 8)
+    ladder.set(price, size)
+
+    with pytest.raises(AssertionError):
+        ladder.verify()
+
+
+def test_verify_notices_a_wrong_order() -> None:
+    """Levels that are not best first."""
+    ladder = ladder_of(Side.ASK, 3, 8)
+    ladder.side = Side.BID
+
+    with pytest.raises(AssertionError, match="not best first"):
+        ladder.verify()
+
+
+def test_verify_notices_a_lost_level() -> None:
+    """A level that a look-up finds and an iteration does not."""
+    ladder = ladder_of(Side.ASK, 3, 8)
+    # Behind the back of the sorted keys.
+    super(type(ladder._sizes), ladder._sizes).__setitem__(5, 1)
+
+    with pytest.raises(AssertionError, match="length"):
+        ladder.verify()
+
+
+def test_repr_is_short() -> None:
+    """A ladder with a million levels still prints as one line."""
+    assert "<Ladder BID of 2 levels>" == repr(ladder_of(Side.BID, 1, 2))
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_the_pure_twin_is_always_there(mode: str) -> None:
+    """Without a compiled twin, everything but ``require`` runs on the pure one."""
+    assert "pure" == chosen(mode)
+
+
+def test_a_required_accelerator_that_is_missing_is_an_error() -> None:
+    """``require`` never falls back silently, and says what can be done."""
+    with pytest.raises(ImportError, match="auto or off"):
+        chosen("require")
+
+
+@pytest.mark.parametrize("mode", ["", "Auto", "on", "\udc80"])
+def test_an_unknown_mode_is_refused(mode: str) -> None:
+    """A misspelt value must not mean the default."""
+    with pytest.raises(UsageError, match="ORDERBOOK_ACCELERATOR is auto, require or off"):
+        chosen(mode)
+
+
+@pytest.mark.parametrize(("mode", "works"), [(None, True), ("off", True), ("require", ACCELERATOR == "compiled")])
+def test_the_environment_decides_at_import(mode: str | None, works: bool) -> None:
+    """A fresh interpreter follows ``ORDERBOOK_ACCELERATOR``."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORDERBOOK_ACCELERATOR"}
+    environment |= {} if mode is None else {"ORDERBOOK_ACCELERATOR": mode}
+
+    ran = subprocess.run([sys.executable, "-c", "import orderbook.ladder"], env=environment, check=False)
+
+    assert works == (ran.returncode == 0)
