@@ -1,0 +1,132 @@
+"""The REST answers' half of the machine: snapshots to join or to compare, and probes."""
+
+from __future__ import annotations
+
+from orderbook.content import BookContent
+from orderbook.errors import NumberError
+from orderbook.events import AuditFailed, AuditPassed
+from orderbook.settings import SyncSettings
+from orderbook.sync.machine import Machine
+from orderbook.sync.table import NEVER, ComparedFacts, Input, ProbeFacts, SnapshotFacts, Verdict
+from orderbook.types import BookState
+
+
+class Answers:
+    """What REST answers do to one symbol's synchronisation, asked for or not, late or stale."""
+
+    def __init__(self, machine: Machine, settings: SyncSettings) -> None:
+        self._machine = machine
+        self._desk = machine.desk
+        self._auditor = machine.auditor
+        self._settings = settings
+
+    def unusable(self, reason: str, detail: str) -> None:
+        """An answer that is no snapshot."""
+        self._desk.reject(reason, detail, wished=self._desk.answered())
+
+    def snapshot(self, content: BookContent) -> None:
+        """A snapshot."""
+        machine, desk, sequence = self._machine, self._desk, content.sequence
+        if desk.state is BookState.CONNECTING and not machine.was_lost:
+            machine.link_subscribed("a snapshot came")
+        wished = desk.answered()
+        heard_next = NEVER if machine.high == NEVER else machine.high + 1
+        facts = SnapshotFacts(
+            sequence=sequence,
+            crossed=content.is_crossed,
+            buffered=bool(machine.buffer),
+            first=machine.buffer.first if machine.buffer else heard_next,
+            last=machine.last,
+            copied=self._auditor.copied_at(machine.last),
+            doubtful=machine.doubtful,
+        )
+        match machine.decide(Input.SNAPSHOT, facts):
+            case Verdict.ADOPT:
+                machine.adopt(content)
+            case Verdict.CONFIRM:
+                machine.confirm()
+            case Verdict.AWAIT:
+                self._await(content)
+            case Verdict.COMPARE:
+                self._compare(content)
+            case Verdict.REJECT | Verdict.INCONCLUSIVE:
+                desk.reject("crossed" if facts.crossed else "old", f"at sequence {sequence}", wished=wished)
+            case _:
+                desk.counters.snapshots_rejected[desk.state.value] += 1
+
+    def probe(self, sequence: int) -> None:
+        """The venue's present sequence."""
+        machine = self._machine
+        self._desk.probe_answered()
+        facts = ProbeFacts(sequence, machine.last, self._settings.reset_window, machine.doubtful)
+        match machine.decide(Input.PROBE, facts):
+            case Verdict.WATCH:
+                self._watch(sequence)
+            case Verdict.RESET:
+                machine.reset(sequence)
+                self._desk.ask("sequence reset")
+            case Verdict.CONFIRM:
+                machine.confirm()
+
+    def _watch(self, sequence: int) -> None:
+        """The venue is ahead; the stream has a moment to show it."""
+        machine, desk = self._machine, self._desk
+        if desk.state is BookState.SYNCING:
+            return
+        machine.probed = max(machine.probed, sequence)
+        if desk.state is BookState.STALE and machine.owed > machine.high:
+            machine.owed = max(machine.owed, sequence)
+        elif not desk.waits.running("behind"):
+            desk.waits.start("behind", desk.now_ns, self._settings.probe_catch_up_ms)
+
+    # -- audits --
+
+    def audit(self, reason: str) -> None:
+        """Keep a copy from now on, and ask for a snapshot to compare it with."""
+        base = self._machine.base
+        if self._desk.state is BookState.LIVE and base is not None and not self._auditor.busy:
+            self._auditor.start(base, asked=True)
+            self._desk.ask(reason)
+
+    def follow(self) -> None:
+        """After every frame: has the stream reached a waiting snapshot, or come near a horizon?"""
+        base = self._machine.base
+        if base is None or self._desk.state is not BookState.LIVE:
+            return
+        if (snapshot := self._auditor.reached(base.sequence)) is not None:
+            self._compare(snapshot)
+        elif not self._auditor.busy and self._auditor.wants_horizon(base):
+            self.audit("horizon")
+
+    def _await(self, content: BookContent) -> None:
+        """A snapshot ahead of a live stream: keep it until the stream is there."""
+        desk, settings, base = self._desk, self._settings, self._machine.base
+        assert base is not None
+        self._auditor.wait_for(base, content)
+        desk.waits.start("audit", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
+        self._watch(content.sequence)
+
+    def _compare(self, snapshot: BookContent) -> None:
+        """The stream is at, or past, a snapshot that came while LIVE."""
+        machine, desk, base = self._machine, self._desk, self._machine.base
+        assert base is not None
+        desk.waits.stop("audit")
+        try:
+            found, merged = self._auditor.finish(base, snapshot)
+        except NumberError as error:
+            desk.reject(error.reason, error.detail, wished=False)
+            return
+        desk.counters.audits += 1
+        if machine.decide(Input.COMPARED, ComparedFacts(not found.differences)) is Verdict.AGREE:
+            desk.attempts = 0
+            desk.emit(AuditPassed(snapshot.sequence, found.levels))
+            if merged is not None:
+                desk.counters.reseeds += 1
+                machine.base = merged
+                machine.book.adopt(merged)
+            return
+        desk.counters.audits_failed += 1
+        desk.emit(AuditFailed(snapshot.sequence, found.differences))
+        machine.distrust(Verdict.DIFFER, f"audit: {len(found.differences)} levels differ from the venue's")
+        if desk.journal.open is not None:
+            desk.journal.open.wrong_levels = found.differences

@@ -1,0 +1,254 @@
+"""``BookSync``: bytes in, events out. What users drive; the decisions are the machine's, in ``machine.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from orderbook.book import OrderBook
+from orderbook.content import BookContent
+from orderbook.errors import FrameError, UsageError
+from orderbook.events import Depth, Event
+from orderbook.settings import SyncSettings
+from orderbook.sync.answers import Answers
+from orderbook.sync.desk import Desk
+from orderbook.sync.journal import GapJournal, SyncCounters
+from orderbook.sync.machine import Machine, Observer
+from orderbook.sync.table import RULES, Rule, Verdict
+from orderbook.types import BookState, Delta, Side
+from orderbook.venues import venue_named
+from orderbook.venues.base import Venue
+from orderbook.venues.wire import Frame, to_text
+
+
+class BookSync:
+    """Keeps the local book of one symbol right, or says that it is not.
+
+    Feed it everything that comes off the wire, answer its ``NeedSnapshot`` and ``NeedProbe`` events when you can, and
+    call ``check`` at ``next_check_ns``. No input raises on any bytes. Times are integers in ns of one monotonic clock
+    of the driver's; with 0 only the bounds that count apply.
+
+    A driver that only feeds frames and snapshots works too: until ``connection_opened`` or ``connection_lost`` is first
+    called, the link counts as open and subscribed from the first input on; after a loss, from the next frame on.
+
+    Args:
+        venue: A venue's name, or a venue.
+        symbol: The venue's own identifier, as on the wire.
+        snapshot_depth: How deep the snapshots are that will be handed in, unless ``receive_snapshot`` is told: levels
+            a side, ``"full"``, or ``None``: a side with just as many rows as a public endpoint gives counts as cut off.
+        settings: Every bound and wait.
+        clock: A monotonic clock in ns; only needed for ``max_age_ms`` and the age in a view.
+        max_age_ms: Reads are refused when nothing was heard for longer.
+        observer: Called after every applied delta with the content it was applied to, be it the readable book's or one
+            that is built beside it.
+        rules: The table; for tests of the table itself.
+
+    Raises:
+        UnknownVenue: No such venue.
+        UsageError: A symbol that cannot be one of this venue, or a depth that is none.
+
+    Attributes:
+        symbol: As given.
+        book: The book, one object for life.
+        counters: Numbers since the start.
+        journal: Every loss of LIVE.
+    """
+
+    def __init__(
+        self,
+        venue: str | Venue,
+        symbol: str,
+        *,
+        snapshot_depth: Depth = None,
+        settings: SyncSettings | None = None,
+        clock: Callable[[], int] | None = None,
+        max_age_ms: int | None = None,
+        observer: Observer | None = None,
+        rules: Sequence[Rule] = RULES,
+    ) -> None:
+        self._venue = venue_named(venue) if isinstance(venue, str) else venue
+        self._venue.check_symbol(symbol)
+        self._settings = settings or SyncSettings()
+        self._depth = _checked_depth(snapshot_depth)
+        self.symbol = symbol
+        self.book = OrderBook(symbol, clock=clock, max_age_ms=max_age_ms)
+        self._desk = Desk(self.book, self._depth, self._settings)
+        self._machine = Machine(self.book, self._desk, self._settings, observer, rules)
+        self._answers = Answers(self._machine, self._settings)
+        self.counters: SyncCounters = self._desk.counters
+        self.journal: GapJournal = self._desk.journal
+
+    def __repr__(self) -> str:
+        return f"<BookSync {self._venue.name} {self.symbol} {self.state.value} at {self.book.sequence}>"
+
+    # -- what the driver may ask --
+
+    @property
+    def state(self) -> BookState:
+        """What the book says of itself."""
+        return self.book.state
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether the last ``NeedSnapshot`` still stands: unanswered, and not overtaken by events."""
+        return self._desk.wish is not None
+
+    @property
+    def buffered(self) -> int:
+        """Deltas waiting for a snapshot or for a missing one."""
+        return len(self._machine.buffer)
+
+    @property
+    def next_check_ns(self) -> int | None:
+        """When ``check`` should be called at the latest; ``None``: no timer runs."""
+        return self._desk.waits.next_ns
+
+    # -- inputs --
+
+    def connection_opened(self, now_ns: int = 0) -> tuple[Event, ...]:
+        """A new link is up. Nothing is asked for before ``subscribed``."""
+        machine = self._at(now_ns)
+        machine.link_opened()
+        return self._desk.flush()
+
+    def subscribed(self, now_ns: int = 0) -> tuple[Event, ...]:
+        """The venue acknowledged the subscription of this symbol."""
+        machine = self._at(now_ns)
+        machine.link_subscribed("subscribed")
+        return self._desk.flush()
+
+    def connection_lost(self, now_ns: int = 0) -> tuple[Event, ...]:
+        """The link is gone: nothing that it carried will be continued."""
+        machine = self._at(now_ns)
+        machine.link_lost("connection lost")
+        return self._desk.flush()
+
+    def halt(self, reason: str, now_ns: int = 0) -> tuple[Event, ...]:
+        """The venue does not trade the symbol; ``subscribed`` or ``connection_opened`` ends it."""
+        machine = self._at(now_ns)
+        machine.withhold(Verdict.HALT, reason)
+        return self._desk.flush()
+
+    def fail(self, reason: str, now_ns: int = 0) -> tuple[Event, ...]:
+        """The user has to act (an unknown symbol, refused credentials); ended as ``halt`` is."""
+        machine = self._at(now_ns)
+        machine.withhold(Verdict.FAIL, reason)
+        return self._desk.flush()
+
+    def close(self, now_ns: int = 0) -> tuple[Event, ...]:
+        """The end: every later input is ignored."""
+        machine = self._at(now_ns)
+        machine.withhold(Verdict.CLOSE, "closed")
+        return self._desk.flush()
+
+    def receive(self, frame: Frame, received_ns: int = 0) -> tuple[Event, ...]:
+        """Take one WebSocket message as it came off the wire, whatever it is.
+
+        A message of another symbol or topic is counted as ignored; that something was heard counts all the same.
+
+        Args:
+            frame: Bytes, any buffer of bytes, or text.
+            received_ns: When it was read; 0 without a clock.
+
+        Returns:
+            What there is to tell, oldest first; empty when a delta was simply applied.
+
+        Raises:
+            UsageError: ``frame`` is neither text nor a buffer of bytes. Never for any content.
+        """
+        machine = self._at(received_ns)
+        machine.hear()
+        try:
+            message = self._venue.decode(to_text(frame, self._settings.frame_bytes_max))
+        except FrameError as error:
+            self._unreadable(frame, error)
+        else:
+            if type(message) is Delta and message.symbol == self.symbol:
+                machine.delta(message)
+            else:
+                self.counters.ignored += 1
+        machine.after_frame()
+        self._answers.follow()
+        return self._desk.flush()
+
+    def receive_snapshot(self, body: Frame, received_ns: int = 0, *, depth: Depth = None) -> tuple[Event, ...]:
+        """Take the body of a REST snapshot, asked for or not, at any time.
+
+        Args:
+            body: As the venue answered.
+            received_ns: When it was read; 0 without a clock.
+            depth: How deep it was asked for; default as told at construction.
+
+        Raises:
+            UsageError: ``body`` is neither text nor a buffer, or ``depth`` is none. Never for any content.
+        """
+        depth = self._depth if depth is None else _checked_depth(depth)
+        self._at(received_ns)
+        try:
+            content = self._decode_snapshot(body, depth)
+        except FrameError as error:
+            self._answers.unusable(error.reason, error.detail)
+        else:
+            self._answers.snapshot(content)
+        return self._desk.flush()
+
+    def receive_probe(self, sequence: int, now_ns: int = 0) -> tuple[Event, ...]:
+        """Take the venue's present sequence, from any REST answer that carries it.
+
+        Raises:
+            UsageError: Not a sequence.
+        """
+        _check_sequence(sequence)
+        self._at(now_ns)
+        self._answers.probe(sequence)
+        return self._desk.flush()
+
+    def audit(self, now_ns: int = 0) -> tuple[Event, ...]:
+        """Compare the live book with a fresh snapshot: asks for one. Nothing happens unless LIVE and idle."""
+        self._at(now_ns)
+        self._answers.audit("audit")
+        return self._desk.flush()
+
+    def check(self, now_ns: int) -> tuple[Event, ...]:
+        """Judge the timers."""
+        machine = self._at(now_ns)
+        self._desk.waits.set_clock(now_ns)
+        machine.judge_waits()
+        return self._desk.flush()
+
+    def _at(self, now_ns: int) -> Machine:
+        self._desk.now_ns = now_ns
+        return self._machine
+
+    def _unreadable(self, frame: Frame, error: FrameError) -> None:
+        """A frame was lost: ours, another symbol's, or nobody knows whose."""
+        symbol = error.symbol
+        if symbol is None:
+            text = frame if isinstance(frame, str) else bytes(frame).decode("latin-1")
+            symbol = self._venue.guess_symbol(text)
+        if symbol is None or symbol == self.symbol:
+            self._machine.unreadable(error.reason, error.detail, ours=symbol is not None)
+        else:
+            self.counters.ignored += 1
+
+    def _decode_snapshot(self, body: Frame, depth: Depth) -> BookContent:
+        snapshot = self._venue.decode_snapshot(to_text(body, self._settings.snapshot_bytes_max))
+        rows = {Side.BID: len(snapshot.bids), Side.ASK: len(snapshot.asks)}
+        longest = max(rows.values())
+        if longest > self._settings.levels_max:
+            raise FrameError("size", f"{longest} levels on a side; the limit is {self._settings.levels_max}")
+        if depth is None:
+            partial = {side: count in self._venue.partial_depths for side, count in rows.items()}
+        else:
+            partial = {side: depth != "full" and count >= depth for side, count in rows.items()}
+        return BookContent.from_snapshot(snapshot, partial)
+
+
+def _checked_depth(depth: Depth) -> Depth:
+    if depth is None or depth == "full" or (type(depth) is int and depth > 0):
+        return depth
+    raise UsageError(f'a snapshot depth is a number of levels, "full" or None, not {ascii(depth)[:40]}')
+
+
+def _check_sequence(sequence: object) -> None:
+    if type(sequence) is not int or sequence < 0:
+        raise UsageError(f"a probe is a sequence number, not {ascii(sequence)[:40]}")

@@ -1,0 +1,124 @@
+"""The telling half of the machine: the state and its transitions, the wishes, the events, the record.
+
+Nothing here decides: ``machine.py`` does, by the table.
+"""
+
+from __future__ import annotations
+
+from orderbook.book import OrderBook
+from orderbook.events import Depth, Event, LimitReached, NeedProbe, NeedSnapshot, SnapshotRejected, StateChanged
+from orderbook.settings import SyncSettings
+from orderbook.sync.journal import GapJournal, SyncCounters
+from orderbook.sync.table import NEXT, Verdict
+from orderbook.sync.waits import Waits
+from orderbook.types import BookState
+
+
+class Desk:
+    """What is said to the driver, and what is written down.
+
+    Attributes:
+        state: By the table (a reader's book may add its age).
+        now_ns: The driver's clock at the present input; 0 without one.
+        subscribed: Whether a snapshot may be asked for.
+        wish: The ``NeedSnapshot`` that is outstanding.
+        attempts: Snapshots in a row that were no use.
+    """
+
+    def __init__(self, book: OrderBook, depth: Depth, settings: SyncSettings) -> None:
+        self.counters = SyncCounters()
+        self.journal = GapJournal(settings.journal_max)
+        self.waits = Waits()
+        self.state = BookState.CONNECTING
+        self.now_ns = 0
+        self.subscribed = False
+        self.wish: NeedSnapshot | None = None
+        self.attempts = 0
+        self._book = book
+        self._depth = depth
+        self._settings = settings
+        self._events: list[Event] = []
+        self._probe_asked_ns: int | None = None
+
+    def flush(self) -> tuple[Event, ...]:
+        """The events since the last call."""
+        if not self._events:
+            return ()
+        events = tuple(self._events)
+        self._events.clear()
+        return events
+
+    def emit(self, event: Event) -> None:
+        """Tell the driver."""
+        self._events.append(event)
+
+    def go(self, verdict: Verdict, reason: str) -> None:
+        """Take the transition that the table has for this verdict: one event for each change of state."""
+        old, new = self.state, NEXT[verdict][self.state]
+        if old is new:
+            return
+        if old is BookState.LIVE:
+            self.journal.lost(reason, self._book.sequence, self.now_ns)
+        if new is BookState.LIVE:
+            self.journal.regained(self.now_ns)
+        self.state = new
+        self._book.mark(new, reason, self.now_ns)
+        self.emit(StateChanged(old, new, reason))
+
+    def ask(self, reason: str, *, delay_ms: int | None = None) -> None:
+        """Wish for a snapshot, unless one is wished for already or nothing is subscribed."""
+        if self.wish is not None or not self.subscribed:
+            return
+        settings = self._settings
+        if delay_ms is None:
+            # The exponent is bounded so that years of failures do not make a long integer.
+            doubled = settings.snapshot_retry_ms * 2 ** min(self.attempts - 1, 30) if self.attempts else 0
+            delay_ms = min(int(doubled), settings.snapshot_retry_max_ms)
+        self.wish = NeedSnapshot(self._book.symbol, reason, delay_ms, self._depth)
+        self.counters.snapshots_asked += 1
+        if self.journal.open is not None:
+            self.journal.open.snapshots_asked += 1
+        self.waits.stop("first_delta")
+        self.waits.start("unanswered", self.now_ns, delay_ms + settings.snapshot_timeout_ms)
+        self.emit(self.wish)
+
+    def answered(self) -> bool:
+        """A snapshot came, whatever it holds. Whether one was wished for."""
+        wished = self.wish is not None
+        self.wish = None
+        self.waits.stop("unanswered")
+        return wished
+
+    def reject(self, reason: str, detail: str, *, wished: bool) -> None:
+        """A snapshot was no use; whoever still needs one asks again, later each time."""
+        self.counters.snapshots_rejected[reason] += 1
+        self.emit(SnapshotRejected(reason, detail))
+        if wished:
+            self.attempts += 1
+            self.ask(f"the snapshot was no use ({reason})")
+
+    def question(self, reason: str) -> None:
+        """Ask for a probe: one at a time, and again only after a while."""
+        interval_ns = self._settings.probe_interval_ms * 1_000_000
+        asked_ns = self._probe_asked_ns
+        if asked_ns is None or (self.now_ns and self.now_ns - asked_ns >= interval_ns):
+            self._probe_asked_ns = self.now_ns
+            self.counters.probes_asked += 1
+            self.emit(NeedProbe(self._book.symbol, reason))
+
+    def probe_answered(self) -> None:
+        """Another may be asked for."""
+        self._probe_asked_ns = None
+
+    def limit_reached(self, name: str, limit: int) -> None:
+        """A bound of the settings was met."""
+        self.counters.limits[name] += 1
+        self.emit(LimitReached(name, limit))
+
+    def hang_up(self) -> None:
+        """The link is gone: whatever was asked or awaited on its account is over."""
+        self.waits.clear()
+        self.wish = None
+        self.attempts = 0
+        self.subscribed = False
+        self._probe_asked_ns = None

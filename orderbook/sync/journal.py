@@ -1,0 +1,118 @@
+"""What happened, in numbers: counters that add up, and a record of every loss of LIVE."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from orderbook.events import LevelDifference
+
+
+@dataclass(slots=True)
+class SyncCounters:
+    """Counts since the synchroniser was made.
+
+    Every frame that may be this symbol's book is accounted for:
+    ``frames == applied + duplicates + rejected_count + discarded_count + buffered``.
+    """
+
+    frames: int = 0
+    """Deltas of this symbol, and unreadable frames that were its own or nobody's."""
+    applied: int = 0
+    duplicates: int = 0
+    """Deltas with nothing new in them, those that a snapshot covers included."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Unreadable frames by reason."""
+    discarded: Counter[str] = field(default_factory=Counter)
+    """Readable deltas given up, by reason (a reset, an overflow, a lost link, ...)."""
+    ignored: int = 0
+    """Frames that are not this symbol's book; not part of ``frames``."""
+    reorders: int = 0
+    """Holes that filled themselves."""
+    gaps: int = 0
+    resets: int = 0
+    crossed: int = 0
+    joins: int = 0
+    """Snapshots joined; all but the first are resyncs."""
+    snapshots_asked: int = 0
+    snapshots_rejected: Counter[str] = field(default_factory=Counter)
+    """Snapshot answers by the reason why they were no use."""
+    probes_asked: int = 0
+    limits: Counter[str] = field(default_factory=Counter)
+    """Bounds reached, by the name of their setting."""
+    audits: int = 0
+    """Snapshots compared with the live book."""
+    audits_failed: int = 0
+    reseeds: int = 0
+    """Horizons moved out by a snapshot without leaving LIVE."""
+
+    @property
+    def rejected_count(self) -> int:
+        """Unreadable frames, all reasons."""
+        return self.rejected.total()
+
+    @property
+    def discarded_count(self) -> int:
+        """Deltas given up, all reasons."""
+        return self.discarded.total()
+
+    @property
+    def resyncs(self) -> int:
+        """Rebuilds from a new snapshot, after the first join."""
+        return max(0, self.joins - 1)
+
+
+@dataclass(slots=True)
+class Loss:
+    """One time that LIVE was lost. Times are those of the driver's clock in ns, 0 without one."""
+
+    cause: str
+    sequence: int
+    """Where the book stood."""
+    since_ns: int
+    until_ns: int | None = None
+    """When it was LIVE again; ``None`` while it lasts."""
+    missing: tuple[int, int] | None = None
+    """First and last missing sequence, when a gap was found."""
+    snapshots_asked: int = 0
+    wrong_levels: tuple[LevelDifference, ...] = ()
+    """For an audit: which levels were wrong, and by how much."""
+
+    @property
+    def duration_ns(self) -> int | None:
+        """How long it lasted; ``None`` while it lasts or without a clock."""
+        if self.until_ns is None or not self.since_ns or not self.until_ns:
+            return None
+        return self.until_ns - self.since_ns
+
+
+class GapJournal:
+    """The last losses of LIVE, oldest first; bounded."""
+
+    __slots__ = ("_losses",)
+
+    def __init__(self, losses_max: int) -> None:
+        self._losses: deque[Loss] = deque(maxlen=losses_max)
+
+    def __len__(self) -> int:
+        return len(self._losses)
+
+    def __iter__(self) -> Iterator[Loss]:
+        return iter(self._losses)
+
+    @property
+    def open(self) -> Loss | None:
+        """The loss that still lasts, if any."""
+        if self._losses and self._losses[-1].until_ns is None:
+            return self._losses[-1]
+        return None
+
+    def lost(self, cause: str, sequence: int, now_ns: int) -> None:
+        """LIVE ended."""
+        self._losses.append(Loss(cause, sequence, now_ns))
+
+    def regained(self, now_ns: int) -> None:
+        """LIVE again."""
+        if (loss := self.open) is not None:
+            loss.until_ns = now_ns

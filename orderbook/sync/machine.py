@@ -1,0 +1,434 @@
+"""The stream's half of the machine: carries out what the table decides about links, deltas and waits.
+
+Every input does the same: gather the facts, let the table decide, do what the verdict says, settle the book. ``base``
+is the content that the stream is being applied to: the readable book's own, or, during a resync, a new one that is
+built beside it and swapped in once, when it is LIVE. The REST answers' half is in ``answers.py``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from orderbook.book import OrderBook
+from orderbook.content import BookContent
+from orderbook.errors import NumberError
+from orderbook.events import (
+    Crossed,
+    FrameRejected,
+    Gap,
+    SequenceReset,
+)
+from orderbook.settings import SyncSettings
+from orderbook.sync.audit import Auditor
+from orderbook.sync.buffer import DeltaBuffer
+from orderbook.sync.desk import Desk
+from orderbook.sync.table import (
+    NEVER,
+    AppliedFacts,
+    DeltaFacts,
+    Facts,
+    Input,
+    Rule,
+    UnreadableFacts,
+    Verdict,
+    decide,
+)
+from orderbook.types import BookState, Delta
+
+Observer = Callable[[BookContent], None]
+
+
+class Machine:
+    """The synchronisation of one symbol.
+
+    Attributes:
+        base: What the stream is applied to; ``None`` when there is nothing to continue.
+        buffer: Deltas that the base does not reach yet.
+        high: The highest ``sequence_end`` heard on this connection.
+        owed: The sequence that the stream must still show before the book may be LIVE.
+        probed: The venue's sequence by the latest probe that was ahead of us.
+        auditor: Comparisons with the venue's own book.
+        was_lost: Whether a link was ever lost: an answer that comes before the next one opens is not trusted.
+    """
+
+    def __init__(
+        self, book: OrderBook, desk: Desk, settings: SyncSettings, observer: Observer | None, rules: Sequence[Rule]
+    ) -> None:
+        self.book = book
+        self.desk = desk
+        self.buffer = DeltaBuffer()
+        self._settings = settings
+        self._observer = observer
+        self._rules = {kind: tuple(rule for rule in rules if rule.input is kind) for kind in Input}
+        self.auditor = Auditor(settings.audit_frames_max, settings.trusted_levels_min)
+        self._recent: deque[Delta] = deque(maxlen=max(1, settings.reset_window))
+        self.was_lost = False
+        self._dropped = (NEVER, 0)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing of the stream is known any more; the readable book keeps its last content."""
+        self.base: BookContent | None = None
+        self.high = NEVER
+        self.owed = NEVER
+        # The snapshot that the base was taken from, and how many frames had come by then.
+        self._adopted = (NEVER, 0)
+        self._gapped = False
+        self._silent = False
+        self.probed = NEVER
+        self._recent.clear()
+        self.auditor.stop()
+
+    @property
+    def last(self) -> int:
+        """Sequence of the base; ``NEVER`` without one."""
+        return NEVER if self.base is None else self.base.sequence
+
+    def decide(self, kind: Input, facts: Facts) -> Verdict:
+        """What the table says."""
+        return decide(self._rules[kind], self.desk.state, facts)
+
+    # -- the link --
+
+    def link_opened(self) -> None:
+        """A new link: whatever was known of an old one ends."""
+        if self.desk.state is BookState.CLOSED:
+            return
+        if self.desk.state is not BookState.CONNECTING:
+            self.link_lost("a new connection")
+        self._open("connected, not subscribed")
+
+    def link_subscribed(self, reason: str) -> None:
+        """Deltas may flow from now on."""
+        desk, settings = self.desk, self._settings
+        if desk.state is BookState.CLOSED:
+            return
+        if desk.state in (BookState.CONNECTING, BookState.HALTED, BookState.FAILED):
+            self._open(reason)
+        desk.subscribed = True
+        desk.waits.start("symbol", desk.now_ns, settings.symbol_silence_ms)
+        if self.base is None and self.buffer:
+            desk.ask("first delta")
+        elif self.base is None:
+            desk.waits.start("first_delta", desk.now_ns, settings.first_delta_wait_ms)
+
+    def _open(self, reason: str) -> None:
+        self.desk.go(Verdict.OPEN, reason)
+        self.desk.waits.start("link", self.desk.now_ns, self._settings.link_silence_max_ms)
+
+    def link_lost(self, reason: str) -> None:
+        """The link is gone, and with it every promise of continuity."""
+        self.was_lost = True
+        self.withhold(Verdict.LOSE, reason)
+
+    def withhold(self, verdict: Verdict, reason: str) -> None:
+        """CONNECTING, HALTED, FAILED or CLOSED: nothing that was known continues."""
+        if self.desk.state is BookState.CLOSED:
+            return
+        self._discard_buffer(reason)
+        self._forget()
+        self.desk.hang_up()
+        self.desk.go(verdict, reason)
+
+    def hear(self) -> None:
+        """A frame came, whatever it holds."""
+        desk = self.desk
+        if desk.state is BookState.CONNECTING:
+            # A driver that does not speak of links: it has one as soon as something comes out of it.
+            self.link_subscribed("first frame")
+        if desk.now_ns:
+            self.book.heard_ns = desk.now_ns
+            desk.waits.renew("link", desk.now_ns)
+        self._silent = False
+
+    def after_frame(self) -> None:
+        """The frame in hand was tried: only now the waits may be judged."""
+        if self.desk.state is BookState.STALE:
+            self.settle()
+        if self.desk.waits.urgent:
+            self.judge_waits()
+
+    # -- deltas --
+
+    def delta(self, delta: Delta) -> None:
+        """A delta of this symbol."""
+        desk, end = self.desk, delta.sequence_end
+        desk.counters.frames += 1
+        contradicts = end <= self.high and self._contradicts(delta)
+        window = self._settings.reset_window
+        facts = DeltaFacts(delta.sequence_start, end, self.last, self.high, window, contradicts)
+        verdict = self.decide(Input.DELTA, facts)
+        if verdict is Verdict.DISCARD:
+            desk.counters.discarded[desk.state.value] += 1
+            return
+        if verdict is Verdict.RESET:
+            self.reset(end)
+        self.high = max(self.high, end)
+        self._recent.append(delta)
+        desk.waits.renew("symbol", desk.now_ns)
+        desk.waits.count_delta()
+        if verdict is Verdict.APPLY:
+            self._apply(delta)
+        elif verdict is Verdict.IGNORE:
+            desk.counters.duplicates += 1
+        else:
+            self._keep(delta)
+        if self.base is None:
+            desk.ask("sequence reset" if verdict is Verdict.RESET else "first delta")
+        self.settle()
+
+    def _contradicts(self, delta: Delta) -> bool:
+        """The same range came before with other rows: the venue has used these numbers twice."""
+        return any(
+            seen.sequence_end == delta.sequence_end
+            and seen.sequence_start == delta.sequence_start
+            and (seen.bids, seen.asks) != (delta.bids, delta.asks)
+            for seen in self._recent
+        )
+
+    def _keep(self, delta: Delta) -> None:
+        """Buffer it: for the snapshot, or until the missing one comes."""
+        settings = self._settings
+        rows = self.buffer.rows + len(delta.bids) + len(delta.asks)
+        for name, size, limit in (
+            ("buffer_frames_max", len(self.buffer) + 1, settings.buffer_frames_max),
+            ("buffer_rows_max", rows, settings.buffer_rows_max),
+        ):
+            if size > limit:
+                self._discard_buffer(name)
+                self.desk.limit_reached(name, limit)
+                break
+        if not self.buffer.add(delta):
+            self.desk.counters.duplicates += 1
+
+    def _discard_buffer(self, reason: str) -> None:
+        if dropped := self.buffer.clear():
+            self.desk.counters.discarded[reason] += dropped
+
+    def reset(self, received: int) -> None:
+        """The venue counts anew."""
+        desk = self.desk
+        desk.counters.resets += 1
+        desk.emit(SequenceReset(max(self.high, self.last), received))
+        self._discard_buffer("sequence reset")
+        self._forget()
+        desk.waits.stop("hold", "ahead", "behind", "audit")
+        desk.go(Verdict.RESET, "the venue's sequence started anew")
+
+    def _apply(self, delta: Delta) -> None:
+        """Apply what continues the base; a delta that cannot be held leaves it as before."""
+        base = self.base
+        assert base is not None
+        try:
+            base.apply(delta.bids, delta.asks, delta.sequence_end, delta.venue_ms)
+        except NumberError as error:
+            self._suspect(error.reason, error.detail)
+            return
+        self.desk.counters.applied += 1
+        if base is self.book.content and not self.auditor.record(base, delta):
+            self.desk.limit_reached("audit_frames_max", self._settings.audit_frames_max)
+        if self._observer is not None:
+            self._observer(base)
+
+    def unreadable(self, reason: str, detail: str, *, ours: bool) -> None:
+        """A frame that could not be decoded."""
+        self.desk.counters.frames += 1
+        verdict = self.decide(Input.UNREADABLE, UnreadableFacts(ours))
+        if verdict is Verdict.SUSPECT:
+            self._suspect(reason, detail)
+            return
+        self.desk.counters.rejected[reason] += 1
+        self.desk.emit(FrameRejected(reason, detail))
+        if verdict is Verdict.QUESTION:
+            self.desk.question(f"an unreadable frame ({reason})")
+
+    def _suspect(self, reason: str, detail: str) -> None:
+        """A message of ours is lost. The next one tells whether the book needed it; until then nobody knows."""
+        desk = self.desk
+        desk.counters.rejected[reason] += 1
+        desk.emit(FrameRejected(reason, detail))
+        self.owed = max(self.high, self.last, self.owed - 1) + 1
+        desk.go(Verdict.SUSPECT, f"an unreadable frame ({reason})")
+        desk.ask(f"an unreadable frame ({reason})")
+
+    # -- settling: how far does the stream carry the base? --
+
+    def settle(self) -> None:
+        """Apply what continues the base, and see what it is then."""
+        base = self.base
+        if base is None:
+            return
+        if self.buffer:
+            self._drain(base)
+        levels_max = self._settings.levels_max
+        overgrown = len(base.bids) > levels_max or len(base.asks) > levels_max
+        waiting = base.sequence < self.high
+        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, self.owed, self._silent)
+        match self.decide(Input.APPLIED, facts):
+            case Verdict.JOIN:
+                self._join(base)
+            case Verdict.WAIT_HOLE:
+                self._wait_for_hole()
+            case Verdict.CROSSED:
+                self._crossed(base)
+            case Verdict.OVERGROWN:
+                self.distrust(Verdict.OVERGROWN, "too many levels")
+                self.desk.limit_reached("levels_max", levels_max)
+
+    def _drain(self, base: BookContent) -> None:
+        while not base.is_crossed:
+            covered, following = self.buffer.take(base.sequence)
+            self.desk.counters.duplicates += len(covered)
+            if following is None:
+                return
+            self._apply(following)
+
+    def _join(self, base: BookContent) -> None:
+        """The base is whole, and the stream is at it."""
+        desk = self.desk
+        if base is not self.book.content:
+            desk.counters.joins += 1
+            self.auditor.stop()
+            self.book.swap(base)
+        if desk.state is not BookState.LIVE:
+            if self._gapped or desk.waits.running("hold"):
+                desk.counters.reorders += 1
+            self._gapped = False
+            desk.attempts = 0
+            if not self.auditor.asked:
+                desk.answered()
+            desk.waits.stop("hold", "ahead", "first_delta")
+            desk.go(Verdict.JOIN, "in step with the stream")
+        if self.probed <= base.sequence:
+            self.probed = NEVER
+            desk.waits.stop("behind")
+
+    def _wait_for_hole(self) -> None:
+        desk, settings = self.desk, self._settings
+        first, last = self._missing()
+        desk.go(
+            Verdict.WAIT_HOLE, f"delta {first} is missing" if first == last else f"deltas {first}-{last} are missing"
+        )
+        desk.waits.stop("ahead")
+        if not self._gapped and not desk.waits.running("hold"):
+            desk.waits.start("hold", desk.now_ns, settings.reorder_hold_ms, settings.reorder_hold_frames)
+
+    def _missing(self) -> tuple[int, int]:
+        """First and last sequence of the hole behind the base."""
+        return self.last + 1, self.buffer.first - 1 if self.buffer else self.high
+
+    def _crossed(self, base: BookContent) -> None:
+        bid, ask = base.bids.best(), base.asks.best()
+        assert bid is not None
+        assert ask is not None
+        self.desk.counters.crossed += 1
+        self.desk.emit(Crossed(base.sequence, base.price_text(bid[0]), base.price_text(ask[0])))
+        self.distrust(Verdict.CROSSED, "crossed book")
+
+    def distrust(self, verdict: Verdict, reason: str) -> None:
+        """The base is wrong, whatever continues it."""
+        if self.base is not self.book.content:
+            self.desk.attempts += 1
+        self.base = None
+        self.auditor.stop()
+        self.desk.waits.stop("hold", "ahead", "behind", "audit")
+        self.desk.go(verdict, reason)
+        self.desk.ask(reason)
+
+    # -- building beside --
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether no mere answer can confirm the base; see ``ProbeFacts``."""
+        sequence, frames = self._adopted
+        return self.high < sequence and (self.desk.counters.frames > frames or self._is_far(sequence))
+
+    def _is_far(self, sequence: int) -> bool:
+        return self.high != NEVER and sequence > self.high + self._settings.reset_window
+
+    def adopt(self, content: BookContent) -> None:
+        """Build on a snapshot beside the old book."""
+        desk, settings = self.desk, self._settings
+        self.base = content
+        self._gapped = False
+        desk.waits.stop("hold", "ahead", "first_delta")
+        # Dropped once for being ahead, the same again, and no delta in between: the venue stands still at it.
+        quiet_since_drop = self._dropped[1] == desk.counters.frames
+        confirmed = quiet_since_drop and self._dropped[0] == content.sequence and not self._is_far(content.sequence)
+        self._adopted = content.sequence, desk.counters.frames
+        self.owed = content.sequence
+        if self._observer is not None:
+            self._observer(content)
+        if confirmed:
+            self.confirm()
+        else:
+            self.settle()
+        if self.last == NEVER or desk.state is not BookState.SYNCING:
+            return
+        if self.last < self.high:
+            desk.ask("a hole inside the buffer", delay_ms=settings.reorder_hold_ms)
+            return
+        desk.waits.start("ahead", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
+        if self.high == NEVER or quiet_since_drop:
+            desk.question("a quiet symbol")
+
+    def confirm(self) -> None:
+        """The venue is where the base is."""
+        self.owed = NEVER
+        self.probed = NEVER
+        self.desk.waits.stop("behind")
+        self.high = max(self.high, self.last)
+        self.settle()
+
+    # -- waits --
+
+    def judge_waits(self) -> None:
+        """See which are over, and do what the table says then."""
+        desk = self.desk
+        for rule in self._rules[Input.TIMER]:
+            if desk.state in rule.states and rule.when(desk.waits.facts(desk.now_ns)):
+                self._over(rule)
+
+    def _over(self, rule: Rule) -> None:
+        desk = self.desk
+        match rule.verdict:
+            case Verdict.ASK:
+                desk.waits.stop("first_delta")
+                desk.answered()
+                desk.ask(rule.name)
+            case Verdict.GAP:
+                self._gap()
+            case Verdict.DROP:
+                self._dropped = (self.last, desk.counters.frames)
+                self.base = None
+                desk.attempts += 1
+                desk.waits.stop("ahead")
+                desk.ask("the stream has not reached the snapshot")
+            case Verdict.INCONCLUSIVE:
+                desk.waits.stop("audit")
+                self.auditor.drop_snapshot()
+                if self.auditor.busy:
+                    desk.reject("ahead", "the stream has not reached it", wished=True)
+            case Verdict.SILENT:
+                self._silent = True
+                desk.go(Verdict.SILENT, f"nothing heard for {self._settings.link_silence_max_ms} ms")
+            case Verdict.BEHIND:
+                self.owed = self.probed
+                desk.waits.stop("behind")
+                desk.go(Verdict.BEHIND, f"venue ahead by {self.probed - self.last}")
+            case Verdict.QUESTION:
+                desk.waits.start("symbol", desk.now_ns, self._settings.symbol_silence_ms)
+                desk.question("no delta for a while")
+
+    def _gap(self) -> None:
+        desk = self.desk
+        first, last = self._missing()
+        desk.counters.gaps += 1
+        self._gapped = True
+        desk.waits.stop("hold")
+        desk.emit(Gap(first, last + 1))
+        loss = desk.journal.open
+        if loss is not None and loss.missing is None:
+            loss.missing = (first, last)
+        desk.ask("gap")

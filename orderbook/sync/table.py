@@ -1,0 +1,347 @@
+"""The table by which a local book joins its stream, as data. Everything that decides a transition stands here.
+
+Theory
+------
+The venue changes its book at sequences 1, 2, 3, ... A *delta* covers ``start..end`` and gives the absolute sizes that
+its prices have at ``end``. A *snapshot* is the whole book at one sequence S, and it may reach us late or be old. Call
+``last`` the sequence of our own book.
+
+*Safety.* If our book equals the venue's at ``last``, and a delta has ``start <= last + 1`` and ``end > last``, then
+applying it gives the venue's book at ``end``: no change in between is missing, and the ones it repeats are absolute.
+Nothing else keeps the equality, so nothing else is ever applied. A snapshot joins only if the buffered stream continues
+it without a hole, and only once the stream has reached it (``high >= S``): a snapshot that is ahead of everything heard
+may come from another count of the venue, and if it does, the stream will never meet it.
+
+*Honesty.* LIVE says more than equality: no delta may be known to be missing. So a hole, a frame that could not be
+read, a crossed book or a lost link end LIVE at once, before the next read, whatever is found out later.
+
+*Recovery.* Whatever was lost, a snapshot newer than the buffer's start repairs it; so we keep buffering and keep
+asking, with growing delays and without end. Sequences that fall far behind ``high`` mean that the venue counts anew;
+discarding them as old would freeze the book for ever.
+
+*Economy.* A hole that fills itself within moments was a reordering, a delta that tells nothing new is a duplicate:
+neither costs a snapshot, and at most one wish for a snapshot is outstanding.
+
+Each ``Rule`` below is one line of the table: in these states, for this input, under this condition, that verdict. The
+first rule that matches decides. ``NEXT`` says where a verdict leads; a verdict that is no key there is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple
+
+from orderbook.types import BookState
+
+NEVER: Final = -1
+"""Stands for "no such sequence" in the facts: below every real one."""
+
+
+class Input(Enum):
+    """What can happen."""
+
+    DELTA = "delta"
+    APPLIED = "after applying"
+    UNREADABLE = "unreadable frame"
+    SNAPSHOT = "snapshot"
+    COMPARED = "after comparing"
+    PROBE = "probe"
+    TIMER = "timer"
+    LINK = "link"
+
+
+class Verdict(Enum):
+    """What then is done; ``BookSync`` has one method for each."""
+
+    # For a delta.
+    RESET = "the venue counts anew: not LIVE, the buffer starts with this delta, ask"
+    BUFFER = "keep it for the snapshot"
+    IGNORE = "count it as a duplicate; no snapshot"
+    APPLY = "apply it whole, or row by row where the book already has a part"
+    HOLD = "not LIVE; keep it, wait for the missing one"
+    DISCARD = "count and drop it"
+    # After applying.
+    CROSSED = "not LIVE, ask; never repaired by deleting levels"
+    OVERGROWN = "not LIVE, ask"
+    WAIT_HOLE = "not LIVE until the hole is filled"
+    WAIT_STREAM = "joined, but not LIVE until the stream (or a probe) confirms it"
+    JOIN = "LIVE"
+    # For a frame that cannot be read.
+    SUSPECT = "a message of this symbol was lost: not LIVE until the next delta continues the book, ask"
+    QUESTION = "ask for a probe, within the rate limit"
+    # For a snapshot.
+    REJECT = "reject it, keep the buffer, ask again after a delay"
+    ADOPT = "drop what it covers, replay the rest"
+    CONFIRM = "the book is as new as the venue's: LIVE"
+    INCONCLUSIVE = "no comparison is possible; ask again if it was asked for"
+    AWAIT = "keep it until the stream reaches it"
+    COMPARE = "replay the copy to its sequence and compare level by level"
+    AGREE = "take the farther horizon"
+    DIFFER = "not LIVE; dump the differences, ask"
+    # For a probe.
+    WATCH = "give the stream a moment to catch up"
+    # For a timer.
+    ASK = "ask for a snapshot (again)"
+    GAP = "the hole is a gap: ask, keep buffering"
+    DROP = "drop the snapshot, ask again"
+    SILENT = "not LIVE until something is heard"
+    BEHIND = "not LIVE until the stream has caught up"
+    # For the link.
+    LOSE = "not LIVE; everything buffered is dropped"
+    OPEN = "wait for the subscription"
+    HALT = "withhold the book until the venue trades again"
+    FAIL = "withhold the book; the user has to act"
+    CLOSE = "final"
+
+
+class DeltaFacts(NamedTuple):
+    """Of a delta, beside the book: ``last`` is ``NEVER`` without a book to continue."""
+
+    start: int
+    end: int
+    last: int
+    high: int
+    reset_window: int
+    contradicts: bool
+
+
+class AppliedFacts(NamedTuple):
+    """Of the book after the stream was applied as far as it goes."""
+
+    crossed: bool
+    overgrown: bool
+    waiting: bool
+    high: int
+    owed: int
+    silent: bool
+
+
+class UnreadableFacts(NamedTuple):
+    """Of a frame that could not be decoded."""
+
+    ours: bool
+
+
+class SnapshotFacts(NamedTuple):
+    """Of a snapshot.
+
+    ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
+    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``doubtful``: see ``ProbeFacts``.
+    """
+
+    sequence: int
+    crossed: bool
+    buffered: bool
+    first: int
+    last: int
+    copied: int
+    doubtful: bool
+
+
+class ComparedFacts(NamedTuple):
+    """Of an audit."""
+
+    equal: bool
+
+
+class ProbeFacts(NamedTuple):
+    """Of a probe.
+
+    ``doubtful``: the book was taken from a snapshot that the stream has not reached, and either deltas came since, or
+    it is more than ``reset_window`` ahead of them. Then it may stem from another count of the venue, by way of a cache,
+    and no second answer from there is a proof.
+    """
+
+    sequence: int
+    last: int
+    reset_window: int
+    doubtful: bool
+
+
+class TimerFacts(NamedTuple):
+    """True where a wait is over, by time or by count; see ``waits.Wait``."""
+
+    first_delta: bool
+    hold: bool
+    unanswered: bool
+    ahead: bool
+    audit: bool
+    link: bool
+    behind: bool
+    symbol: bool
+
+
+Facts = DeltaFacts | AppliedFacts | UnreadableFacts | SnapshotFacts | ComparedFacts | ProbeFacts | TimerFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of the table."""
+
+    name: str
+    states: frozenset[BookState]
+    input: Input
+    condition: str
+    when: Callable[..., bool]
+    verdict: Verdict
+
+
+_S, _L, _T = BookState.SYNCING, BookState.LIVE, BookState.STALE
+_SYNCING, _LIVE, _JOINED = frozenset({_S}), frozenset({_L}), frozenset({_L, _T})
+_READY = frozenset({_S, _L, _T})
+_OUT = frozenset(BookState) - _READY
+
+
+def continues(start: int, end: int, last: int) -> bool:
+    """KuCoin calibration, step 4: ``start <= last + 1`` and ``end > last``."""
+    return start <= last + 1 and end > last
+
+
+def _otherwise(_facts: Facts) -> bool:
+    return True
+
+
+_Line = tuple[str, frozenset[BookState], str, Callable[..., bool], Verdict]
+
+_TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
+    Input.DELTA: (
+        ("not connected", _OUT, "", _otherwise, Verdict.DISCARD),
+        ("sequence reset", _READY, "`end < high - reset_window`",
+         lambda f: f.end < f.high - f.reset_window, Verdict.RESET),
+        ("contradiction", _READY, "same `start` and `end` as a recent delta, other changes",
+         lambda f: f.contradicts, Verdict.RESET),
+        ("no snapshot yet", _SYNCING, "nothing to continue", lambda f: f.last == NEVER, Verdict.BUFFER),
+        ("duplicate", _READY, "`end <= last`", lambda f: f.end <= f.last, Verdict.IGNORE),
+        ("continues", _READY, "`start <= last + 1` and `end > last`",
+         lambda f: continues(f.start, f.end, f.last), Verdict.APPLY),
+        ("hole", _READY, "`start > last + 1`", lambda f: f.last != NEVER and f.start > f.last + 1, Verdict.HOLD),
+    ),
+    Input.APPLIED: (
+        ("crossed", _READY, "best bid above best ask (locked is not crossed)", lambda f: f.crossed, Verdict.CROSSED),
+        ("overgrown", _READY, "more than `levels_max` levels on a side", lambda f: f.overgrown, Verdict.OVERGROWN),
+        ("hole remains", _READY, "a delta came that the book does not reach: `high > last`",
+         lambda f: f.waiting, Verdict.WAIT_HOLE),
+        ("unconfirmed", _READY, "the stream still owes a sequence: `high < owed`",
+         lambda f: f.high < f.owed, Verdict.WAIT_STREAM),
+        ("still silent", _READY, "nothing was heard since the link fell silent",
+         lambda f: f.silent, Verdict.WAIT_STREAM),
+        ("complete", _READY, "otherwise", _otherwise, Verdict.JOIN),
+    ),
+    Input.UNREADABLE: (
+        ("our frame lost", _READY, "it belongs to this symbol", lambda f: f.ours, Verdict.SUSPECT),
+        ("some frame lost", _READY, "nobody knows whose it was", lambda f: not f.ours, Verdict.QUESTION),
+        ("not connected", _OUT, "", _otherwise, Verdict.DISCARD),
+    ),
+    Input.SNAPSHOT: (
+        ("late answer", _OUT, "", _otherwise, Verdict.DISCARD),
+        ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
+        ("confirms", _SYNCING, "at `last`, nothing is buffered, and not doubtful",
+         lambda f: f.sequence == f.last and not f.buffered and not f.doubtful, Verdict.CONFIRM),
+        ("older than the book", _SYNCING, "not beyond `last`", lambda f: f.sequence <= f.last, Verdict.REJECT),
+        ("older than the stream", _SYNCING, "older than the first delta to be had - 1",
+         lambda f: f.first != NEVER and f.sequence < f.first - 1, Verdict.REJECT),
+        ("usable", _SYNCING, "otherwise", _otherwise, Verdict.ADOPT),
+        ("older than the copy", _JOINED, "older than the copy kept since it was asked for",
+         lambda f: f.sequence < f.copied, Verdict.INCONCLUSIVE),
+        ("ahead of the stream", _JOINED, "beyond `last`", lambda f: f.sequence > f.last, Verdict.AWAIT),
+        ("comparable", _JOINED, "otherwise", _otherwise, Verdict.COMPARE),
+    ),
+    Input.COMPARED: (
+        ("equal", _JOINED, "no level differs", lambda f: f.equal, Verdict.AGREE),
+        ("different", _JOINED, "otherwise", _otherwise, Verdict.DIFFER),
+    ),
+    Input.PROBE: (
+        ("venue is ahead", _READY, "beyond `last`", lambda f: f.sequence > f.last, Verdict.WATCH),
+        ("venue counts anew", _JOINED, "below `last - reset_window`",
+         lambda f: f.sequence < f.last - f.reset_window, Verdict.RESET),
+        ("quiet", _JOINED, "otherwise", _otherwise, Verdict.CONFIRM),
+        ("quiet join", _SYNCING, "at `last`, and not doubtful",
+         lambda f: f.sequence == f.last and not f.doubtful, Verdict.CONFIRM),
+        ("tells nothing", frozenset(BookState), "otherwise", _otherwise, Verdict.DISCARD),
+    ),
+    Input.TIMER: (
+        ("no delta comes", _SYNCING, "subscribed for `first_delta_wait_ms` without a delta",
+         lambda f: f.first_delta, Verdict.ASK),
+        ("hold over", _SYNCING, "a hole for `reorder_hold_ms` or `reorder_hold_frames`",
+         lambda f: f.hold, Verdict.GAP),
+        ("ahead too long", _SYNCING, "the stream has not reached the snapshot for `catch_up_ms` or `catch_up_frames`",
+         lambda f: f.ahead, Verdict.DROP),
+        ("unanswered", _READY, "a wish went unanswered for `snapshot_timeout_ms`",
+         lambda f: f.unanswered, Verdict.ASK),
+        ("audit over", _JOINED, "its snapshot stays ahead for `catch_up_ms` or `catch_up_frames`",
+         lambda f: f.audit, Verdict.INCONCLUSIVE),
+        ("link silent", _LIVE, "nothing heard for `link_silence_max_ms`", lambda f: f.link, Verdict.SILENT),
+        ("venue stays ahead", _LIVE, "a probe was ahead for `probe_catch_up_ms`", lambda f: f.behind, Verdict.BEHIND),
+        ("symbol silent", _READY, "no delta for `symbol_silence_ms`", lambda f: f.symbol, Verdict.QUESTION),
+    ),
+}  # fmt: skip
+
+RULES: Final = tuple(
+    Rule(name, states, kind, condition, when, verdict)
+    for kind, lines in _TABLE.items()
+    for name, states, condition, when, verdict in lines
+)
+"""Every line, in the order in which they are tried."""
+
+
+def _stay(*states: BookState) -> dict[BookState, BookState]:
+    return {state: state for state in states}
+
+
+_TO_SYNCING = dict.fromkeys(_READY, _S)
+_ANY_TO: Final = {
+    Verdict.LOSE: BookState.CONNECTING,
+    Verdict.OPEN: BookState.SYNCING,
+    Verdict.HALT: BookState.HALTED,
+    Verdict.FAIL: BookState.FAILED,
+    Verdict.CLOSE: BookState.CLOSED,
+}
+
+# By verdict: from which state to which. APPLY, IGNORE, BUFFER and ADOPT are settled by the rules "after applying".
+NEXT: Final[dict[Verdict, dict[BookState, BookState]]] = {
+    Verdict.RESET: _TO_SYNCING,
+    Verdict.BUFFER: _stay(_S),
+    Verdict.IGNORE: _stay(*_READY),
+    Verdict.APPLY: _stay(*_READY),
+    Verdict.HOLD: _TO_SYNCING,
+    Verdict.DISCARD: _stay(*BookState),
+    Verdict.CROSSED: _TO_SYNCING,
+    Verdict.OVERGROWN: _TO_SYNCING,
+    Verdict.WAIT_HOLE: _TO_SYNCING,
+    Verdict.WAIT_STREAM: {_S: _S, _L: _T, _T: _T},
+    Verdict.JOIN: dict.fromkeys(_READY, _L),
+    Verdict.SUSPECT: _TO_SYNCING,
+    Verdict.QUESTION: _stay(*_READY),
+    Verdict.REJECT: _stay(*_READY),
+    Verdict.ADOPT: _stay(_S),
+    Verdict.CONFIRM: _stay(*_READY),
+    Verdict.INCONCLUSIVE: _stay(_L, _T),
+    Verdict.AWAIT: _stay(_L, _T),
+    Verdict.COMPARE: _stay(_L, _T),
+    Verdict.AGREE: _stay(_L, _T),
+    Verdict.DIFFER: _TO_SYNCING,
+    Verdict.WATCH: _stay(*_READY),
+    Verdict.ASK: _stay(*_READY),
+    Verdict.GAP: _stay(_S),
+    Verdict.DROP: _stay(_S),
+    Verdict.SILENT: {_L: _T},
+    Verdict.BEHIND: {_L: _T},
+    **{
+        verdict: {state: target for state in BookState if state is not BookState.CLOSED}
+        for verdict, target in _ANY_TO.items()
+    },
+}
+
+
+def decide(rules: Sequence[Rule], state: BookState, facts: Facts) -> Verdict:
+    """What the first rule that fits says; ``rules`` are those of one input.
+
+    Raises:
+        LookupError: No rule fits: the table has a hole (timers are judged one by one instead).
+    """
+    for rule in rules:
+        if state in rule.states and rule.when(facts):
+            return rule.verdict
+    raise LookupError(f"no rule for {facts} in {state.value}")

@@ -1,0 +1,38 @@
+"""What a venue module is: names, and pure functions from bytes to messages. It does no I/O."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from orderbook.types import Message, Snapshot
+
+
+class Venue(Protocol):
+    """One wire format."""
+
+    @property
+    def name(self) -> str:
+        """How users call it."""
+
+    @property
+    def partial_depths(self) -> frozenset[int]:
+        """Row counts at which a snapshot side whose depth nobody stated is taken for cut off."""
+
+    def check_symbol(self, symbol: str) -> None:
+        """Raise ``UsageError`` for text that cannot be a symbol of this venue."""
+
+    def decode(self, text: str) -> Message:
+        """Decode one WebSocket message. Raises ``FrameError``, nothing else, for any text.
+
+        The error's ``symbol`` tells whose book lost a message (``None``: unknown); its ``remedy`` is "ignore" where
+        the text was certainly no part of a book.
+        """
+
+    def decode_snapshot(self, text: str) -> Snapshot:
+        """Decode the body of a REST snapshot. Raises ``FrameError``, nothing else, for any text."""
+
+    def snapshot_request(self, url: str) -> tuple[str, int | str] | None:
+        """Whose snapshot a REST URL asks for, and how deep (levels, or ``"full"``); ``None`` if none."""
+
+    def guess_symbol(self, text: str) -> str | None:
+        """Whose book a frame that cannot be decoded may belong to; a mere search in its text."""
