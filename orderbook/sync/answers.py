@@ -111,6 +111,7 @@ class Answers:
         machine, desk, base = self._machine, self._desk, self._machine.base
         assert base is not None
         desk.waits.stop("audit")
+        sequence = snapshot.sequence
         try:
             found, merged = self._auditor.finish(base, snapshot)
         except NumberError as error:
@@ -119,14 +120,14 @@ class Answers:
         desk.counters.audits += 1
         if machine.decide(Input.COMPARED, ComparedFacts(not found.differences)) is Verdict.AGREE:
             desk.attempts = 0
-            desk.emit(AuditPassed(snapshot.sequence, found.levels))
+            desk.emit(AuditPassed(sequence, found.levels))
             if merged is not None:
                 desk.counters.reseeds += 1
                 machine.base = merged
                 machine.book.adopt(merged)
             return
         desk.counters.audits_failed += 1
-        desk.emit(AuditFailed(snapshot.sequence, found.differences))
+        desk.emit(AuditFailed(sequence, found.differences))
         machine.distrust(Verdict.DIFFER, f"audit: {len(found.differences)} levels differ from the venue's")
         if desk.journal.open is not None:
             desk.journal.open.wrong_levels = found.differences
