@@ -240,7 +240,11 @@ class BookSync:
             partial = {side: count in self._venue.partial_depths for side, count in rows.items()}
         else:
             partial = {side: depth != "full" and count >= depth for side, count in rows.items()}
-        return BookContent.from_snapshot(snapshot, partial)
+        content = BookContent.from_snapshot(snapshot, partial)
+        for side in Side:
+            if partial[side] and content.ladder(side).best() is None:
+                raise FrameError("fields", f"the {side.name.lower()}s end at their depth and hold no level")
+        return content
 
 
 def _checked_depth(depth: Depth) -> Depth:

@@ -56,40 +56,40 @@ class Verdict(Enum):
     """What then is done; ``BookSync`` has one method for each."""
 
     # For a delta.
-    RESET = "the venue counts anew: not LIVE, the buffer starts with this delta, ask"
+    RESET = "the venue counts anew: the buffer starts with what came, ask"
     BUFFER = "keep it for the snapshot"
     IGNORE = "count it as a duplicate; no snapshot"
     APPLY = "apply it whole, or row by row where the book already has a part"
-    HOLD = "not LIVE; keep it, wait for the missing one"
+    HOLD = "keep it, wait for the missing one"
     DISCARD = "count and drop it"
     # After applying.
-    CROSSED = "not LIVE, ask; never repaired by deleting levels"
-    OVERGROWN = "not LIVE, ask"
-    WAIT_HOLE = "not LIVE until the hole is filled"
-    WAIT_STREAM = "joined, but not LIVE until the stream (or a probe) confirms it"
-    JOIN = "LIVE"
+    CROSSED = "something was lost: ask; never repaired by deleting levels"
+    OVERGROWN = "too large to keep: ask"
+    WAIT_HOLE = "wait for the hole to be filled"
+    WAIT_STREAM = "joined, to be confirmed by the stream or a probe"
+    JOIN = "in step with the stream"
     # For a frame that cannot be read.
-    SUSPECT = "a message of this symbol was lost: not LIVE until the next delta continues the book, ask"
+    SUSPECT = "a message of ours was lost: ask, unless the next delta continues the book"
     QUESTION = "ask for a probe, within the rate limit"
     # For a snapshot.
     REJECT = "reject it, keep the buffer, ask again after a delay"
     ADOPT = "drop what it covers, replay the rest"
-    CONFIRM = "the book is as new as the venue's: LIVE"
+    CONFIRM = "the book is as new as the venue's"
     INCONCLUSIVE = "no comparison is possible; ask again if it was asked for"
     AWAIT = "keep it until the stream reaches it"
     COMPARE = "replay the copy to its sequence and compare level by level"
     AGREE = "take the farther horizon"
-    DIFFER = "not LIVE; dump the differences, ask"
+    DIFFER = "tell the differences, ask"
     # For a probe.
     WATCH = "give the stream a moment to catch up"
     # For a timer.
     ASK = "ask for a snapshot (again)"
     GAP = "the hole is a gap: ask, keep buffering"
     DROP = "drop the snapshot, ask again"
-    SILENT = "not LIVE until something is heard"
-    BEHIND = "not LIVE until the stream has caught up"
+    SILENT = "wait until something is heard"
+    BEHIND = "wait until the stream has caught up"
     # For the link.
-    LOSE = "not LIVE; everything buffered is dropped"
+    LOSE = "everything buffered is dropped"
     OPEN = "wait for the subscription"
     HALT = "withhold the book until the venue trades again"
     FAIL = "withhold the book; the user has to act"
@@ -207,7 +207,7 @@ _Line = tuple[str, frozenset[BookState], str, Callable[..., bool], Verdict]
 
 _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.DELTA: (
-        ("not connected", _OUT, "", _otherwise, Verdict.DISCARD),
+        ("not connected", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
         ("sequence reset", _READY, "`end < high - reset_window`",
          lambda f: f.end < f.high - f.reset_window, Verdict.RESET),
         ("contradiction", _READY, "same `start` and `end` as a recent delta, other changes",
@@ -232,10 +232,10 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.UNREADABLE: (
         ("our frame lost", _READY, "it belongs to this symbol", lambda f: f.ours, Verdict.SUSPECT),
         ("some frame lost", _READY, "nobody knows whose it was", lambda f: not f.ours, Verdict.QUESTION),
-        ("not connected", _OUT, "", _otherwise, Verdict.DISCARD),
+        ("not connected", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
     ),
     Input.SNAPSHOT: (
-        ("late answer", _OUT, "", _otherwise, Verdict.DISCARD),
+        ("late answer", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
         ("confirms", _SYNCING, "at `last`, nothing is buffered, and not doubtful",
          lambda f: f.sequence == f.last and not f.buffered and not f.doubtful, Verdict.CONFIRM),
