@@ -1,7 +1,7 @@
 """A local order book that is never silently wrong.
 
-It consumes a venue's level-2 delta stream, joins it to a snapshot, keeps both sides as sorted price ladders, and answers
-best bid and ask, spread, depth and imbalance::
+It consumes a venue's level-2 delta stream, joins it to a snapshot, keeps both sides as sorted price ladders, and
+answers best bid and ask, spread, depth and imbalance::
 
     import orderbook
 

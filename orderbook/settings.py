@@ -33,6 +33,8 @@ class SyncSettings:
     """Delay before asking again after an unusable snapshot; doubles each time."""
     snapshot_retry_max_ms: int = 8_000
     """Cap of that delay."""
+    calm_frames: int = 1_000
+    """A book that proves wrong (crossed, failing an audit) within so many deltas of the last time asks with a delay."""
     buffer_frames_max: int = 10_000
     """Deltas kept while a snapshot or a missing delta is awaited."""
     buffer_rows_max: int = 1_000_000

@@ -34,9 +34,7 @@ def delta(
     ).encode()
 
 
-def snapshot(
-    sequence: int, bids: Rows = BIDS, asks: Rows = ASKS
-) -> bytes:
+def snapshot(sequence: int, bids: Rows = BIDS, asks: Rows = ASKS) -> bytes:
     """The answer of an order book endpoint."""
     data = {"time": 1, "sequence": str(sequence), "bids": list(bids), "asks": list(asks)}
     return json.dumps({"code": "200000", "data": data}).encode()
@@ -49,3 +47,8 @@ def live(**arguments: Any) -> BookSync:
     sync.receive_snapshot(snapshot(10), depth="full")
     sync.receive(delta(11))
     return sync
+
+
+def kinds(events: Sequence[object]) -> list[str]:
+    """The names of events, in order."""
+    return [type(event).__name__ for event in events]

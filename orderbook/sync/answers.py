@@ -119,12 +119,13 @@ class Answers:
             return
         desk.counters.audits += 1
         if machine.decide(Input.COMPARED, ComparedFacts(not found.differences)) is Verdict.AGREE:
-            desk.attempts = 0
             desk.emit(AuditPassed(sequence, found.levels))
             if merged is not None:
                 desk.counters.reseeds += 1
-                machine.base = merged
+                machine.base = base = merged
                 machine.book.adopt(merged)
+            # A snapshot too shallow to move the horizon out is asked for again, but not at once.
+            desk.attempts = desk.attempts + 1 if self._auditor.wants_horizon(base) else 0
             return
         desk.counters.audits_failed += 1
         desk.emit(AuditFailed(sequence, found.differences))

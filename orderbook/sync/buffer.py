@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
 
 from orderbook.sync.table import NEVER, continues
 from orderbook.types import Delta
@@ -11,24 +14,29 @@ from orderbook.types import Delta
 class DeltaBuffer:
     """A bounded, sorted list of deltas without repetitions."""
 
-    __slots__ = ("_deltas", "_rows")
+    __slots__ = ("_deltas", "_frames_max", "_rows", "_rows_max")
 
-    def __init__(self) -> None:
+    def __init__(self, frames_max: int, rows_max: int) -> None:
         self._deltas: list[Delta] = []
         self._rows = 0
+        self._frames_max = frames_max
+        self._rows_max = rows_max
 
     def __len__(self) -> int:
         return len(self._deltas)
 
     @property
-    def rows(self) -> int:
-        """Rows in all buffered deltas."""
-        return self._rows
-
-    @property
     def first(self) -> int:
         """Start of the oldest delta; ``NEVER`` when empty."""
         return self._deltas[0].sequence_start if self._deltas else NEVER
+
+    def full_with(self, delta: Delta) -> Literal["buffer_frames_max", "buffer_rows_max"] | None:
+        """Which setting would be passed by one more delta."""
+        if len(self._deltas) + 1 > self._frames_max:
+            return "buffer_frames_max"
+        if self._rows + _rows(delta) > self._rows_max:
+            return "buffer_rows_max"
+        return None
 
     def add(self, delta: Delta) -> bool:
         """Insert by sequence. ``False`` for a range that is here already. O(log n) to find, O(n) to insert."""
@@ -74,3 +82,32 @@ class DeltaBuffer:
 
 def _rows(delta: Delta) -> int:
     return len(delta.bids) + len(delta.asks)
+
+
+class RecentDeltas:
+    """The last deltas received, applied or not: to tell a duplicate from another use of the same numbers."""
+
+    __slots__ = ("_deltas",)
+
+    def __init__(self, count: int) -> None:
+        self._deltas: deque[Delta] = deque(maxlen=max(1, count))
+
+    def __iter__(self) -> Iterator[Delta]:
+        return iter(self._deltas)
+
+    def add(self, delta: Delta) -> None:
+        """Remember one; the oldest is forgotten."""
+        self._deltas.append(delta)
+
+    def contradicts(self, delta: Delta) -> bool:
+        """Whether the same range came before with other rows. O(count)."""
+        return any(
+            seen.sequence_end == delta.sequence_end
+            and seen.sequence_start == delta.sequence_start
+            and (seen.bids, seen.asks) != (delta.bids, delta.asks)
+            for seen in self._deltas
+        )
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._deltas.clear()

@@ -9,6 +9,7 @@ from orderbook.content import BookContent
 from orderbook.errors import FrameError, UsageError
 from orderbook.events import Depth, Event
 from orderbook.settings import SyncSettings
+from orderbook.sync.alarms import Alarms
 from orderbook.sync.answers import Answers
 from orderbook.sync.desk import Desk
 from orderbook.sync.journal import GapJournal, SyncCounters
@@ -74,6 +75,7 @@ class BookSync:
         self._desk = Desk(self.book, self._depth, self._settings)
         self._machine = Machine(self.book, self._desk, self._settings, observer, rules)
         self._answers = Answers(self._machine, self._settings)
+        self._alarms = Alarms(self._machine, self._settings)
         self.counters: SyncCounters = self._desk.counters
         self.journal: GapJournal = self._desk.journal
 
@@ -96,6 +98,11 @@ class BookSync:
     def buffered(self) -> int:
         """Deltas waiting for a snapshot or for a missing one."""
         return len(self._machine.buffer)
+
+    @property
+    def recent(self) -> tuple[Delta, ...]:
+        """The last deltas received (``reset_window`` at most), oldest first; for a look back after a fault."""
+        return tuple(self._machine.recent)
 
     @property
     def next_check_ns(self) -> int | None:
@@ -167,6 +174,8 @@ class BookSync:
             else:
                 self.counters.ignored += 1
         machine.after_frame()
+        if self._desk.waits.urgent:
+            self._alarms.judge()
         self._answers.follow()
         return self._desk.flush()
 
@@ -210,9 +219,9 @@ class BookSync:
 
     def check(self, now_ns: int) -> tuple[Event, ...]:
         """Judge the timers."""
-        machine = self._at(now_ns)
+        self._at(now_ns)
         self._desk.waits.set_clock(now_ns)
-        machine.judge_waits()
+        self._alarms.judge()
         return self._desk.flush()
 
     def _at(self, now_ns: int) -> Machine:

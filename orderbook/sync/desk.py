@@ -39,6 +39,9 @@ class Desk:
         self._settings = settings
         self._events: list[Event] = []
         self._probe_asked_ns: int | None = None
+        # Books that proved wrong one after the other, and how many deltas had been applied at the last of them.
+        self._relapses = 0
+        self._applied_then = 0
 
     def flush(self) -> tuple[Event, ...]:
         """The events since the last call."""
@@ -81,6 +84,15 @@ class Desk:
         self.waits.stop("first_delta")
         self.waits.start("unanswered", self.now_ns, delay_ms + settings.snapshot_timeout_ms)
         self.emit(self.wish)
+
+    def relapse(self, reason: str) -> None:
+        """A book proved wrong: ask, and if that happens again and again, later each time."""
+        if self.counters.applied - self._applied_then > self._settings.calm_frames:
+            self._relapses = 0
+        self._applied_then = self.counters.applied
+        self.attempts = max(self.attempts, self._relapses)
+        self._relapses += 1
+        self.ask(reason)
 
     def answered(self) -> bool:
         """A snapshot came, whatever it holds. Whether one was wished for."""

@@ -28,6 +28,10 @@ class SyncCounters:
     """Readable deltas given up, by reason (a reset, an overflow, a lost link, ...)."""
     ignored: int = 0
     """Frames that are not this symbol's book; not part of ``frames``."""
+    price_zero: int = 0
+    """Applied rows of price 0: they move the sequence and touch no level."""
+    remove_absent: int = 0
+    """Applied removals of levels that were not there."""
     reorders: int = 0
     """Holes that filled themselves."""
     gaps: int = 0

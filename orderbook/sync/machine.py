@@ -1,13 +1,13 @@
-"""The stream's half of the machine: carries out what the table decides about links, deltas and waits.
+"""The heart of the machine: carries out what the table decides about links and deltas.
 
 Every input does the same: gather the facts, let the table decide, do what the verdict says, settle the book. ``base``
 is the content that the stream is being applied to: the readable book's own, or, during a resync, a new one that is
-built beside it and swapped in once, when it is LIVE. The REST answers' half is in ``answers.py``.
+built beside it and swapped in once, when it is LIVE. REST answers are in ``answers.py``, waits that
+are over in ``alarms.py``.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from orderbook.book import OrderBook
@@ -21,8 +21,9 @@ from orderbook.events import (
 )
 from orderbook.settings import SyncSettings
 from orderbook.sync.audit import Auditor
-from orderbook.sync.buffer import DeltaBuffer
+from orderbook.sync.buffer import DeltaBuffer, RecentDeltas
 from orderbook.sync.desk import Desk
+from orderbook.sync.provenance import Provenance
 from orderbook.sync.table import (
     NEVER,
     AppliedFacts,
@@ -33,6 +34,7 @@ from orderbook.sync.table import (
     UnreadableFacts,
     Verdict,
     decide,
+    indexed,
 )
 from orderbook.types import BookState, Delta
 
@@ -48,6 +50,7 @@ class Machine:
         high: The highest ``sequence_end`` heard on this connection.
         owed: The sequence that the stream must still show before the book may be LIVE.
         probed: The venue's sequence by the latest probe that was ahead of us.
+        recent: The last deltas received.
         auditor: Comparisons with the venue's own book.
         was_lost: Whether a link was ever lost: an answer that comes before the next one opens is not trusted.
     """
@@ -57,14 +60,14 @@ class Machine:
     ) -> None:
         self.book = book
         self.desk = desk
-        self.buffer = DeltaBuffer()
+        self.buffer = DeltaBuffer(settings.buffer_frames_max, settings.buffer_rows_max)
         self._settings = settings
         self._observer = observer
-        self._rules = {kind: tuple(rule for rule in rules if rule.input is kind) for kind in Input}
+        self._rules = indexed(rules)
         self.auditor = Auditor(settings.audit_frames_max, settings.trusted_levels_min)
-        self._recent: deque[Delta] = deque(maxlen=max(1, settings.reset_window))
+        self.recent = RecentDeltas(settings.reset_window)
+        self._provenance = Provenance(settings.reset_window)
         self.was_lost = False
-        self._dropped = (NEVER, 0)
         self._forget()
 
     def _forget(self) -> None:
@@ -72,12 +75,11 @@ class Machine:
         self.base: BookContent | None = None
         self.high = NEVER
         self.owed = NEVER
-        # The snapshot that the base was taken from, and how many frames had come by then.
-        self._adopted = (NEVER, 0)
         self._gapped = False
         self._silent = False
         self.probed = NEVER
-        self._recent.clear()
+        self.recent.clear()
+        self._provenance.forget()
         self.auditor.stop()
 
     @property
@@ -85,9 +87,13 @@ class Machine:
         """Sequence of the base; ``NEVER`` without one."""
         return NEVER if self.base is None else self.base.sequence
 
+    def rules(self, kind: Input) -> tuple[Rule, ...]:
+        """The table's lines for an input in the present state."""
+        return self._rules[kind][self.desk.state]
+
     def decide(self, kind: Input, facts: Facts) -> Verdict:
         """What the table says."""
-        return decide(self._rules[kind], self.desk.state, facts)
+        return decide(self.rules(kind), facts)
 
     # -- the link --
 
@@ -143,11 +149,9 @@ class Machine:
         self._silent = False
 
     def after_frame(self) -> None:
-        """The frame in hand was tried: only now the waits may be judged."""
+        """The frame in hand was tried: a link that was silent has been heard again."""
         if self.desk.state is BookState.STALE:
             self.settle()
-        if self.desk.waits.urgent:
-            self.judge_waits()
 
     # -- deltas --
 
@@ -155,7 +159,7 @@ class Machine:
         """A delta of this symbol."""
         desk, end = self.desk, delta.sequence_end
         desk.counters.frames += 1
-        contradicts = end <= self.high and self._contradicts(delta)
+        contradicts = end <= self.high and self.recent.contradicts(delta)
         window = self._settings.reset_window
         facts = DeltaFacts(delta.sequence_start, end, self.last, self.high, window, contradicts)
         verdict = self.decide(Input.DELTA, facts)
@@ -165,7 +169,7 @@ class Machine:
         if verdict is Verdict.RESET:
             self.reset(end)
         self.high = max(self.high, end)
-        self._recent.append(delta)
+        self.recent.add(delta)
         desk.waits.renew("symbol", desk.now_ns)
         desk.waits.count_delta()
         if verdict is Verdict.APPLY:
@@ -178,27 +182,11 @@ class Machine:
             desk.ask("sequence reset" if verdict is Verdict.RESET else "first delta")
         self.settle()
 
-    def _contradicts(self, delta: Delta) -> bool:
-        """The same range came before with other rows: the venue has used these numbers twice."""
-        return any(
-            seen.sequence_end == delta.sequence_end
-            and seen.sequence_start == delta.sequence_start
-            and (seen.bids, seen.asks) != (delta.bids, delta.asks)
-            for seen in self._recent
-        )
-
     def _keep(self, delta: Delta) -> None:
         """Buffer it: for the snapshot, or until the missing one comes."""
-        settings = self._settings
-        rows = self.buffer.rows + len(delta.bids) + len(delta.asks)
-        for name, size, limit in (
-            ("buffer_frames_max", len(self.buffer) + 1, settings.buffer_frames_max),
-            ("buffer_rows_max", rows, settings.buffer_rows_max),
-        ):
-            if size > limit:
-                self._discard_buffer(name)
-                self.desk.limit_reached(name, limit)
-                break
+        if (full := self.buffer.full_with(delta)) is not None:
+            self._discard_buffer(full)
+            self.desk.limit_reached(full, getattr(self._settings, full))
         if not self.buffer.add(delta):
             self.desk.counters.duplicates += 1
 
@@ -218,14 +206,17 @@ class Machine:
 
     def _apply(self, delta: Delta) -> None:
         """Apply what continues the base; a delta that cannot be held leaves it as before."""
-        base = self.base
+        base, counters = self.base, self.desk.counters
         assert base is not None
+        zeros, absent = base.price_zero_count, base.remove_absent_count
         try:
             base.apply(delta.bids, delta.asks, delta.sequence_end, delta.venue_ms)
         except NumberError as error:
             self._suspect(error.reason, error.detail)
             return
-        self.desk.counters.applied += 1
+        counters.applied += 1
+        counters.price_zero += base.price_zero_count - zeros
+        counters.remove_absent += base.remove_absent_count - absent
         if base is self.book.content and not self.auditor.record(base, delta):
             self.desk.limit_reached("audit_frames_max", self._settings.audit_frames_max)
         if self._observer is not None:
@@ -307,9 +298,8 @@ class Machine:
     def _wait_for_hole(self) -> None:
         desk, settings = self.desk, self._settings
         first, last = self._missing()
-        desk.go(
-            Verdict.WAIT_HOLE, f"delta {first} is missing" if first == last else f"deltas {first}-{last} are missing"
-        )
+        missing = str(first) if first == last else f"{first}-{last}"
+        desk.go(Verdict.WAIT_HOLE, f"waiting for {missing}")
         desk.waits.stop("ahead")
         if not self._gapped and not desk.waits.running("hold"):
             desk.waits.start("hold", desk.now_ns, settings.reorder_hold_ms, settings.reorder_hold_frames)
@@ -319,11 +309,9 @@ class Machine:
         return self.last + 1, self.buffer.first - 1 if self.buffer else self.high
 
     def _crossed(self, base: BookContent) -> None:
-        bid, ask = base.bids.best(), base.asks.best()
-        assert bid is not None
-        assert ask is not None
+        (bid, _), (ask, _) = *base.bids.top(1), *base.asks.top(1)
         self.desk.counters.crossed += 1
-        self.desk.emit(Crossed(base.sequence, base.price_text(bid[0]), base.price_text(ask[0])))
+        self.desk.emit(Crossed(base.sequence, base.price_text(bid), base.price_text(ask)))
         self.distrust(Verdict.CROSSED, "crossed book")
 
     def distrust(self, verdict: Verdict, reason: str) -> None:
@@ -334,18 +322,14 @@ class Machine:
         self.auditor.stop()
         self.desk.waits.stop("hold", "ahead", "behind", "audit")
         self.desk.go(verdict, reason)
-        self.desk.ask(reason)
+        self.desk.relapse(reason)
 
     # -- building beside --
 
     @property
     def doubtful(self) -> bool:
-        """Whether no mere answer can confirm the base; see ``ProbeFacts``."""
-        sequence, frames = self._adopted
-        return self.high < sequence and (self.desk.counters.frames > frames or self._is_far(sequence))
-
-    def _is_far(self, sequence: int) -> bool:
-        return self.high != NEVER and sequence > self.high + self._settings.reset_window
+        """Whether no mere answer can confirm the base."""
+        return self._provenance.is_doubtful(self.high, self.desk.counters.frames)
 
     def adopt(self, content: BookContent) -> None:
         """Build on a snapshot beside the old book."""
@@ -353,14 +337,14 @@ class Machine:
         self.base = content
         self._gapped = False
         desk.waits.stop("hold", "ahead", "first_delta")
-        # Dropped once for being ahead, the same again, and no delta in between: the venue stands still at it.
-        quiet_since_drop = self._dropped[1] == desk.counters.frames
-        confirmed = quiet_since_drop and self._dropped[0] == content.sequence and not self._is_far(content.sequence)
-        self._adopted = content.sequence, desk.counters.frames
+        frames = desk.counters.frames
+        is_quiet = self._provenance.is_quiet(frames)
+        is_confirmed = self._provenance.is_repeated(content.sequence, self.high, frames)
+        self._provenance.take(content.sequence, frames)
         self.owed = content.sequence
         if self._observer is not None:
             self._observer(content)
-        if confirmed:
+        if is_confirmed:
             self.confirm()
         else:
             self.settle()
@@ -370,7 +354,7 @@ class Machine:
             desk.ask("a hole inside the buffer", delay_ms=settings.reorder_hold_ms)
             return
         desk.waits.start("ahead", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
-        if self.high == NEVER or quiet_since_drop:
+        if self.high == NEVER or is_quiet:
             desk.question("a quiet symbol")
 
     def confirm(self) -> None:
@@ -381,47 +365,10 @@ class Machine:
         self.high = max(self.high, self.last)
         self.settle()
 
-    # -- waits --
+    # -- giving up --
 
-    def judge_waits(self) -> None:
-        """See which are over, and do what the table says then."""
-        desk = self.desk
-        for rule in self._rules[Input.TIMER]:
-            if desk.state in rule.states and rule.when(desk.waits.facts(desk.now_ns)):
-                self._over(rule)
-
-    def _over(self, rule: Rule) -> None:
-        desk = self.desk
-        match rule.verdict:
-            case Verdict.ASK:
-                desk.waits.stop("first_delta")
-                desk.answered()
-                desk.ask(rule.name)
-            case Verdict.GAP:
-                self._gap()
-            case Verdict.DROP:
-                self._dropped = (self.last, desk.counters.frames)
-                self.base = None
-                desk.attempts += 1
-                desk.waits.stop("ahead")
-                desk.ask("the stream has not reached the snapshot")
-            case Verdict.INCONCLUSIVE:
-                desk.waits.stop("audit")
-                self.auditor.drop_snapshot()
-                if self.auditor.busy:
-                    desk.reject("ahead", "the stream has not reached it", wished=True)
-            case Verdict.SILENT:
-                self._silent = True
-                desk.go(Verdict.SILENT, f"nothing heard for {self._settings.link_silence_max_ms} ms")
-            case Verdict.BEHIND:
-                self.owed = self.probed
-                desk.waits.stop("behind")
-                desk.go(Verdict.BEHIND, f"venue ahead by {self.probed - self.last}")
-            case Verdict.QUESTION:
-                desk.waits.start("symbol", desk.now_ns, self._settings.symbol_silence_ms)
-                desk.question("no delta for a while")
-
-    def _gap(self) -> None:
+    def give_up_hole(self) -> None:
+        """What is missing will not come any more."""
         desk = self.desk
         first, last = self._missing()
         desk.counters.gaps += 1
@@ -432,3 +379,23 @@ class Machine:
         if loss is not None and loss.missing is None:
             loss.missing = (first, last)
         desk.ask("gap")
+
+    def give_up_base(self) -> None:
+        """The stream has not reached the snapshot."""
+        desk = self.desk
+        self._provenance.drop(desk.counters.frames)
+        self.base = None
+        desk.attempts += 1
+        desk.waits.stop("ahead")
+        desk.ask("the stream has not reached the snapshot")
+
+    def fall_silent(self) -> None:
+        """Nothing is heard on the link."""
+        self._silent = True
+        self.desk.go(Verdict.SILENT, f"nothing heard for {self._settings.link_silence_max_ms} ms")
+
+    def fall_behind(self) -> None:
+        """The venue stays ahead of the stream."""
+        self.owed = self.probed
+        self.desk.waits.stop("behind")
+        self.desk.go(Verdict.BEHIND, f"venue ahead by {self.probed - self.last}")

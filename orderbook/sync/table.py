@@ -336,13 +336,27 @@ NEXT: Final[dict[Verdict, dict[BookState, BookState]]] = {
 }
 
 
-def decide(rules: Sequence[Rule], state: BookState, facts: Facts) -> Verdict:
-    """What the first rule that fits says; ``rules`` are those of one input.
+Index = dict[Input, dict[BookState, tuple[Rule, ...]]]
+"""The lines that may apply, by input and state."""
+
+
+def indexed(rules: Sequence[Rule]) -> Index:
+    """Sort the table's lines by where they apply, keeping their order."""
+    return {
+        kind: {
+            state: tuple(rule for rule in rules if rule.input is kind and state in rule.states) for state in BookState
+        }
+        for kind in Input
+    }
+
+
+def decide(rules: Sequence[Rule], facts: Facts) -> Verdict:
+    """What the first rule that fits says; ``rules`` are those of one input in one state.
 
     Raises:
         LookupError: No rule fits: the table has a hole (timers are judged one by one instead).
     """
     for rule in rules:
-        if state in rule.states and rule.when(facts):
+        if rule.when(facts):
             return rule.verdict
-    raise LookupError(f"no rule for {facts} in {state.value}")
+    raise LookupError(f"the table has no line for {facts}")

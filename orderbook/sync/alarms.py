@@ -1,0 +1,48 @@
+"""What happens when a wait is over, by time or by count."""
+
+from __future__ import annotations
+
+from orderbook.settings import SyncSettings
+from orderbook.sync.machine import Machine
+from orderbook.sync.table import Input, Rule, Verdict
+
+
+class Alarms:
+    """Judges the waits of one symbol by the table."""
+
+    def __init__(self, machine: Machine, settings: SyncSettings) -> None:
+        self._machine = machine
+        self._desk = machine.desk
+        self._settings = settings
+
+    def judge(self) -> None:
+        """See which waits are over, and do what the table says then."""
+        desk = self._desk
+        for rule in self._machine.rules(Input.TIMER):
+            # One may have moved the book to a state where the next does not apply any more.
+            if desk.state in rule.states and rule.when(desk.waits.facts(desk.now_ns)):
+                self._ring(rule)
+
+    def _ring(self, rule: Rule) -> None:
+        machine, desk = self._machine, self._desk
+        match rule.verdict:
+            case Verdict.ASK:
+                desk.waits.stop("first_delta")
+                desk.answered()
+                desk.ask(rule.name)
+            case Verdict.GAP:
+                machine.give_up_hole()
+            case Verdict.DROP:
+                machine.give_up_base()
+            case Verdict.INCONCLUSIVE:
+                desk.waits.stop("audit")
+                machine.auditor.drop_snapshot()
+                if machine.auditor.busy:
+                    desk.reject("ahead", "the stream has not reached it", wished=True)
+            case Verdict.SILENT:
+                machine.fall_silent()
+            case Verdict.BEHIND:
+                machine.fall_behind()
+            case _:
+                desk.waits.start("symbol", desk.now_ns, self._settings.symbol_silence_ms)
+                desk.question("no delta for a while")

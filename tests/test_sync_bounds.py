@@ -1,0 +1,218 @@
+"""``BookSync`` on KuCoin's own bytes, one story at a time: bounds, freshness, withheld books, misuse."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from orderbook.errors import BookNotLive, UnknownVenue, UsageError
+from orderbook.events import (
+    FrameRejected,
+    LimitReached,
+    NeedProbe,
+    SnapshotRejected,
+    StateChanged,
+)
+from orderbook.settings import SyncSettings
+from orderbook.sync import BookSync
+from orderbook.types import BookState
+from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
+
+CONNECTING, SYNCING, LIVE, STALE = BookState.CONNECTING, BookState.SYNCING, BookState.LIVE, BookState.STALE
+MS = 1_000_000
+SECOND = 1_000 * MS
+
+
+# -- bounds --
+
+
+@pytest.mark.parametrize("name", ["buffer_frames_max", "buffer_rows_max"])
+def test_a_full_buffer_is_an_event_and_starts_anew(name: str) -> None:
+    """Nothing is forgotten silently, and a later snapshot still joins."""
+    sync = BookSync("kucoin", SYMBOL, settings=dataclasses.replace(SyncSettings(), **{name: 3}))
+    for number in range(10, 13):
+        sync.receive(delta(number, bids=[("98", "1")]))
+    assert sync.receive(delta(13, bids=[("98", "2")])) == (LimitReached(name, 3),)
+    assert (sync.buffered, sync.counters.discarded) == (1, {name: 3})
+    assert sync.receive_snapshot(snapshot(11))[0] == SnapshotRejected("old", "at sequence 11")
+    sync.receive_snapshot(snapshot(12))
+    assert (sync.state, sync.book.sequence) == (LIVE, 13)
+
+
+def test_a_book_that_grows_without_end_is_refused() -> None:
+    """``levels_max`` levels a side are allowed, one more is not."""
+    sync = live(settings=SyncSettings(levels_max=3))
+    assert sync.receive(delta(12, bids=[("98", "1")])) == ()
+    assert kinds(sync.receive(delta(13, bids=[("97", "1")]))) == ["StateChanged", "NeedSnapshot", "LimitReached"]
+
+
+def test_a_frame_that_is_too_long_is_not_decoded() -> None:
+    """It names its size and the limit."""
+    sync = live(settings=SyncSettings(frame_bytes_max=200))
+    rejected = sync.receive(b" " * 201)[0]
+    assert rejected == FrameRejected("size", "201 bytes; the limit is 200")
+
+
+# -- freshness --
+
+
+def test_a_silent_link_is_stale_until_something_is_heard() -> None:
+    """Any frame will do, because a link keeps its order."""
+    sync = live()
+    sync.receive(delta(12), SECOND)
+    sync.subscribed(SECOND)
+    sync = BookSync("kucoin", SYMBOL)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(10), SECOND)
+    sync.receive_snapshot(snapshot(10), SECOND)
+    assert sync.next_check_ns == 6 * SECOND
+    assert sync.check(6 * SECOND - 1) == ()
+    assert sync.check(6 * SECOND) == (StateChanged(LIVE, STALE, "nothing heard for 5000 ms"),)
+    with pytest.raises(BookNotLive, match="nothing heard"):
+        sync.book.best_ask
+    assert sync.receive_probe(10, 6 * SECOND) == ()
+    assert kinds(sync.receive(b'{"type":"pong"}', 7 * SECOND)) == ["StateChanged"]
+    assert sync.state is LIVE
+
+
+def test_a_venue_that_is_ahead_makes_the_book_stale_after_a_second() -> None:
+    """Not before: the stream may be on its way. It is LIVE again when the stream has come as far."""
+    sync = live()
+    assert sync.receive_probe(23, SECOND) == ()
+    assert sync.receive_probe(22, SECOND + MS) == ()
+    assert sync.check(2 * SECOND - 1) == ()
+    assert sync.check(2 * SECOND) == (StateChanged(LIVE, STALE, "venue ahead by 12"),)
+    assert sync.receive_probe(24, 2 * SECOND) == ()
+    sync.receive(delta(12, 23), 3 * SECOND)
+    assert sync.state is STALE
+    sync.receive(delta(24), 3 * SECOND)
+    assert sync.state is LIVE
+
+
+def test_a_stream_that_catches_up_in_time_is_never_stale() -> None:
+    """The probe was ahead for a moment only."""
+    sync = live()
+    sync.receive_probe(12, SECOND)
+    sync.receive(delta(12), SECOND + 900 * MS)
+    assert sync.check(2 * SECOND) == ()
+    assert sync.state is LIVE
+
+
+def test_a_silent_symbol_asks_for_a_probe_and_stays_live() -> None:
+    """Quiet is not dead."""
+    sync = BookSync("kucoin", SYMBOL, settings=SyncSettings(link_silence_max_ms=None))
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(10), SECOND)
+    sync.receive_snapshot(snapshot(10), SECOND)
+    assert sync.check(31 * SECOND) == (NeedProbe(SYMBOL, "no delta for a while"),)
+    assert sync.receive_probe(10, 31 * SECOND) == ()
+    assert sync.state is LIVE
+
+
+def test_a_probe_far_behind_means_that_the_venue_counts_anew() -> None:
+    """A silent topic after a reset would otherwise look quiet for ever."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(1_000))
+    sync.receive_snapshot(snapshot(1_000))
+    assert kinds(sync.receive_probe(3)) == ["SequenceReset", "StateChanged", "NeedSnapshot"]
+
+
+def test_max_age_is_judged_by_the_readers_clock() -> None:
+    """It needs no check call."""
+    now_ns = SECOND
+    sync = BookSync("kucoin", SYMBOL, clock=lambda: now_ns, max_age_ms=500)
+    sync.receive(delta(10), now_ns)
+    sync.receive_snapshot(snapshot(10), now_ns)
+    assert sync.state is LIVE
+    now_ns += 501 * MS
+    assert (sync.state, sync.book.is_live) == (STALE, False)
+
+
+def test_an_unanswered_wish_is_repeated() -> None:
+    """After ``snapshot_timeout_ms``; a driver that gets a clock late is served too."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(10))
+    assert sync.next_check_ns is None
+    assert sync.check(SECOND) == ()
+    assert kinds(sync.check(11 * SECOND)) == ["NeedSnapshot"]
+
+
+# -- withheld books --
+
+
+def test_a_halted_symbol_is_withheld_until_it_is_subscribed_again() -> None:
+    """What comes meanwhile is counted and dropped."""
+    sync = live()
+    assert sync.halt("trading disabled") == (StateChanged(LIVE, BookState.HALTED, "trading disabled"),)
+    assert sync.receive(delta(12)) == ()
+    assert kinds(sync.receive(b"{")) == ["FrameRejected"]
+    assert sync.receive_snapshot(snapshot(12)) == sync.receive_probe(5) == ()
+    assert sync.counters.discarded == {"HALTED": 1}
+    sync.subscribed()
+    sync.receive(delta(13))
+    sync.receive_snapshot(snapshot(13))
+    assert sync.state is LIVE
+
+
+def test_a_failed_book_needs_the_user() -> None:
+    """Frames do not bring it back."""
+    sync = live()
+    sync.fail("unknown symbol")
+    sync.receive(delta(12))
+    assert sync.state is BookState.FAILED
+
+
+def test_a_closed_book_ignores_everything() -> None:
+    """For good."""
+    sync = live()
+    assert kinds(sync.close()) == ["StateChanged"]
+    inputs = (
+        sync.close(),
+        sync.halt("x"),
+        sync.connection_opened(),
+        sync.subscribed(),
+        sync.connection_lost(),
+        sync.receive(delta(12)),
+        sync.receive_snapshot(snapshot(12)),
+        sync.receive_probe(3),
+        sync.audit(),
+        sync.check(SECOND),
+    )
+    assert set(inputs) == {()}
+    assert sync.state is BookState.CLOSED
+
+
+# -- misuse --
+
+
+def test_misuse_is_named() -> None:
+    """The caller's mistakes raise; the wire's never do."""
+    with pytest.raises(UnknownVenue, match="known: kucoin"):
+        BookSync("nowhere", SYMBOL)
+    with pytest.raises(UsageError, match="look like BTC-USDT"):
+        BookSync("kucoin", "BTCUSDT")
+    for depth in (0, -1, True, "deep", 1.5):
+        with pytest.raises(UsageError, match="snapshot depth"):
+            BookSync("kucoin", SYMBOL, snapshot_depth=depth)  # type: ignore[arg-type]
+    sync = live()
+    with pytest.raises(UsageError, match="bytes or text"):
+        sync.receive(None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="bytes or text"):
+        sync.receive_snapshot(5)  # type: ignore[arg-type]
+    for sequence in (-1, True, "5", 1.0):
+        with pytest.raises(UsageError, match="sequence number"):
+            sync.receive_probe(sequence)  # type: ignore[arg-type]
+    assert sync.state is LIVE
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"reset_window": -1}, {"buffer_frames_max": 0}, {"trusted_levels_min": float("inf")}, {"catch_up_ms": True}],
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
+    """With the name of the setting."""
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        SyncSettings(**wrong)  # type: ignore[arg-type]
