@@ -1,10 +1,10 @@
 # What a developer types; `make` alone lists it. Needs Python 3.11 or later with its venv module, and nothing else: the
-# first target that wants an environment makes one in .venv, as pyproject.toml says.
+# first target that wants an environment makes one in .venv-make, as pyproject.toml says.
 #
 #   make test PYTHON=python3.13            another interpreter (the environment is made anew)
 #   make demo ARGS='--format json'         options of the demo
 
-VENV := .venv
+VENV := .venv-make
 run := $(VENV)/bin/python -m
 
 # Everything but the leaves that face a terminal is pure and wants every branch tested; a new module is pure until it is

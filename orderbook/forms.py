@@ -34,7 +34,11 @@ V = TypeVar("V")
 Q = TypeVar("Q")
 
 Numeric = str | float | Decimal | Fraction | SupportsIndex
-"""What a user may write for a number. A float means its shortest text: ``0.1`` is one tenth."""
+"""What a user may write for a number.
+
+A float means its shortest text: ``0.1`` is one tenth. So a price that was read as a float names its level again if it
+has at most 15 significant digits, which is what a float can tell apart.
+"""
 
 QUOTIENT_DIGITS: Final = 50
 """Significant digits of an exact quotient."""

@@ -102,9 +102,9 @@ class Specials(Driver):
         self._tell(self.sync.receive_probe(self.sync.book.sequence + 5, self._now_ns))
         self._pass(1_100)
         self._demand(self.sync.state.value == "STALE", "LIVE though a probe was ahead for 1 s")
+        # An answer that says less is an older one: it takes nothing back.
         self._tell(self.sync.receive_probe(self.sync.book.sequence, self._now_ns))
-        if not self._is_live() and not self.outcome.recovery:
-            self.outcome.recovery = "not LIVE after a probe that agrees"
+        self._demand(self.sync.state.value == "STALE", "LIVE though a probe was ahead")
 
     def _on_crossed_snapshot(self) -> None:
         was_live = self._is_live()
@@ -128,6 +128,7 @@ class Specials(Driver):
         if self._clocked:
             self._pass(6_000)
             self._tell(self.sync.receive_probe(max(self.sync.book.sequence, BASE), self._now_ns))
+            self._snapshot(snapshot(self._latest), None)
             self._demand(not self._is_live(), "LIVE on a link that said nothing for 6 s")
 
     def _on_unseen_reset(self) -> None:

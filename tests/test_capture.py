@@ -99,6 +99,7 @@ def test_plain_lines_are_read(tmp_path: Path) -> None:
     with read_capture(path) as reader:
         assert some == list(reader)
     assert [] == reader.problems
+    assert (3000, 3000) == (reader.record_count, reader.line_count)
     assert path.stat().st_size == reader.compressed_offset == reader.compressed_size
 
 

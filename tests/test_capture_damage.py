@@ -309,6 +309,8 @@ def test_problems_are_bounded() -> None:
 
     assert RECORDS == list(reader)
     assert (10, 5000) == (len(reader.problems), reader.problem_count)
+    least = read_capture(io.BytesIO(lines(RECORDS)), record_bytes_max=1, problems_max=1)
+    assert ([], 1, len(RECORDS)) == (list(least), len(least.problems), least.problem_count)
 
 
 def big_block(count: int = 140) -> tuple[list[Record], bytes]:

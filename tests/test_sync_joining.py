@@ -100,10 +100,48 @@ def test_a_quiet_symbol_is_joined_but_live_only_after_a_probe() -> None:
     assert sync.check(2 * SECOND) == (NeedSnapshot(SYMBOL, "no delta comes", 0, None),)
     assert sync.receive_snapshot(snapshot(20), 2 * SECOND) == (NeedProbe(SYMBOL, "a quiet symbol"),)
     assert sync.state is SYNCING
-    assert sync.receive_probe(21, 2 * SECOND) == ()
     assert sync.receive_probe(19, 2 * SECOND) == ()
     assert sync.state is SYNCING
     assert kinds(sync.receive_probe(20, 2 * SECOND)) == ["StateChanged"]
+    assert sync.state is LIVE
+
+
+def test_a_probe_that_was_ahead_is_not_taken_back_by_an_older_one() -> None:
+    """The venue was at 21 once, so a book at 20 misses something until the stream shows it."""
+    for answer in ("probe", "snapshot"):
+        sync = BookSync("kucoin", SYMBOL)
+        sync.connection_opened(SECOND)
+        sync.subscribed(SECOND)
+        sync.receive_snapshot(snapshot(20), SECOND)
+        sync.receive_probe(21, SECOND)
+        if answer == "probe":
+            sync.receive_probe(20, SECOND)
+        else:
+            sync.receive_snapshot(snapshot(20), SECOND)
+        assert sync.state is SYNCING
+        sync.receive(delta(21), SECOND)
+        assert sync.state is LIVE
+
+
+def test_a_probe_that_was_ahead_of_a_join_is_remembered() -> None:
+    """LIVE at 20 while the venue was at 25: the stream has a second to show it."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(20), SECOND)
+    sync.receive_probe(25, SECOND)
+    sync.receive_snapshot(snapshot(20), SECOND)
+    assert sync.state is LIVE
+    assert sync.check(2 * SECOND) == (StateChanged(LIVE, STALE, "venue ahead by 5"),)
+
+
+def test_no_answer_makes_a_book_live_while_the_link_is_silent() -> None:
+    """The stream reached the snapshot, but nothing has been heard for 5 s; then something is."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(20), SECOND)
+    sync.receive_snapshot(snapshot(20), 7 * SECOND)
+    assert sync.state is SYNCING
+    sync.receive(b'{"type":"pong"}', 8 * SECOND)
     assert sync.state is LIVE
 
 

@@ -39,6 +39,7 @@ class Answers:
             last=machine.last,
             copied=self._auditor.copied_at(machine.last),
             doubtful=machine.doubtful,
+            probed=machine.probed,
         )
         match machine.decide(Input.SNAPSHOT, facts):
             case Verdict.ADOPT:
@@ -58,7 +59,7 @@ class Answers:
         """The venue's present sequence."""
         machine = self._machine
         self._desk.probe_answered()
-        facts = ProbeFacts(sequence, machine.last, self._settings.reset_window, machine.doubtful)
+        facts = ProbeFacts(sequence, machine.last, self._settings.reset_window, machine.doubtful, machine.probed)
         match machine.decide(Input.PROBE, facts):
             case Verdict.WATCH:
                 self._watch(sequence)
@@ -71,13 +72,11 @@ class Answers:
     def _watch(self, sequence: int) -> None:
         """The venue is ahead; the stream has a moment to show it."""
         machine, desk = self._machine, self._desk
-        if desk.state is BookState.SYNCING:
-            return
         machine.probed = max(machine.probed, sequence)
         if desk.state is BookState.STALE and machine.owed > machine.high:
             machine.owed = max(machine.owed, sequence)
-        elif not desk.waits.running("behind"):
-            desk.waits.start("behind", desk.now_ns, self._settings.probe_catch_up_ms)
+        elif desk.state is not BookState.SYNCING:
+            desk.await_venue()
 
     # -- audits --
 

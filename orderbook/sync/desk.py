@@ -109,6 +109,16 @@ class Desk:
             self.attempts += 1
             self.ask(f"the snapshot was no use ({reason})")
 
+    @property
+    def is_link_silent(self) -> bool:
+        """Whether nothing has been heard for too long by now; of a LIVE book that is for the timer to say."""
+        return self.state is not BookState.LIVE and self.waits.is_over("link", self.now_ns)
+
+    def await_venue(self) -> None:
+        """The venue is known to be ahead: the stream has a moment to show it."""
+        if not self.waits.running("behind"):
+            self.waits.start("behind", self.now_ns, self._settings.probe_catch_up_ms)
+
     def question(self, reason: str) -> None:
         """Ask for a probe: one at a time, and again only after a while."""
         interval_ns = self._settings.probe_interval_ms * 1_000_000

@@ -150,7 +150,7 @@ class Machine:
 
     def after_frame(self) -> None:
         """The frame in hand was tried: a link that was silent has been heard again."""
-        if self.desk.state is BookState.STALE:
+        if self.desk.state is not BookState.LIVE:
             self.settle()
 
     # -- deltas --
@@ -255,7 +255,8 @@ class Machine:
         levels_max = self._settings.levels_max
         overgrown = len(base.bids) > levels_max or len(base.asks) > levels_max
         waiting = base.sequence < self.high
-        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, self.owed, self._silent)
+        silent = self._silent or self.desk.is_link_silent
+        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, self.owed, silent)
         match self.decide(Input.APPLIED, facts):
             case Verdict.JOIN:
                 self._join(base)
@@ -294,12 +295,13 @@ class Machine:
         if self.probed <= base.sequence:
             self.probed = NEVER
             desk.waits.stop("behind")
+        else:
+            desk.await_venue()
 
     def _wait_for_hole(self) -> None:
         desk, settings = self.desk, self._settings
         first, last = self._missing()
-        missing = str(first) if first == last else f"{first}-{last}"
-        desk.go(Verdict.WAIT_HOLE, f"waiting for {missing}")
+        desk.go(Verdict.WAIT_HOLE, f"waiting for {first}" if first == last else f"waiting for {first}-{last}")
         desk.waits.stop("ahead")
         if not self._gapped and not desk.waits.running("hold"):
             desk.waits.start("hold", desk.now_ns, settings.reorder_hold_ms, settings.reorder_hold_frames)
@@ -360,8 +362,6 @@ class Machine:
     def confirm(self) -> None:
         """The venue is where the base is."""
         self.owed = NEVER
-        self.probed = NEVER
-        self.desk.waits.stop("behind")
         self.high = max(self.high, self.last)
         self.settle()
 
@@ -375,8 +375,7 @@ class Machine:
         self._gapped = True
         desk.waits.stop("hold")
         desk.emit(Gap(first, last + 1))
-        loss = desk.journal.open
-        if loss is not None and loss.missing is None:
+        if (loss := desk.journal.open) is not None and loss.missing is None:
             loss.missing = (first, last)
         desk.ask("gap")
 

@@ -128,7 +128,8 @@ class SnapshotFacts(NamedTuple):
     """Of a snapshot.
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
-    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``doubtful``: see ``ProbeFacts``.
+    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``doubtful`` and ``probed``: see
+    ``ProbeFacts``.
     """
 
     sequence: int
@@ -138,6 +139,7 @@ class SnapshotFacts(NamedTuple):
     last: int
     copied: int
     doubtful: bool
+    probed: int
 
 
 class ComparedFacts(NamedTuple):
@@ -151,13 +153,15 @@ class ProbeFacts(NamedTuple):
 
     ``doubtful``: the book was taken from a snapshot that the stream has not reached, and either deltas came since, or
     it is more than ``reset_window`` ahead of them. Then it may stem from another count of the venue, by way of a cache,
-    and no second answer from there is a proof.
+    and no second answer from there is a proof. ``probed``: the farthest that an earlier answer was ahead of the book;
+    an answer that says less is an older one.
     """
 
     sequence: int
     last: int
     reset_window: int
     doubtful: bool
+    probed: int
 
 
 class TimerFacts(NamedTuple):
@@ -225,7 +229,7 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.waiting, Verdict.WAIT_HOLE),
         ("unconfirmed", _READY, "the stream still owes a sequence: `high < owed`",
          lambda f: f.high < f.owed, Verdict.WAIT_STREAM),
-        ("still silent", _READY, "nothing was heard since the link fell silent",
+        ("still silent", _READY, "nothing has been heard for `link_silence_max_ms`",
          lambda f: f.silent, Verdict.WAIT_STREAM),
         ("complete", _READY, "otherwise", _otherwise, Verdict.JOIN),
     ),
@@ -237,8 +241,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.SNAPSHOT: (
         ("late answer", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
-        ("confirms", _SYNCING, "at `last`, nothing is buffered, and not doubtful",
-         lambda f: f.sequence == f.last and not f.buffered and not f.doubtful, Verdict.CONFIRM),
+        ("confirms", _SYNCING, "at `last`, nothing is buffered, not doubtful, and no probe was ahead",
+         lambda f: f.sequence == f.last >= f.probed and not f.buffered and not f.doubtful, Verdict.CONFIRM),
         ("older than the book", _SYNCING, "not beyond `last`, and the book is not doubtful",
          lambda f: f.sequence <= f.last and not f.doubtful, Verdict.REJECT),
         ("older than the stream", _SYNCING, "older than the first delta to be had - 1",
@@ -257,9 +261,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
         ("venue is ahead", _READY, "beyond `last`", lambda f: f.sequence > f.last, Verdict.WATCH),
         ("venue counts anew", _JOINED, "below `last - reset_window`",
          lambda f: f.sequence < f.last - f.reset_window, Verdict.RESET),
-        ("quiet", _JOINED, "otherwise", _otherwise, Verdict.CONFIRM),
-        ("quiet join", _SYNCING, "at `last`, and not doubtful",
-         lambda f: f.sequence == f.last and not f.doubtful, Verdict.CONFIRM),
+        ("quiet join", _SYNCING, "at `last`, not doubtful, and no probe was ahead",
+         lambda f: f.sequence == f.last >= f.probed and not f.doubtful, Verdict.CONFIRM),
         ("tells nothing", frozenset(BookState), "otherwise", _otherwise, Verdict.DISCARD),
     ),
     Input.TIMER: (

@@ -65,6 +65,11 @@ class Waits:
         """Whether the wait runs."""
         return name in self._running
 
+    def is_over(self, name: Name, now_ns: int) -> bool:
+        """Whether the wait runs and has reached its bound."""
+        wait = self._running.get(name)
+        return wait is not None and wait.over(now_ns)
+
     def renew(self, name: Name, now_ns: int) -> None:
         """What was awaited came; from now on the next is."""
         if now_ns and (wait := self._running.get(name)) is not None:
