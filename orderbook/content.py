@@ -107,9 +107,7 @@ class BookContent:
         twin.remove_absent_count = self.remove_absent_count
         return twin
 
-    def apply(
-        self, bids: Sequence[Change], asks: Sequence[Change], sequence: int, venue_ms: int | None = None
-    ) -> None:
+    def apply(self, bids: Sequence[Change], asks: Sequence[Change], sequence: int, venue_ms: int | None = None) -> None:
         """Apply one frame as a whole and move to ``sequence``.
 
         Rows that the book already covers (their own sequence is not beyond the book's) are left out: with absolute

@@ -80,3 +80,10 @@ def read_until(reader: CaptureReader, records: list[Record]) -> None:
     """Put into ``records`` what can be read, also when an error ends it."""
     for record in reader:
         records.append(record)  # noqa: PERF402 - extend() would lose the last ones
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    """A copy with one wrong bit."""
+    copy = bytearray(data)
+    copy[bit // 8] ^= 1 << bit % 8
+    return bytes(copy)

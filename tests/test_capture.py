@@ -219,7 +219,7 @@ def test_a_bad_line_is_named_and_left_out(bad: bytes, reason: str, plain: bool) 
     ("good", "expected"),
     [
         (line(ts=..., url=...), Record(None, "ws", None, b"")),
-        (line(enc=None, status=None, later={"any": [1, 2.5]}), Record(1, "ws", None, b"")),
+        (line(enc=None, status=None, later={"any": [10**19, 2.5]}), Record(1, "ws", None, b"")),
         (b" " + line(raw="a") + b" \r", Record(1, "ws", None, b"a")),
         (line(raw=base64.b64encode(b"text").decode(), enc="base64"), Record(1, "ws", None, b"text")),
         (line(raw="\U0001f600", ts=records.TS_MAX), Record(records.TS_MAX, "ws", None, "\U0001f600".encode())),
@@ -264,6 +264,15 @@ def test_what_cannot_be_read_back_is_not_written(record: Record, reason: str) ->
             writer.write(record)
         assert writer.write(frames(1)[0])
     assert frames(1) == list(opened(file.getvalue()))
+
+
+def test_the_longest_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of exactly the bound is written, one byte more is not."""
+    fits = Record(1, "ws", None, b"x" * 50)
+    monkeypatch.setattr(records, "RECORD_BYTES_MAX", len(encode_line(fits, None)))
+    assert fits == decode_line(encode_line(fits, None))
+    with pytest.raises(UsageError, match="bytes are more than"):
+        encode_line(fits._replace(raw=b"x" * 51), None)
 
 
 def test_secrets_never_reach_the_file() -> None:

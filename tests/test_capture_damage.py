@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import random
 import subprocess
 import sys
 import tracemalloc
@@ -16,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.capture import CaptureError, CaptureWriter, Record, read_capture
-from tests.captures import URL, foreign, frames, kinds, lines, opened, refusal, written
+from snapshots.capture import CaptureError, Record, read_capture
+from tests.captures import flipped, foreign, frames, kinds, lines, opened, refusal, written
 
 RECORDS = frames(12)
 DATA, MARKS = written(RECORDS, flush_every=4)
@@ -37,22 +36,6 @@ def test_cut_at_every_byte() -> None:
             assert ("truncated", count + 1, end) == problem[:3]
             where = f"the capture stops after record {count} (line {count}), at byte {end}: "
             assert f"{where}the file ends inside a block" == problem.text
-
-
-def test_continued_after_a_cut_at_every_byte(tmp_path: Path) -> None:
-    """``append`` cuts off what the killed writer left, and the file is whole again."""
-    path = tmp_path / "a"
-    more = frames(2, seed=2)
-    for cut in range(len(DATA)):
-        path.write_bytes(DATA[:cut])
-        end, count = max([(0, 0), *(mark for mark in MARKS if mark[0] <= cut)])
-        with CaptureWriter(path, append=True) as writer:
-            assert cut - end == writer.discarded_bytes
-            for record in more:
-                writer.write(record)
-        with read_capture(path) as reader:
-            assert RECORDS[:count] + more == list(reader)
-        assert [] == reader.problems
 
 
 def test_the_file_of_others_cut_at_every_byte() -> None:
@@ -90,13 +73,6 @@ def test_half_a_line_in_a_whole_file() -> None:
     assert [("truncated", 2, len(packed))] == [problem[:3] for problem in reader.problems]
     assert "after record 1 (line 1)" in reader.problems[0].text
     assert "the last line is not whole" in reader.problems[0].text
-
-
-def flipped(data: bytes, bit: int) -> bytes:
-    """A copy with one wrong bit."""
-    copy = bytearray(data)
-    copy[bit // 8] ^= 1 << bit % 8
-    return bytes(copy)
 
 
 def test_every_bit_flipped() -> None:
@@ -140,20 +116,6 @@ def test_a_single_damaged_block_is_no_capture() -> None:
         opened(flipped(data, 0))
 
 
-@pytest.mark.parametrize(
-    "between", [b"\x00" * 3, b"\x1f\x8b", b"\x1f\x8b\x08" * 5, random.Random(1).randbytes(300_000)]
-)
-@pytest.mark.parametrize("other", [DATA, FOREIGN])
-def test_reading_goes_on_behind_damage(between: bytes, other: bytes) -> None:
-    """Whatever stands between two blocks is named with its bytes, and what follows is read."""
-    reader = opened(DATA + between + other)
-
-    assert RECORDS + RECORDS == list(reader)
-    (problem,) = reader.problems
-    assert ("corrupt_block", 13, len(DATA)) == problem[:3]
-    assert f"bytes {len(DATA)} to {len(DATA) + len(between)} are left out" in problem.text
-
-
 def test_half_a_line_before_damage_is_named() -> None:
     """A line that runs into a damaged block is lost, and nothing is glued together from both sides."""
     text = lines(RECORDS)
@@ -171,57 +133,6 @@ def test_half_a_line_before_a_block_of_ours_is_named() -> None:
 
     assert RECORDS[:1] + RECORDS == list(reader)
     assert [("corrupt_line", 2)] == [problem[:2] for problem in reader.problems]
-
-
-def test_a_cut_block_in_the_middle() -> None:
-    """Half a block with more behind it is damage, and ``append`` does not cut off what follows."""
-    cut = DATA[: MARKS[0][0] - 9]
-    reader = opened(cut + DATA)
-
-    assert RECORDS == list(reader)
-    assert ["corrupt_block"] == kinds(reader)
-
-
-def test_append_does_not_unpack(tmp_path: Path) -> None:
-    """Blocks of ours are passed over by their length: damage inside one is for the reader to find."""
-    path = tmp_path / "a"
-    path.write_bytes(flipped(DATA, 8 * (MARKS[1][0] - 60)))
-    with CaptureWriter(path, append=True) as writer:
-        writer.write(RECORDS[0])
-    reader = read_capture(path)
-    assert RECORDS[:4] + RECORDS[8:] + RECORDS[:1] == list(reader)
-    assert ["corrupt_block"] == kinds(reader)
-
-
-def test_append_passes_over_a_wrong_length(tmp_path: Path) -> None:
-    """Where the length of a block leads nowhere, it is unpacked instead."""
-    path = tmp_path / "a"
-    path.write_bytes(flipped(DATA, 8 * (MARKS[0][0] + 16)))
-    with CaptureWriter(path, append=True) as writer:
-        writer.write(RECORDS[0])
-    assert RECORDS + RECORDS[:1] == list(reader := read_capture(path))
-    assert [] == reader.problems
-
-
-@pytest.mark.parametrize("behind", [DATA, DATA[: MARKS[0][0]]])
-def test_append_keeps_what_follows_a_cut_block(behind: bytes, tmp_path: Path) -> None:
-    """Also when the cut block claims to be longer than all that follows."""
-    path = tmp_path / "a"
-    big, _ = written([Record(None, "ws", None, random.Random(1).randbytes(9_000))])
-    data = DATA + big[:30] + behind
-    path.write_bytes(data)
-    with pytest.raises(CaptureError, match=f"from byte {len(DATA)} on"):
-        CaptureWriter(path, append=True)
-    assert data == path.read_bytes()
-
-
-def test_a_file_of_headers_ends() -> None:
-    """So many places that only look like blocks are not all tried, however long the file."""
-    reader = opened(DATA + b"\x1f\x8b\x08\xff" * 1500 + DATA)
-
-    assert RECORDS == list(reader)
-    assert ["corrupt_block"] == kinds(reader)
-    assert reader.finished
 
 
 @given(st.data())
@@ -311,51 +222,6 @@ def test_problems_are_bounded() -> None:
     assert (10, 5000) == (len(reader.problems), reader.problem_count)
     least = read_capture(io.BytesIO(lines(RECORDS)), record_bytes_max=1, problems_max=1)
     assert ([], 1, len(RECORDS)) == (list(least), len(least.problems), least.problem_count)
-
-
-def big_block(count: int = 140) -> tuple[list[Record], bytes]:
-    """One block beyond what is kept in memory between check and handing out."""
-    some = [Record(i, "ws", URL, bytes([97 + i % 26]) * 64_000) for i in range(count)]
-    file = io.BytesIO()
-    with CaptureWriter(file, block_bytes=64_000_000, level=0) as writer:
-        for record in some:
-            writer.write(record)
-    assert 1 == writer.block_count
-    return some, file.getvalue()
-
-
-def test_a_big_block_is_checked_too() -> None:
-    """It is unpacked twice: with a wrong checksum not one record is handed out."""
-    some, data = big_block()
-    spoilt = bytearray(data)
-    spoilt[-8] ^= 1
-    tracemalloc.start()
-    assert all(one == other for one, other in zip(some, opened(data), strict=True))
-    assert tracemalloc.get_traced_memory()[1] < 18_000_000
-    tracemalloc.stop()
-    reader = opened(bytes(spoilt))
-    assert [] == list(reader)
-    assert ["corrupt_block"] == kinds(reader)
-
-
-@pytest.mark.parametrize("change", ["other bytes", "shorter", "another whole block"])
-def test_a_big_block_that_changes_while_it_is_read(change: str) -> None:
-    """The check was for nothing then, and that is an error, not a wrong record passed over in silence."""
-    some, data = big_block()
-    file = io.BytesIO(data)
-    reader = read_capture(file)
-    read = [next(reader) for _ in range(3)]
-    if change == "shorter":
-        file.truncate(len(data) - 1000)
-    elif change == "another whole block":
-        other = big_block(139)[1]
-        file.getbuffer()[: len(other)] = other
-    else:
-        file.getbuffer()[-1000:] = bytes(1000)
-    with pytest.raises(CaptureError, match="changed while it was read; wait for"):
-        read.extend(reader)
-    assert some[: len(read)] == read
-    assert not reader.finished
 
 
 WRITER = """

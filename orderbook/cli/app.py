@@ -1,0 +1,119 @@
+"""The ``orderbook`` command: a group, and what every command has in common when it ends badly."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from orderbook import __version__
+from orderbook.cli.demo import demo
+from orderbook.cli.info import info
+from orderbook.cli.replay import replay
+from orderbook.cli.terminal import (
+    INTERRUPTED,
+    PIPE_CLOSED,
+    Timing,
+    abandon_stdout,
+    complain,
+    is_terminal,
+    prepare_streams,
+)
+from orderbook.errors import OrderBookError
+
+
+class CommandLine(click.Group):
+    """A group whose every failure is one line on stderr and a non-zero exit code."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's own signature
+        **extra: Any,
+    ) -> Any:
+        """Run; in standalone mode, exit with the code."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        prepare_streams()
+        sys.exit(self._run(args, prog_name, complete_var, extra))
+
+    def _run(
+        self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: Mapping[str, Any]
+    ) -> int:
+        try:
+            result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "orderbook"
+            message = error.format_message().rstrip(".")
+            complain(f"{message}{'' if message.endswith('?') else ';'} see `{command} --help`")
+            return error.exit_code
+        except click.ClickException as error:
+            complain(error.format_message())
+            return error.exit_code
+        except click.Abort:
+            return _interrupted()
+        return result if isinstance(result, int) else 0
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and put what may go wrong around it into words."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(_interrupted()) from None
+        except BrokenPipeError:
+            abandon_stdout()
+            raise click.exceptions.Exit(PIPE_CLOSED) from None
+        except OSError as error:
+            where = error.filename if error.filename is not None else "cannot write the output"
+            raise click.ClickException(f"{where}: {error.strerror or error}") from error
+        except OrderBookError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _interrupted() -> int:
+    if is_terminal(sys.stderr):
+        click.echo(err=True)  # The terminal has just shown "^C".
+    complain("interrupted", "warning")
+    return INTERRUPTED
+
+
+EPILOG = """\b
+Examples:
+  orderbook demo                               watch real books being kept
+  orderbook demo --speed max --format json     the same as a test: one JSON object
+  orderbook replay session.jsonl.gz            what became of each book of a recording
+  orderbook replay day-*.jsonl.gz --format json | jq 'select(.state != "LIVE")'
+  orderbook info                               versions, twin in use, limits
+
+Data goes to stdout, everything else to stderr. The exit code is 0 on success, 1 when a check came out bad or something
+could not be read, 2 for a mistake on the command line, 130 after Ctrl-C.
+"""
+
+
+@click.group(
+    cls=CommandLine,
+    name="orderbook",
+    epilog=EPILOG,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.version_option(__version__, prog_name="orderbook", message="%(prog)s %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Keep local order books that are never silently wrong.
+
+    A book says LIVE only when it equals the venue's book at the sequence it names; otherwise it says why not.
+    """
+    ctx.ensure_object(Timing)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
+
+
+main.add_command(demo)
+main.add_command(replay)
+main.add_command(info)

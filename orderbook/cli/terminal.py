@@ -1,0 +1,90 @@
+"""Talking to whoever called: data on stdout, one line for each trouble on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import click
+from rich.console import Console, RenderableType
+
+PIPE_CLOSED: Final = 141
+INTERRUPTED: Final = 130
+# Wide enough that a table keeps its natural width where no terminal limits it.
+_UNBOUNDED_COLUMNS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where commands get the time from; tests hand in their own as click's context object."""
+
+    now: Callable[[], float] = time.monotonic
+    """Seconds since any fixed moment."""
+    sleep: Callable[[float], None] = time.sleep
+
+
+def one_line(message: str) -> str:
+    """The message in one line that is safe to print, whatever a file name or a frame put into it."""
+    text = " ".join(message.split())
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def complain(message: str, kind: str = "error") -> None:
+    """One line on stderr: ``error`` or ``warning``."""
+    click.echo(f"orderbook: {kind}: {one_line(message)}", err=True)
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """One JSON object as one line of stdout."""
+    click.echo(json.dumps(value))
+
+
+def show(*renderables: RenderableType) -> None:
+    """Print something rich to stdout: as wide as the terminal, or as it needs when nobody looks."""
+    console = stdout_console()
+    with console.capture() as capture:
+        for renderable in renderables:
+            console.print(renderable)
+    # Blanks that only fill up a line are no data.
+    text = "\n".join(line.rstrip() for line in capture.get().split("\n"))
+    click.echo(text.lstrip("\n"), nl=False, color=True)
+
+
+def stdout_console() -> Console:
+    """The console of stdout."""
+    if is_terminal(sys.stdout) or "COLUMNS" in os.environ:
+        return Console(highlight=False)
+    return Console(highlight=False, width=_UNBOUNDED_COLUMNS)
+
+
+def is_terminal(stream: object) -> bool:
+    """Whether somebody looks at a stream, whatever the environment says about colours."""
+    isatty = getattr(stream, "isatty", None)
+    return bool(isatty is not None and isatty())
+
+
+def can_draw() -> bool:
+    """Whether a picture that moves can be shown on stdout."""
+    return is_terminal(sys.stdout) and not stdout_console().is_dumb_terminal
+
+
+def prepare_streams() -> None:
+    """A character that the terminal cannot show is no reason to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def abandon_stdout() -> None:
+    """Nobody reads any more: let the interpreter's last flush go nowhere instead of failing."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

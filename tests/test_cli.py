@@ -1,0 +1,139 @@
+"""The command line: data on stdout, one line for each trouble on stderr, 0 only on success."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import orderbook
+from orderbook.cli import main
+from orderbook.cli.terminal import one_line
+from orderbook.settings import SyncSettings
+from snapshots.replay import Replay
+from tests.commands import BUNDLED, objects, orderbook_command
+from tests.source_tree import ROOT
+
+SYMBOLS = "BCHSV-USDT, CAPP-BTC, DAPPT-BTC, FET-BTC, NRG-BTC"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["--bogus"], 2, "No such option '--bogus'; see `orderbook --help`"),
+        (["reply"], 2, "No such command 'reply'"),
+        (["replay"], 2, "Missing argument 'CAPTURE...'; see `orderbook replay --help`"),
+        (["replay", BUNDLED, "--levls", "3"], 2, "No such option '--levls'"),
+        (["replay", BUNDLED, "--levels", "0"], 2, "'--levels': 0 is not in the range"),
+        (["replay", BUNDLED, "--levels", "many"], 2, "'--levels': 'many' is not a valid integer"),
+        (["replay", BUNDLED, "--format", "xml"], 2, "'--format': 'xml' is not one of 'table', 'json'"),
+        (["replay", BUNDLED, "--venue", "binance"], 2, "unknown venue 'binance'; known: kucoin"),
+        (["replay", BUNDLED, "--symbol", "btcusdt"], 2, "'btcusdt' is not a KuCoin spot symbol"),
+        (["replay", BUNDLED, "--symbol", "BTC-USDT"], 1, f"no BTC-USDT was replayed; there is {SYMBOLS}"),
+        (["replay", "no such file"], 1, "no such file: No such file or directory; check the name"),
+        (["replay", "two\nlines\x1b[31m"], 1, r"two\nlines\x1b[31m"),
+        (["replay", str(ROOT)], 1, "it is a directory; name a file inside it"),
+        (["replay", str(ROOT / "pyproject.toml")], 1, "it is neither gzip nor JSON Lines"),
+        (["replay", os.devnull], 1, "not a regular file"),
+        (["demo", "--speed", "-1"], 2, "'--speed': '-1' is neither a positive number nor max"),
+        (["demo", "--speed", "nan"], 2, "'--speed': 'nan' is neither a positive number nor max"),
+        (["demo", "--speed", "fast"], 2, "'--speed': 'fast' is neither a positive number nor max"),
+        (["demo", "--seconds", "0"], 2, "'--seconds': '0' is not a positive number of seconds"),
+        (["demo", "--seconds", "inf"], 2, "'--seconds': 'inf' is not a positive number of seconds"),
+        (["demo", "--levels", "0"], 2, "'--levels': 0 is not in the range"),
+        (["demo", "--symbol", "BTC-USDT"], 2, f"BTC-USDT is not in the recording; it has {SYMBOLS}"),
+        (["demo", "surplus"], 2, "unexpected extra argument (surplus)"),
+        (["info", "--format", "yaml"], 2, "'--format': 'yaml' is not one of"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_remedy(args: list[str], code: int, message: str) -> None:
+    """No traceback, nothing on stdout, never exit code 0."""
+    result = orderbook_command(*args)
+
+    assert message in result.stderr
+    assert (code, "") == (result.exit_code, result.stdout)
+    assert (1, True) == (result.stderr.count("\n"), result.stderr.startswith("orderbook: error: "))
+
+
+def test_an_empty_file_is_bad_input(tmp_path: Path) -> None:
+    """It says that it is empty."""
+    path = tmp_path / "empty.jsonl.gz"
+    path.touch()
+    result = orderbook_command("replay", str(path))
+
+    assert (1, f"orderbook: error: {path}: it is empty") == (result.exit_code, result.stderr.split(";")[0])
+
+
+def test_a_message_cannot_steer_the_terminal() -> None:
+    """Line feeds and escapes in names are made harmless, readable text is left as it is."""
+    assert r"a b \x1b[2J \u202ec é" == one_line("a\n b \x1b[2J \u202ec é\t")
+
+
+# --- info and help ---
+
+
+def test_info_tells_versions_and_every_limit() -> None:
+    """The twin, the venues, and each setting with its default; as a table and as one object."""
+    (told,) = objects(orderbook_command("info", "--format", "json"))
+    table = orderbook_command("info").stdout
+
+    assert (orderbook.__version__, orderbook.ACCELERATOR, ["kucoin"]) == (
+        told["version"],
+        told["accelerator"],
+        told["venues"],
+    )
+    assert SyncSettings() == SyncSettings(**told["limits"])
+    for name in ("numpy", "sortedcontainers", "click", "rich", "python", "implementation", "platform"):
+        assert re.search(rf"^{name} +{re.escape(told[name])}$", table, re.MULTILINE)
+    for name, value in told["limits"].items():
+        assert re.search(rf"^  {name} +{value}$", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["demo", "info", "replay"])
+def test_help_teaches_by_example(command: str) -> None:
+    """Each command shows how it is used; every example is a command that exists."""
+    result = orderbook_command(command, "--help")
+    examples = re.findall(r"^ +(?:\w+=\w+ )?orderbook (.*)", result.stdout.partition("Examples:")[2], re.MULTILINE)
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert len(examples) >= 3
+    for example in examples:
+        name, *words = example.split("  ")[0].split("|")[0].split()
+        with click.Context(main) as context:
+            found = main.get_command(context, name)
+        assert found is not None
+        options = {option for param in found.params for option in param.opts}
+        assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_version_and_no_command() -> None:
+    """The version goes to stdout; a missing command is a mistake, answered with the help."""
+    version, nothing = orderbook_command("--version"), orderbook_command()
+
+    assert (0, f"orderbook {orderbook.__version__}\n") == (version.exit_code, version.stdout)
+    assert (2, "", True) == (nothing.exit_code, nothing.stdout, "Commands:" in nothing.stderr)
+
+
+def test_the_error_of_a_library_call_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the library refuses, or the operating system, it comes out as one line."""
+    for error, message in (
+        (orderbook.UsageError("no such thing"), "no such thing"),
+        (OSError(28, "No space left on device"), "cannot write the output: No space left on device"),
+        (OSError(2, "No such file or directory", "data"), "data: No such file or directory"),
+    ):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(Replay, "feed", fail)
+        result = orderbook_command("replay", BUNDLED)
+        assert (1, f"orderbook: error: {message}\n") == (result.exit_code, result.stderr)
+
+
+def test_a_context_may_be_used_by_other_programs() -> None:
+    """Without standalone mode, errors are click's own exceptions, for whoever embeds the command."""
+    with pytest.raises(click.UsageError):
+        main.main(["--bogus"], standalone_mode=False)
