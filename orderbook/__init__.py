@@ -43,8 +43,10 @@ from orderbook.events import (
     StateChanged,
 )
 from orderbook.ladder import ACCELERATOR
+from orderbook.results import Band, BookView, Depth, Fill, Marked
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
+from orderbook.sync.journal import Loss, SyncCounters
 from orderbook.types import BBO, BookState, Level, Side
 
 __version__ = "0.1.0"
@@ -54,18 +56,24 @@ __all__ = [
     "BBO",
     "AuditFailed",
     "AuditPassed",
+    "Band",
     "BeyondHorizon",
     "BookNotLive",
     "BookState",
     "BookSync",
+    "BookView",
     "Crossed",
+    "Depth",
     "Event",
+    "Fill",
     "FrameError",
     "FrameRejected",
     "Gap",
     "Level",
     "LevelDifference",
     "LimitReached",
+    "Loss",
+    "Marked",
     "NeedProbe",
     "NeedSnapshot",
     "NumberError",
@@ -75,6 +83,7 @@ __all__ = [
     "Side",
     "SnapshotRejected",
     "StateChanged",
+    "SyncCounters",
     "SyncSettings",
     "UnknownVenue",
     "UsageError",

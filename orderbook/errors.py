@@ -59,7 +59,7 @@ class BeyondHorizon(OrderBookError):
     def __str__(self) -> str:
         return (
             f"{self.side.name.lower()}s of {self.symbol} are known only up to {self.horizon}; "
-            f"ask for less, pass allow_partial=True, or seed the book with a deeper snapshot"
+            f"ask for less, read what is known with view(n) or depth(n, allow_partial=True), or seed the book deeper"
         )
 
 

@@ -236,7 +236,7 @@ class Reader(Status, Generic[V, Q]):
             allow_partial: Answer ``Marked`` from the known levels where more were asked for.
 
         Returns:
-            ``None`` if both sides are empty, or if there is no mid for ``bps``.
+            ``None`` if nothing stands on either side (in the band, for ``bps``), or if there is no mid.
 
         Raises:
             BookNotLive: The book cannot be trusted at this moment.

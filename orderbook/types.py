@@ -29,22 +29,25 @@ class Side(Enum):
 
 
 class BookState(Enum):
-    """What a book says about itself. Only ``LIVE`` may be read without an explicit word."""
+    """What a book says about itself. Only ``LIVE`` may be read without an explicit word.
+
+    Attributes:
+        CONNECTING: No usable link: never opened, or lost.
+        SYNCING: Deltas are buffered until a snapshot and the stream meet, or until a hole is filled.
+        LIVE: Equal to the venue's book at ``sequence``, and fresh.
+        STALE: Complete at ``sequence``, but the venue or the link says that this is no longer fresh.
+        HALTED: The venue does not trade the symbol at the moment.
+        FAILED: Needs the user: an unknown symbol, refused credentials.
+        CLOSED: Closed by the user; final.
+    """
 
     CONNECTING = "CONNECTING"
-    """No usable link: never opened, or lost."""
     SYNCING = "SYNCING"
-    """Deltas are buffered until a snapshot and the stream meet, or until a hole is filled."""
     LIVE = "LIVE"
-    """Equal to the venue's book at ``sequence``, and fresh."""
     STALE = "STALE"
-    """Complete at ``sequence``, but the venue or the link says that this is no longer fresh."""
     HALTED = "HALTED"
-    """The venue does not trade the symbol at the moment."""
     FAILED = "FAILED"
-    """Needs the user: an unknown symbol, refused credentials."""
     CLOSED = "CLOSED"
-    """Closed by the user; final."""
 
 
 class Level(NamedTuple, Generic[V]):

@@ -189,7 +189,9 @@ class CaptureReader:
         # The very first bytes may be what is damaged.
         if self._blocks.resume(-1) is not None:
             return True
-        raise CaptureError(self.name, "it is neither gzip nor JSON Lines", "name a file made by `orderbook record`")
+        raise CaptureError(
+            self.name, "it is neither gzip nor JSON Lines", "name a capture: gzip JSON Lines, one message a line"
+        )
 
     def _read(self) -> Iterator[Record]:
         try:

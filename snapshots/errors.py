@@ -13,7 +13,7 @@ _REMEDIES: Final = {
     errno.EACCES: "check the permissions of the file and of its directory",
     errno.EPERM: "check the permissions of the file and of its directory",
     errno.EROFS: "choose a place that can be written",
-    errno.ENOENT: "check the name; the directory must exist",
+    errno.ENOENT: "check the name and that its directory exists",
     errno.ENOTDIR: "check the name; a part of the path is no directory",
     errno.EISDIR: "name a file inside that directory",
     errno.EEXIST: "choose another name, or ask for append or overwrite",

@@ -31,18 +31,21 @@ _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Record(NamedTuple):
-    """Something that was received, or that happened to a connection, at one moment."""
+    """Something that was received, or that happened to a connection, at one moment.
+
+    Attributes:
+        ts: When it was received, in ns since 1970; ``None`` where that is not known.
+        kind: ``ws`` a frame, ``rest`` an answer, ``open`` and ``close`` of a connection.
+        url: Address of the request or of the connection, without secrets; ``None`` where that is not known.
+        raw: Exactly what was received; empty on ``open``, code and reason on ``close``.
+        status: HTTP status of a REST answer that was not 200.
+    """
 
     ts: int | None
-    """When it was received, in ns since 1970; ``None`` where that is not known."""
     kind: Kind
-    """``ws`` a frame, ``rest`` an answer, ``open`` and ``close`` of a connection."""
     url: str | None
-    """Address of the request or of the connection, without secrets; ``None`` where that is not known."""
     raw: bytes
-    """Exactly what was received; empty on ``open``, code and reason on ``close``."""
     status: int | None = None
-    """HTTP status of a REST answer that was not 200."""
 
     @property
     def text(self) -> str | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, cast
 
 from orderbook.errors import FrameError, UsageError
@@ -226,7 +227,7 @@ class _Player:
         tally = self.ticker.tally
         checks = {"ticker": Tally(tally.ok, tally.bad, tally.skipped + self.ticker.waiting)}
         if self.snapshot.offered:
-            checks["snapshot"] = self.snapshot.tally
+            checks["snapshot"] = replace(self.snapshot.tally)
         return checks
 
     def receive(self, record: Record) -> bool:

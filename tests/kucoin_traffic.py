@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,11 +12,10 @@ from orderbook.content import BookContent
 from snapshots.capture import Record
 from snapshots.replay import Replay
 from snapshots.report import SymbolReport
+from tests import kucoin_frames
+from tests.kucoin_frames import SYMBOL, Rows
 
 WS = "wss://ws.example.com/endpoint?token=TOKEN"
-REST = "https://api.kucoin.com/api/v3/market/orderbook/level2?symbol="
-SYMBOL = "BTC-USDT"
-Rows = Sequence[tuple[str, str]]
 
 
 class Expected(NamedTuple):
@@ -99,11 +98,7 @@ def delta(
     ts: int | None = None,
 ) -> Record:
     """A book message that covers ``start..end``."""
-    end = start if end is None else end
-    rows = {name: [[price, size, str(end)] for price, size in side] for name, side in (("bids", bids), ("asks", asks))}
-    data = {"sequenceStart": start, "sequenceEnd": end, "symbol": symbol, "changes": rows}
-    message = {"type": "message", "topic": f"/market/level2:{symbol}", "subject": "trade.l2update", "data": data}
-    return Record(ts, "ws", url, json.dumps(message).encode())
+    return Record(ts, "ws", url, kucoin_frames.delta(start, end, bids=bids, asks=asks, symbol=symbol))
 
 
 def ticker(
@@ -134,9 +129,8 @@ def snapshot(
     ts: int | None = None,
 ) -> Record:
     """A REST answer with the book at a sequence."""
-    data = {"sequence": str(sequence), "bids": [list(row) for row in bids], "asks": [list(row) for row in asks]}
     url = f"https://api.kucoin.com{path}?symbol={symbol}"
-    return Record(ts, "rest", url, json.dumps({"code": "200000", "data": data}).encode())
+    return Record(ts, "rest", url, kucoin_frames.snapshot(sequence, bids, asks))
 
 
 def snapshot_of(content: BookContent, symbol: str) -> Record:

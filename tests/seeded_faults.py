@@ -194,11 +194,23 @@ def _price_zero(*sizes: str) -> Callable[[Plan], None]:
 
 def _reset(plan: Plan) -> None:
     """The venue starts again from a low number; what it did meanwhile was sent to nobody."""
-    index = plan.pick()
+    _count_anew(plan, lambda _: plan.rng.randrange(1, 5_000))
+
+
+def _reset_nearby(plan: Plan) -> None:
+    """It falls back so little that the new count soon runs into numbers of the old one; an answer may be on its way."""
+    plan.slow = plan.rng.random() < 0.5
+    # A batch may reach nine numbers up; nearer than this nobody can tell it from a late duplicate.
+    window = SyncSettings().reset_window + 9
+    _count_anew(plan, lambda heard: plan.market.base + heard - window - plan.rng.randint(1, 300))
+
+
+def _count_anew(plan: Plan, low_base: Callable[[int], int]) -> None:
+    index = plan.rng.randrange(1, FAULTS_UNTIL)
     count = plan.rng.randint(0, 12)
-    event = plan.sent[index + count].first
+    heard, event = plan.sent[index - 1].last, plan.sent[index + count].first
     del plan.sent[index : index + count]
-    plan.numbering = Numbering(plan.market.base, event, plan.rng.randrange(1, 5_000))
+    plan.numbering = Numbering(plan.market.base, event, low_base(heard))
     for message in plan.sent:
         if message.first < event <= message.last:
             message.first = event
@@ -270,9 +282,10 @@ SCENARIOS: Final = (
     Scenario("sequence reset to a low base", _reset, lambda sync: sync.counters.resets, (1, 2), mended_ms=2_000),
     Scenario("20-level seed, top 10 read", _cut_off, _none, (1, None)),
     Scenario('size "NaN"', _no_number, lambda sync: sync.counters.rejected_count, (1, 2)),
+    Scenario("sequence reset to a near base", _reset_nearby, lambda sync: sync.counters.resets, (1, None)),
     Scenario("several of these at once", _several, _none, (1, None)),
 )
-"""The rows of the peers' table, and one more."""
+"""The rows of the peers' table, and two more."""
 
 
 def zero_rows(arrivals: list[Arrival], after: int) -> int:

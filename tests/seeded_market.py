@@ -97,14 +97,14 @@ class Numbering(NamedTuple):
             return self.base + event
         return self.low_base + event - self.reset_at + 1
 
-    def event(self, sequence: int) -> int | None:
-        """Which event has that number; ``None`` if none can."""
-        if sequence >= self.base:
-            event = sequence - self.base
-            return event if self.reset_at is None or event < self.reset_at else None
-        if self.reset_at is None or sequence <= self.low_base:
-            return None
-        return self.reset_at + sequence - self.low_base - 1
+    def events(self, sequence: int) -> list[int]:
+        """Which events would have that number: one or none, or, where a new count runs into the old one, two."""
+        found = []
+        if sequence >= self.base and (self.reset_at is None or sequence - self.base < self.reset_at):
+            found.append(sequence - self.base)
+        if self.reset_at is not None and sequence > self.low_base:
+            found.append(self.reset_at + sequence - self.low_base - 1)
+        return found
 
 
 class _Side:

@@ -130,7 +130,7 @@ class Witness:
             elif event.new is BookState.LIVE and self._joined is not None:
                 outcome.lost_for.append(now - self._lost_at)
             elif event.new is BookState.LIVE:
-                self._joined = self._plan.numbering.event(self._sync.book.sequence)
+                self._joined = min(self._present(), default=0)
                 outcome.joined_after = now
         if self._sync.state is not self._state:
             self._tell_silent(f"{self._state.value} became {self._sync.state.value}")
@@ -152,19 +152,26 @@ class Witness:
             outcome.refused += 1
         outcome.looks += 1
         numbering = self._plan.numbering
-        event = numbering.event(book.sequence)
-        if event is None or event >= len(self._market.books):
-            return f"LIVE at {book.sequence}, which never was"
-        if event < self._heard:
+        present = self._present()
+        if not present:
             return f"LIVE at {book.sequence}, though {numbering.sequence(self._heard)} was received"
-        if self._fault_at is not None and outcome.mended_after is None and event >= self._heard:
+        if self._fault_at is not None and outcome.mended_after is None:
             outcome.mended_after = now - self._fault_at
-        truth = self._market.books[event]
+        differences = [self._what_differs(depth, self._market.books[event]) for event in present]
+        return "" if "" in differences else differences[0]
+
+    def _present(self) -> list[int]:
+        """Where the market can have been at the book's sequence; nothing that was received lies beyond it."""
+        events = self._plan.numbering.events(self._sync.book.sequence)
+        return [event for event in events if self._heard <= event < len(self._market.books)]
+
+    def _what_differs(self, depth: Depth | None, truth: Book) -> str:
+        sequence = self._sync.book.sequence
         if depth is not None and [depth.bids.tolist(), depth.asks.tolist()] != self._top(truth):
-            return f"the top {TOP} at {book.sequence} are not the venue's"
+            return f"the top {TOP} at {sequence} are not the venue's"
         for side in Side:
             if difference := self._difference(side, truth.ladder(side)):
-                return f"{side.name} at {book.sequence}: {difference}"
+                return f"{side.name} at {sequence}: {difference}"
         return ""
 
     def _top(self, truth: Book) -> list[list[list[float]]]:

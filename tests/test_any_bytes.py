@@ -146,7 +146,7 @@ def check_events(before: BookState, wished: bool, events: Sequence[Event]) -> Bo
             state = event.new
             wished = wished and state is not BookState.LIVE
         elif isinstance(event, NeedSnapshot):
-            assert not wished or event.reason in ("unanswered", "no delta comes")
+            assert not wished or event.reason == "unanswered"
             assert state in (BookState.SYNCING, BookState.LIVE, BookState.STALE)
             wished = True
         elif isinstance(event, FrameRejected | SnapshotRejected):

@@ -27,7 +27,7 @@ RECORDS = st.builds(
     kind=st.sampled_from(["ws", "rest", "open", "close"]),
     url=st.none() | TEXTS.filter(lambda text: not set("=@%") & set(text)),
     raw=st.binary() | TEXTS.map(str.encode),
-    status=st.none() | st.integers(100, 599),
+    status=st.none() | st.integers(100, 999),
 )
 
 
@@ -193,6 +193,7 @@ BAD_LINES: list[tuple[bytes, str]] = [
     (line(status="200"), "status is no"),
     (line(status=True), "status is no"),
     (line(status=99), "status is no"),
+    (line(status=1000), "status is no"),
     (line(raw="x" * 70_000, y=[{}]), "not one flat JSON object"),
     (line(raw="x" * 70_000) + b"}", "not one flat JSON object"),
     (line(raw="x" * 70_000, **{f"k{i}": "" for i in range(20)}), "not one flat JSON object"),

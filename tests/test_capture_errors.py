@@ -260,7 +260,7 @@ def test_impossible_options_of_a_reader(options: dict[str, int]) -> None:
     ("content", "message"),
     [
         (b"", "it is empty; its writer was stopped before the first block"),
-        (b"hello world", "it is neither gzip nor JSON Lines; name a file made by `orderbook record`"),
+        (b"hello world", "it is neither gzip nor JSON Lines; name a capture: gzip JSON Lines, one message a line"),
         (b"[1,2]\n", "neither gzip nor JSON Lines"),
         (b"\x00" * 1000, "neither gzip nor JSON Lines"),
         (b"\x28\xb5\x2f\xfd....", "zstd is not supported; unpack it with `zstd -d` first"),
@@ -294,7 +294,7 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(CaptureError, match=message):
             read_capture(path)
     for path, message in (
-        (tmp_path / "missing" / "a", "No such file or directory; check the name; the directory must exist"),
+        (tmp_path / "missing" / "a", "No such file or directory; check the name and that its directory exists"),
         (tmp_path, "File exists; choose another name"),
         (Path("a\0b"), "embedded null byte"),
     ):

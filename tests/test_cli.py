@@ -133,6 +133,34 @@ def test_the_error_of_a_library_call_is_one_line(monkeypatch: pytest.MonkeyPatch
         assert (1, f"orderbook: error: {message}\n") == (result.exit_code, result.stderr)
 
 
+@pytest.mark.parametrize("where", ["parsing", "running"])
+def test_an_interrupt_is_one_line_wherever_it_comes(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the arguments are read, too: exit code 130, no traceback."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    if where == "parsing":
+        monkeypatch.setattr(main, "make_context", interrupt)
+    else:
+        monkeypatch.setattr(Replay, "feed", interrupt)
+    result = orderbook_command("replay", BUNDLED)
+
+    assert (130, "", "orderbook: warning: interrupted") == (result.exit_code, result.stdout, result.stderr.strip())
+
+
+def test_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that was closed ends the command without a word."""
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Replay, "feed", closed)
+    result = orderbook_command("replay", BUNDLED)
+
+    assert (141, "", "") == (result.exit_code, result.stdout, result.stderr)
+
+
 def test_a_context_may_be_used_by_other_programs() -> None:
     """Without standalone mode, errors are click's own exceptions, for whoever embeds the command."""
     with pytest.raises(click.UsageError):

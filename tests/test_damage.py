@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbook.content import BookContent
-from orderbook.errors import FrameError, UsageError
+from orderbook.errors import FrameError
 from orderbook.events import FrameRejected, NeedSnapshot, StateChanged
 from orderbook.fixedpoint import plain
 from orderbook.settings import SyncSettings
@@ -21,8 +20,7 @@ from orderbook.sync import BookSync
 from orderbook.types import BookState, Delta, Side
 from orderbook.venues.kucoin import KuCoin
 from tests.hostile import SYMBOL, damaged_objects, damaged_texts, json_values, level2, records, rest
-
-MS: Final = 1_000_000
+from tests.situations import MS, SITUATIONS, joined
 
 # -- a damaged recording --
 
@@ -140,55 +138,6 @@ def test_a_damaged_recording_never_makes_a_wrong_book(seed: int) -> None:
 
 # -- one input of any content, in every state --
 
-
-def begun() -> BookSync:
-    """A book that was never told anything."""
-    return BookSync("kucoin", SYMBOL)
-
-
-def joined() -> BookSync:
-    """A LIVE book at 5."""
-    sync = begun()
-    sync.connection_opened(MS)
-    sync.subscribed(MS)
-    sync.receive(json.dumps(level2(5, 5, [["9", "2", "5"]])), MS)
-    sync.receive_snapshot(json.dumps(rest("5", [["9", "2"], ["8", "1"]], [["11", "1"]])), MS)
-    return sync
-
-
-def after(*steps: Callable[[BookSync], object]) -> Callable[[], BookSync]:
-    """A LIVE book to which this then happens."""
-
-    def make() -> BookSync:
-        sync = joined()
-        for step in steps:
-            step(sync)
-        return sync
-
-    return make
-
-
-SITUATIONS: Final[dict[str, tuple[Callable[[], BookSync], BookState]]] = {
-    "never heard of": (begun, BookState.CONNECTING),
-    "lost": (after(lambda sync: sync.connection_lost(MS)), BookState.CONNECTING),
-    "open": (after(lambda sync: sync.connection_opened(MS)), BookState.SYNCING),
-    "buffering": (
-        after(lambda sync: sync.connection_lost(MS), lambda sync: sync.receive(json.dumps(level2(7, 9)))),
-        BookState.SYNCING,
-    ),
-    "behind a hole": (after(lambda sync: sync.receive(json.dumps(level2(8, 9)), MS)), BookState.SYNCING),
-    "live": (joined, BookState.LIVE),
-    "audited": (after(lambda sync: sync.audit(MS)), BookState.LIVE),
-    "audited ahead": (
-        after(lambda sync: sync.receive_snapshot(json.dumps(rest("7", [["9", "2"]], [])), MS)),
-        BookState.LIVE,
-    ),
-    "silent": (after(lambda sync: sync.check(10_000 * MS)), BookState.STALE),
-    "halted": (after(lambda sync: sync.halt("maintenance", MS)), BookState.HALTED),
-    "failed": (after(lambda sync: sync.fail("unknown symbol", MS)), BookState.FAILED),
-    "closed": (after(lambda sync: sync.close(MS)), BookState.CLOSED),
-}
-
 texts = st.one_of(
     st.builds(level2, st.integers(0, 12), st.integers(0, 12), st.just([["9.5", "1", "6"]])),
     st.builds(rest, st.integers(0, 12), st.just([["9", "2"]]), st.just([["11", "1"], ["12", "0"]])),
@@ -246,23 +195,6 @@ def check_step(sync: BookSync, before: BookState, events: tuple[object, ...]) ->
     assert () == sync._desk.flush()
     sync.book.verify()
     assert not (sync.state is BookState.LIVE and sync.book.content.is_crossed)
-
-
-@pytest.mark.parametrize("frame", [None, 1, 1.5, True, [], {}, object(), ["{}"], memoryview(b"{}").release])
-@pytest.mark.parametrize("situation", SITUATIONS)
-def test_what_is_no_frame_changes_nothing(situation: str, frame: Any) -> None:
-    """The caller's mistake is told to the caller, and to nobody else."""
-    make, state = SITUATIONS[situation]
-    sync = make()
-    before = (repr(sync.counters), sync.next_check_ns, sync.wants_snapshot)
-
-    for take in (sync.receive, sync.receive_snapshot):
-        with pytest.raises(UsageError, match="a frame is bytes or text"):
-            take(frame, 3 * MS)
-
-    assert state is sync.state
-    assert before == (repr(sync.counters), sync.next_check_ns, sync.wants_snapshot)
-    assert () == sync.check(3 * MS)
 
 
 def test_the_wire_makes_no_counters() -> None:

@@ -1,7 +1,8 @@
 """Decoding takes time in proportion to the length, whatever the text: no frame can make a reader fall behind.
 
 Steps are counted instead of timed, so that the tests do not depend on the machine. What happens inside one C function
-is no step; there half a megabyte simply has to end, which it would not if the time grew with the square of the length.
+is no step; there a quarter of a megabyte simply has to end, which it would not if the time grew with the square of the
+length.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.hostile import calls, outcome
 
 KUCOIN: Final = KuCoin()
 MANY: Final = 100
-SIZE: Final = 2**19
+SIZE: Final = 2**18
 SAME_HASH: Final = 2**61 - 1
 """CPython's hash of an integer is its remainder by this."""
 
@@ -73,7 +74,7 @@ FAMILIES: Final[dict[str, tuple[Callable[[str], object], Make]]] = {
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_effort_grows_with_the_length(family: str) -> None:
-    """Twice the text takes at most twice the steps, and half a megabyte of it ends at all."""
+    """Twice the text takes at most twice the steps, and a quarter of a megabyte of it ends at all."""
     decode, make = FAMILIES[family]
 
     def steps(count: int) -> int:

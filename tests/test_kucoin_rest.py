@@ -10,12 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orderbook.errors import FrameError, UsageError
+from orderbook.errors import FrameError, UnknownVenue, UsageError
 from orderbook.events import Event, Gap, NeedSnapshot, SnapshotRejected, StateChanged
 from orderbook.fixedpoint import parse_number
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.types import BookState, Change, Side, Snapshot
+from orderbook.venues import VENUES, venue_named
 from orderbook.venues.kucoin import KuCoin
 from tests.hostile import level2, outcome, records, rest
 
@@ -267,6 +268,24 @@ def test_any_text_may_be_a_url(url: str) -> None:
     request = KUCOIN.snapshot_request(url)
 
     assert request is None or request[1] in (20, 100, "full")
+
+
+@pytest.mark.parametrize(
+    "name", ["binance", "", "KuCoin", "kucoin ", "\n\ud800", "x" * 10**6, None, 5, [], {}], ids=range(10)
+)
+def test_an_unknown_venue(name: Any) -> None:
+    """The error names the known ones, in short and in ASCII."""
+    with pytest.raises(UnknownVenue, match="known: kucoin") as caught:
+        venue_named(name)
+
+    assert str(caught.value).isascii()
+    assert len(str(caught.value)) < 200
+
+
+def test_a_venue_by_its_name() -> None:
+    """Whatever is listed can be had."""
+    assert {name: venue.name for name, venue in VENUES.items()} == {name: venue_named(name).name for name in VENUES}
+    assert ["kucoin"] == list(VENUES)
 
 
 # -- the worked example --

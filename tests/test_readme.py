@@ -21,13 +21,20 @@ def blocks(language: str) -> list[str]:
 
 def test_the_program_runs_and_prints_what_its_comments_say() -> None:
     """Every expression with a comment that is a value has that value."""
-    (program,) = blocks("python")
+    program = blocks("python")[0]
     scope: dict[str, object] = {}
     exec(compile(program, "README.md", "exec"), scope)
     promised = re.findall(r"^(book\.\S+) +# (Level\(.*\))$", program, re.MULTILINE)
     assert len(promised) == 2
     for expression, value in promised:
         assert value == repr(eval(expression, scope))
+
+
+def test_the_replay_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the root of a checkout, as shown."""
+    monkeypatch.chdir(README.parent)
+    exec(compile(blocks("python")[1], "README.md", "exec"), {})
+    assert len(blocks("python")) == 2
 
 
 def test_the_state_table_is_current() -> None:

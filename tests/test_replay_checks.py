@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import pytest
 
@@ -89,8 +90,12 @@ UNREADABLE = delta(12, bids=[("NaN", "1")])
 @pytest.mark.parametrize(
     ("name", "records", "state"),
     [
-        # The snapshot continues to 12 and not beyond: a book is built, but never LIVE.
-        ("a hole at the join", [delta(14), snapshot(12, [BID], [ASK]), ticker(12, WRONG, ASK)], "SYNCING"),
+        # The stream continues the snapshot to 11 and not beyond: a book is built, but never LIVE.
+        (
+            "a hole at the join",
+            [delta(11), delta(14), snapshot(10, [BID], [ASK]), ticker(11, WRONG, ASK)],
+            "SYNCING",
+        ),
         ("a crossed book", [*JOINED, delta(12, bids=[("105", "1")]), ticker(12, WRONG, ASK)], "SYNCING"),
         ("before it crossed", [*JOINED, delta(12, bids=[("105", "1")]), ticker(11, WRONG, ASK)], "SYNCING"),
         ("a gap", [*JOINED, *HOLE, ticker(11, WRONG, ASK)], "SYNCING"),
@@ -111,7 +116,10 @@ UNREADABLE = delta(12, bids=[("NaN", "1")])
         ),
         (
             "a snapshot that a better one replaced",
-            [delta(14), snapshot(12, [BID], [ASK]), snapshot(13, [BID], [ASK]), ticker(12, WRONG, ASK)],
+            [
+                *(delta(11), delta(14), snapshot(10, [BID], [ASK]), snapshot(13, [BID], [ASK])),
+                ticker(11, WRONG, ASK),
+            ],
             "LIVE",
         ),
         ("a reset", [delta(1001), snapshot(1000, [BID], [ASK]), delta(12), ticker(1001, WRONG, ASK)], "SYNCING"),
@@ -200,18 +208,35 @@ def test_a_ticker_at_the_moment_of_a_reseeding_counts() -> None:
     assert (None, 1, 40) == (report.bid_horizon, report.epoch, report.bid_count)
 
 
-def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "bound", "records", "expected"),
+    [
+        (checks, "TOPS_MAX", [*map(delta, range(12, 16)), *(ticker(n, *TOP) for n in range(10, 16))], Tally(3, 0, 3)),
+        (
+            checks,
+            "PENDING_MAX",
+            [*(ticker(n, *TOP) for n in (15, 12, 14, 13)), *map(delta, range(12, 16))],
+            Tally(3, 0, 1),
+        ),
+        (
+            replaying,
+            "EARLY_TICKERS_MAX",
+            [*(ticker(n, *TOP) for n in (14, 13, 12, 11)), *JOINED, delta(12), delta(13), delta(14)],
+            Tally(3, 0, 1),
+        ),
+    ],
+)
+def test_memory_is_bounded(
+    module: ModuleType, bound: str, records: list[Record], expected: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Past tops, waiting tickers, tickers without a book: of too many, the oldest are skipped, and counted."""
-    monkeypatch.setattr(checks, "TOPS_MAX", 3)
-    monkeypatch.setattr(checks, "PENDING_MAX", 2)
-    monkeypatch.setattr(replaying, "EARLY_TICKERS_MAX", 2)
-    late = [*JOINED, *(delta(n) for n in range(12, 16)), *(ticker(n, *TOP) for n in range(10, 16))]
-    waiting = [*JOINED, *(ticker(n, *TOP) for n in (14, 12, 13)), *(delta(n) for n in range(12, 15))]
-    early = [*(ticker(n, *TOP) for n in (13, 12, 11)), *JOINED, delta(12), delta(13)]
+    if bound != "EARLY_TICKERS_MAX":
+        records = [*JOINED, *records]
+    everything = Tally(expected.ok + expected.skipped)
 
-    assert Tally(ok=3, skipped=3) == tally(late)
-    assert Tally(ok=2, skipped=1) == tally(waiting)
-    assert Tally(ok=2, skipped=1) == tally(early)
+    assert everything == tally(records)
+    monkeypatch.setattr(module, bound, 3)
+    assert expected == tally(records)
 
 
 # --- later snapshots ---

@@ -12,7 +12,8 @@ from orderbook.types import BookState
 from snapshots.capture import Record
 from snapshots.checks import Tally
 from snapshots.replay import Replay
-from tests.kucoin_traffic import SYMBOL, WS, delta, run, snapshot, ticker
+from tests.kucoin_frames import SYMBOL
+from tests.kucoin_traffic import WS, delta, run, snapshot, ticker
 
 BID, ASK = ("100", "5"), ("101", "7")
 TOP = (BID, ASK)
@@ -120,6 +121,21 @@ def test_symbols_that_turned_up_are_counted_wanted_or_not() -> None:
 
     assert ({SYMBOL: 3}, {}, []) == (replayed.seen, replayed.books, replayed.reports())
     assert (7, 4) == (replayed.record_count, replayed.recognised)
+
+
+def test_a_report_is_of_one_moment() -> None:
+    """What is replayed afterwards does not change a report that was made before."""
+    replayed = Replay()
+    for record in [*JOINED, ticker(11, *TOP), snapshot(11, [BID], [ASK])]:
+        replayed.feed(record)
+    (before,) = replayed.reports()
+    for record in [delta(12), ticker(12, *TOP), snapshot(12, [BID], [("102", "1")])]:
+        replayed.feed(record)
+    (after,) = replayed.reports()
+
+    assert {"ticker": Tally(ok=1), "snapshot": Tally(ok=1)} == before.checks
+    assert {"ticker": Tally(ok=2), "snapshot": Tally(ok=1, bad=1)} == after.checks
+    assert (11, 0, 12, 1) == (before.sequence, len(before.differences), after.sequence, len(after.differences))
 
 
 # --- links ---

@@ -58,9 +58,9 @@ def test_books_are_looked_at_and_not_only_refused() -> None:
 
 
 def test_a_cut_off_seed_answers_the_top_or_refuses_it() -> None:
-    """With 20 levels the top 10 can be read nearly always; where trusted levels run out, it is refused."""
-    outcomes = [driver(BY_NAME["20-level seed, top 10 read"], seed).run() for driver in DRIVERS for seed in (4, 5, 6)]
-    assert sum(outcome.refused for outcome in outcomes) < 0.05 * sum(outcome.looks for outcome in outcomes)
+    """With 20 levels the top 10 can be read nearly always; where trusted levels run out, it is refused, not guessed."""
+    outcomes = [Clocked(BY_NAME["20-level seed, top 10 read"], seed).run() for seed in (6, 8)]
+    assert 0 < sum(outcome.refused for outcome in outcomes) < 0.05 * sum(outcome.looks for outcome in outcomes)
 
 
 # --- planted errors --------------------------------------------------------------------------------------------------
@@ -271,10 +271,11 @@ def test_both_layouts_of_the_wire_occur() -> None:
 
 
 def test_a_reset_numbers_events_both_ways() -> None:
-    """Every sequence belongs to one event, before a reset and after it; others belong to none."""
-    numbering = Numbering(base=1_000, reset_at=50, low_base=7)
-    assert list(range(200)) == [numbering.event(numbering.sequence(event)) for event in range(200)]
-    assert [None, None, None] == [numbering.event(sequence) for sequence in (7, 1_050, 0)]
+    """Every event is found again by its sequence; beyond a reset the old count may be meant, or the new one."""
+    numbering = Numbering(base=1_000, reset_at=50, low_base=990)
+    assert all(event in numbering.events(numbering.sequence(event)) for event in range(200))
+    assert [[50], [49, 108], [109], []] == [numbering.events(sequence) for sequence in (991, 1_049, 1_050, 990)]
+    assert [7] == Numbering(base=1_000).events(1_007)
 
 
 def test_every_scenario_does_its_damage() -> None:
@@ -347,4 +348,4 @@ def test_every_bar_counts(name: str, outcome: Outcome, bars: int) -> None:
 
 def test_the_peers_were_measured_on_every_fault_of_their_table() -> None:
     """No cell is missing, and none belongs to a row that does not exist."""
-    assert [set(BY_NAME) - {"several of these at once"}] * len(PEERS) == [set(peer.cells) for peer in PEERS]
+    assert [{scenario.name for scenario in SCENARIOS[:-2]}] * len(PEERS) == [set(peer.cells) for peer in PEERS]

@@ -19,7 +19,6 @@ from orderbook.cli.terminal import (
     abandon_stdout,
     complain,
     is_terminal,
-    prepare_streams,
 )
 from orderbook.errors import OrderBookError
 
@@ -38,7 +37,6 @@ class CommandLine(click.Group):
         """Run; in standalone mode, exit with the code."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        prepare_streams()
         sys.exit(self._run(args, prog_name, complete_var, extra))
 
     def _run(

@@ -175,8 +175,8 @@ class _Demo:
             return equal
         show(report_table(reports, stdout_console()))
         click.echo(f"{tickers.ok} of {tickers.ok + tickers.bad} ticker checks equal: best bid and ask, price and size,")
-        click.echo("as KuCoin sent them in this recording, against our book at exactly their sequence.")
-        click.echo(f"{tickers.skipped} more were not compared: no book was LIVE at their sequence.")
+        click.echo("as KuCoin sent them in this recording, against our book at that sequence.")
+        click.echo(f"{tickers.skipped} more were not compared: the book was not LIVE at their sequence.")
         for report in reports:
             for difference in report.differences:
                 click.echo(f"{report.symbol}: {difference}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Final
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from orderbook.cli.options import checked_symbols, checked_venue, format_option
 from orderbook.cli.tables import ladders, report_table
 from orderbook.cli.terminal import Timing, complain, is_terminal, print_json, show, stdout_console
+from orderbook.venues import VENUES
 from snapshots.capture import CaptureError, CaptureReader, Record, read_capture
 from snapshots.replay import Replay
 from snapshots.report import LEVELS, SymbolReport
@@ -128,14 +130,14 @@ class _Job:
 
     def _feed(self, run: Replay, reader: CaptureReader) -> list[Record]:
         """Replay to the end, unless it is plain that this is not the venue's. Returns the first records."""
-        records = with_progress(reader, self._timing)
         head = []
-        for record in islice(records, SNIFFED_RECORDS):
-            head.append(record)
-            run.feed(record)
-        if run.recognised:
-            for record in records:
+        with closing(with_progress(reader, self._timing)) as records:
+            for record in islice(records, SNIFFED_RECORDS):
+                head.append(record)
                 run.feed(record)
+            if run.recognised:
+                for record in records:
+                    run.feed(record)
         return head
 
     def _print(self, reports: Sequence[SymbolReport]) -> None:
@@ -147,7 +149,7 @@ class _Job:
             show(report_table(reports, console), ladders(reports, console))
         for report in reports:
             if report.bad:
-                self._fail(f"{report.capture}: {report.symbol}: {report.bad} checks came out bad")
+                self._fail(f"{report.capture}: {report.symbol}: checks that came out bad: {report.bad}")
                 for difference in report.differences:
                     complain(f"{report.capture}: {report.symbol}: {difference}")
 
@@ -159,7 +161,7 @@ class _Job:
             return f"holds {title} messages, but no level-2 deltas and no snapshots; record /market/level2 as well"
         other = looks_like(head)
         guess = f"; looks like {other}" if other and other != title else ""
-        return f"holds no {title} messages{guess}; replay takes captures of: {', '.join(sorted(TITLES))}"
+        return f"holds no {title} messages{guess}; replay takes captures of: {', '.join(sorted(VENUES))}"
 
     def _complain_of_problems(self, reader: CaptureReader) -> None:
         for problem in reader.problems[:PROBLEMS_SHOWN]:
@@ -183,7 +185,7 @@ class _Job:
         complain(message)
 
 
-def with_progress(reader: CaptureReader, timing: Timing) -> Iterator[Record]:
+def with_progress(reader: CaptureReader, timing: Timing) -> Generator[Record]:
     """The records, with a bar on stderr when it takes long and somebody looks."""
     if not is_terminal(sys.stderr):
         yield from reader

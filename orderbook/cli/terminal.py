@@ -74,17 +74,10 @@ def can_draw() -> bool:
     return is_terminal(sys.stdout) and not stdout_console().is_dumb_terminal
 
 
-def prepare_streams() -> None:
-    """A character that the terminal cannot show is no reason to stop."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
-
-
 def abandon_stdout() -> None:
     """Nobody reads any more: let the interpreter's last flush go nowhere instead of failing."""
     with suppress(OSError, ValueError, AttributeError):
+        stdout = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stdout)
         os.close(nowhere)

@@ -28,7 +28,8 @@ class Alarms:
         match rule.verdict:
             case Verdict.ASK:
                 desk.waits.stop("first_delta")
-                desk.answered()
+                if desk.waits.is_over("unanswered", desk.now_ns):
+                    desk.answered()
                 desk.ask(rule.name)
             case Verdict.GAP:
                 machine.give_up_hole()

@@ -8,6 +8,7 @@ from orderbook.book import OrderBook
 from orderbook.content import BookContent
 from orderbook.errors import FrameError, UsageError
 from orderbook.events import Depth, Event
+from orderbook.fixedpoint import SEQUENCE_MAX
 from orderbook.settings import SyncSettings
 from orderbook.sync.alarms import Alarms
 from orderbook.sync.answers import Answers
@@ -18,7 +19,7 @@ from orderbook.sync.table import RULES, Rule, Verdict
 from orderbook.types import BookState, Delta, Side
 from orderbook.venues import venue_named
 from orderbook.venues.base import Venue
-from orderbook.venues.wire import Frame, to_text
+from orderbook.venues.wire import Frame, frame_size, to_text
 
 
 class BookSync:
@@ -41,7 +42,7 @@ class BookSync:
         max_age_ms: Reads are refused when nothing was heard for longer.
         observer: Called after every applied delta with the content it was applied to, be it the readable book's or one
             that is built beside it.
-        rules: The table; for tests of the table itself.
+        rules: Another table than the library's; for tests of the table itself.
 
     Raises:
         UnknownVenue: No such venue.
@@ -64,7 +65,7 @@ class BookSync:
         clock: Callable[[], int] | None = None,
         max_age_ms: int | None = None,
         observer: Observer | None = None,
-        rules: Sequence[Rule] = RULES,
+        rules: Sequence[Rule] | None = None,
     ) -> None:
         self._venue = venue_named(venue) if isinstance(venue, str) else venue
         self._venue.check_symbol(symbol)
@@ -73,7 +74,7 @@ class BookSync:
         self.symbol = symbol
         self.book = OrderBook(symbol, clock=clock, max_age_ms=max_age_ms)
         self._desk = Desk(self.book, self._depth, self._settings)
-        self._machine = Machine(self.book, self._desk, self._settings, observer, rules)
+        self._machine = Machine(self.book, self._desk, self._settings, observer, rules or RULES)
         self._answers = Answers(self._machine, self._settings)
         self._alarms = Alarms(self._machine, self._settings)
         self.counters: SyncCounters = self._desk.counters
@@ -162,6 +163,9 @@ class BookSync:
         Raises:
             UsageError: ``frame`` is neither text nor a buffer of bytes. Never for any content.
         """
+        frame_size(frame)
+        if self.state is BookState.CLOSED:
+            return ()
         machine = self._at(received_ns)
         machine.hear()
         try:
@@ -190,6 +194,9 @@ class BookSync:
         Raises:
             UsageError: ``body`` is neither text nor a buffer, or ``depth`` is none. Never for any content.
         """
+        frame_size(body)
+        if self.state is BookState.CLOSED:
+            return ()
         depth = self._depth if depth is None else _checked_depth(depth)
         self._at(received_ns)
         try:
@@ -229,7 +236,10 @@ class BookSync:
         return self._machine
 
     def _unreadable(self, frame: Frame, error: FrameError) -> None:
-        """A frame was lost: ours, another symbol's, or nobody knows whose."""
+        """A frame was lost: ours, another symbol's, nobody knows whose, or none of any book."""
+        if error.remedy == "ignore":
+            self.counters.ignored += 1
+            return
         symbol = error.symbol
         if symbol is None:
             text = frame if isinstance(frame, str) else bytes(frame).decode("latin-1")
@@ -263,5 +273,8 @@ def _checked_depth(depth: Depth) -> Depth:
 
 
 def _check_sequence(sequence: object) -> None:
-    if type(sequence) is not int or sequence < 0:
-        raise UsageError(f"a probe is a sequence number, not {ascii(sequence)[:40]}")
+    if type(sequence) is not int or not 0 <= sequence <= SEQUENCE_MAX:
+        # Not written out: CPython refuses to write very long integers.
+        raise UsageError(
+            f"a probe is a sequence number of at most {SEQUENCE_MAX}, and no {type(sequence).__name__} else"
+        )

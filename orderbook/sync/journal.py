@@ -99,6 +99,9 @@ class GapJournal:
     def __init__(self, losses_max: int) -> None:
         self._losses: deque[Loss] = deque(maxlen=losses_max)
 
+    def __repr__(self) -> str:
+        return f"<GapJournal of {len(self)}, oldest first: {list(self._losses)}>"
+
     def __len__(self) -> int:
         return len(self._losses)
 

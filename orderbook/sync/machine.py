@@ -116,7 +116,7 @@ class Machine:
         desk.waits.start("symbol", desk.now_ns, settings.symbol_silence_ms)
         if self.base is None and self.buffer:
             desk.ask("first delta")
-        elif self.base is None:
+        elif self.base is None and desk.wish is None:
             desk.waits.start("first_delta", desk.now_ns, settings.first_delta_wait_ms)
 
     def _open(self, reason: str) -> None:
@@ -132,7 +132,8 @@ class Machine:
         """CONNECTING, HALTED, FAILED or CLOSED: nothing that was known continues."""
         if self.desk.state is BookState.CLOSED:
             return
-        self._discard_buffer(reason)
+        # Counted by kind: the words of a reason may be different each time.
+        self._discard_buffer(verdict.name.lower())
         self._forget()
         self.desk.hang_up()
         self.desk.go(verdict, reason)

@@ -26,23 +26,34 @@ class BareNumber(str):
     __slots__ = ()
 
 
+def frame_size(frame: object) -> int:
+    """Length of a frame, in characters of text or in bytes.
+
+    Raises:
+        UsageError: Neither text nor a buffer of bytes, or a released one: the caller's mistake, not the wire's.
+    """
+    if isinstance(frame, str | bytes | bytearray):
+        return len(frame)
+    if not isinstance(frame, memoryview):
+        raise UsageError(f"a frame is bytes or text, not {type(frame).__name__}")
+    try:
+        return frame.nbytes
+    except ValueError:
+        raise UsageError("a frame is bytes or text, not a released memoryview") from None
+
+
 def to_text(frame: Frame, bytes_max: int) -> str:
     """The text of a frame as it came off the wire.
 
     Raises:
         FrameError: ``size`` or ``utf8``.
-        UsageError: Neither text nor a buffer of bytes, or a memoryview that was released.
+        UsageError: As ``frame_size``.
     """
+    size = frame_size(frame)
     if isinstance(frame, str):
         if _is_longer(frame, bytes_max):
-            raise FrameError("size", f"{len(frame)} characters; the limit is {bytes_max} bytes")
+            raise FrameError("size", f"{size} characters; the limit is {bytes_max} bytes")
         return frame
-    if not isinstance(frame, bytes | bytearray | memoryview):
-        raise UsageError(f"a frame is bytes or text, not {type(frame).__name__}")
-    try:
-        size = frame.nbytes if isinstance(frame, memoryview) else len(frame)
-    except ValueError:
-        raise UsageError("a frame is bytes or text, not a released memoryview") from None
     if size > bytes_max:
         raise FrameError("size", f"{size} bytes; the limit is {bytes_max}")
     try:

@@ -1,0 +1,120 @@
+"""Inputs of ``BookSync`` that are not what they should be, or come when they should not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from orderbook.errors import UsageError
+from orderbook.events import NeedSnapshot
+from orderbook.fixedpoint import SEQUENCE_MAX
+from orderbook.settings import SyncSettings
+from orderbook.sync import BookSync
+from orderbook.types import BookState
+from tests.hostile import SYMBOL, level2, rest
+from tests.situations import MS, SITUATIONS, joined
+
+
+@pytest.mark.parametrize("frame", [None, 1, 1.5, True, [], {}, object(), ["{}"], memoryview(b"{}").release])
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_is_no_frame_changes_nothing(situation: str, frame: Any) -> None:
+    """The caller's mistake is told to the caller, and to nobody else."""
+    make, state = SITUATIONS[situation]
+    sync = make()
+    before = (repr(sync.counters), sync.next_check_ns, sync.wants_snapshot)
+
+    for take in (sync.receive, sync.receive_snapshot):
+        with pytest.raises(UsageError, match="a frame is bytes or text"):
+            take(frame, 3 * MS)
+
+    assert state is sync.state
+    assert before == (repr(sync.counters), sync.next_check_ns, sync.wants_snapshot)
+    assert () == sync.check(3 * MS)
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [-1, SEQUENCE_MAX + 1, 10**5_000, -(10**5_000), 1.0, True, "1", None],
+    ids=["negative", "64 bits", "long", "long, negative", "float", "boolean", "text", "none"],
+)
+def test_what_is_no_sequence_is_no_probe(sequence: Any) -> None:
+    """It is refused at once, and does not come back as another error from a later input."""
+    sync = joined()
+
+    with pytest.raises(UsageError, match="a probe is a sequence number"):
+        sync.receive_probe(sequence, MS)
+
+    sync.check(5_000 * MS)
+    assert "venue ahead" not in sync.book.reason
+
+
+def test_at_most_one_snapshot_is_wished_for() -> None:
+    """A second acknowledgement does not ask again for what is already on its way."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.subscribed(MS)
+    (wish,) = sync.check(1_001 * MS)
+    assert isinstance(wish, NeedSnapshot)
+
+    sync.subscribed(1_002 * MS)
+
+    assert () == sync.check(2_100 * MS)
+    assert 1 == sync.counters.snapshots_asked
+
+
+def test_reasons_of_the_caller_make_no_counters() -> None:
+    """Words may be different each time, as an error text of the venue's is; counters are by kind."""
+    sync = joined()
+    for i in range(100):
+        sync.halt(f"maintenance {i}", MS)
+        sync.fail(f"error {i}", MS)
+        sync.subscribed(MS)
+        sync.receive(json.dumps(level2(5, 5)), MS)
+
+    assert len(sync.counters.discarded) <= 4
+
+
+def test_after_the_end_nothing_is_told() -> None:
+    """A closed book ignores every input; not even bad ones are told of."""
+    sync = joined()
+    sync.close(MS)
+
+    for take in (sync.receive, sync.receive_snapshot):
+        for body in (b"", b"{}", json.dumps(level2(6, 6)), b'{"code":"429000"}'):
+            assert () == take(body, 2 * MS)
+    assert () == sync.receive_probe(99, 2 * MS)
+    assert () == sync.check(99_000 * MS)
+    assert BookState.CLOSED is sync.state
+
+
+@pytest.mark.parametrize("topic", ["/market/ticker:ETH-USDT", f"/market/ticker:{SYMBOL}", "/market/ticker:all"])
+def test_a_bad_ticker_costs_no_book_anything(topic: str) -> None:
+    """It was no part of a book, so no book lost a message by it."""
+    sync = joined()
+    frames = sync.counters.frames
+    ticker = {"type": "message", "topic": topic, "subject": SYMBOL, "data": {"sequence": None}}
+
+    assert () == sync.receive(json.dumps(ticker), 2 * MS)
+    assert (frames, 1) == (sync.counters.frames, sync.counters.ignored)
+
+
+@pytest.mark.parametrize("value", [None, 0, 0.5, 1, 1.5, True, -1, float("nan"), float("inf"), "1"], ids=repr)
+@pytest.mark.parametrize("name", [field.name for field in fields(SyncSettings)])
+def test_settings_that_are_accepted_work(name: str, value: Any) -> None:
+    """A setting that cannot work is refused when it is given, not by another error when it is used."""
+    try:
+        settings = SyncSettings(**{name: value})
+    except UsageError:
+        return
+    sync = BookSync("kucoin", SYMBOL, settings=settings)
+    sync.connection_opened(MS)
+    sync.subscribed(MS)
+    for number in (5, 6, 8, 4, 7, 7, 9, 11):
+        sync.receive(json.dumps(level2(number, number, [["9", "2", number]])), number * MS)
+        sync.receive_snapshot(json.dumps(rest(number, [["9", "2"]], [["11", "1"]])), number * MS, depth=1)
+    sync.receive_snapshot(b"", 20 * MS)
+    sync.audit(20 * MS)
+    sync.receive_probe(99, 21 * MS)
+    sync.check(99_000 * MS)
