@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orderbook.errors import NumberError
-from orderbook.fixedpoint import RAW_MAX, plain, to_raw
+from orderbook.fixedpoint import RAW_MAX, Number, plain, to_raw
 from orderbook.ladder import Ladder
 from orderbook.types import Change, Side
 
@@ -130,17 +130,20 @@ class BookContent:
         return news
 
     def _change(self, bids: Sequence[Change], asks: Sequence[Change]) -> None:
-        self._fit([*bids, *asks])
-        raw_bids = self._scaled(bids)
-        raw_asks = self._scaled(asks)
+        # Rows of price 0 touch no level: not even their size counts.
+        real_bids = [change for change in bids if change.price.mantissa]
+        real_asks = [change for change in asks if change.price.mantissa]
+        zeros = len(bids) + len(asks) - len(real_bids) - len(real_asks)
+        self._fit([*real_bids, *real_asks])
+        raw_bids = self._scaled(real_bids)
+        raw_asks = self._scaled(real_asks)
         # Everything is converted: from here on nothing can fail.
         touch = self.bids.best(), self.asks.best()
         for ladder, changes in ((self.bids, raw_bids), (self.asks, raw_asks)):
             for price, size in changes:
-                if not price:
-                    self.price_zero_count += 1
-                elif not ladder.set(price, size) and not size:
+                if not ladder.set(price, size) and not size:
                     self.remove_absent_count += 1
+        self.price_zero_count += zeros
         if touch != (self.bids.best(), self.asks.best()):
             self.touch_count += 1
 
@@ -204,6 +207,19 @@ class BookContent:
                 ladder.set(price, size)
         self.horizon[side] = farther.horizon[side]
         self.seeded[side] = farther.seeded[side]
+
+    def lacks(self, side: Side, price: Number, size: Number) -> bool:
+        """Whether the book is known to hold another size at a price than this one. O(log n)."""
+        ladder, horizon = self.ladder(side), self.horizon[side]
+        try:
+            raw = to_raw(price, max(self.price_decimals, price.decimals))
+            raw_size = to_raw(size, max(self.size_decimals, size.decimals))
+        except NumberError:
+            return size.mantissa > 0
+        if price.decimals > self.price_decimals or size.decimals > self.size_decimals:
+            return size.mantissa > 0  # No level has so many decimals.
+        is_known = horizon is None or side.value * raw <= side.value * horizon
+        return is_known and ladder.get(raw) != raw_size
 
     @property
     def is_crossed(self) -> bool:

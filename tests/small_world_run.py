@@ -117,6 +117,7 @@ class Run(Specials):
             "broken ours": 4,
             "cached reset": 7,
             "halted": 3,
+            "early audit": 6,
             "overgrown": 99,
         }.get(schedule.special, 2)
         return lost + unfit + special + (1 if schedule.depth else 0)

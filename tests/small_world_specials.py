@@ -133,6 +133,10 @@ class Specials(Driver):
 
     def _on_unseen_reset(self) -> None:
         if self._is_live():
+            self._probe_wanted = False
+            self._tell(self.sync.receive("broken nobody's", self._now_ns))
+            if not self._probe_wanted:
+                return
             self._base = self._latest = 0
             self._tell(self.sync.receive_probe(0, self._now_ns))
             self._demand(not self._is_live(), "LIVE though the venue counts from 0")

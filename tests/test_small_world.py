@@ -30,7 +30,16 @@ def test_live_is_the_truth_and_returns(world: str, shard: int) -> None:
     assert tried > 500
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.input.value}: {rule.name}")
+# Needs a new count that climbs to the sequence of an old one: told by
+# test_a_snapshot_of_the_old_count_is_found_out_by_what_the_stream_said.
+TOLD_ELSEWHERE: Final = {"foreign"}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in RULES if rule.name not in TOLD_ELSEWHERE],
+    ids=lambda rule: f"{rule.input.value}: {rule.name}",
+)
 def test_every_rule_is_needed(rule: Rule) -> None:
     """Taking a rule out breaks something; so nothing in the table is idle, and this suite would notice its loss."""
     without = tuple(other for other in RULES if other is not rule)

@@ -78,8 +78,31 @@ def test_an_audit_whose_answer_stays_ahead_asks_again_and_an_unasked_one_ends() 
         assert sync.receive_snapshot(snapshot(500), SECOND) == ()
         expected = ["SnapshotRejected", "NeedSnapshot"] if asked else []
         assert kinds(sync.check(SECOND + 500 * MS)) == expected
-        assert kinds(sync.check(2 * SECOND)) == ["StateChanged"]
+        assert kinds(sync.check(2 * SECOND)) == ["StateChanged", "NeedSnapshot"]
         assert sync.state is STALE
+        sync.receive_snapshot(snapshot(12), 2 * SECOND)
+        sync.receive(delta(12), 2 * SECOND)
+        assert sync.state is LIVE
+
+
+def test_an_audit_outlives_a_broken_frame() -> None:
+    """Its wish makes room for the lost book's, and comes again."""
+    sync = live()
+    sync.audit()
+    assert kinds(sync.receive(delta(12)[:-9])) == ["FrameRejected", "StateChanged", "NeedSnapshot"]
+    assert kinds(sync.receive(delta(12))) == ["StateChanged", "NeedSnapshot"]
+    assert kinds(sync.receive_snapshot(snapshot(12), depth="full")) == ["AuditPassed"]
+    assert kinds(sync.audit()) == ["NeedSnapshot"]
+
+
+def test_a_lost_book_does_not_wait_behind_an_audit() -> None:
+    """The delays of the audit are its own."""
+    sync = live(settings=SyncSettings(reorder_hold_frames=1))
+    sync.audit()
+    for _ in range(7):
+        sync.receive_snapshot(snapshot(10))
+    sync.receive(delta(13))
+    assert [event.delay_ms for event in sync.receive(delta(14)) if isinstance(event, NeedSnapshot)] == [0]
 
 
 def test_an_audit_that_cannot_be_held_at_one_scale_is_rejected() -> None:

@@ -11,6 +11,7 @@ from orderbook.events import (
     FrameRejected,
     LimitReached,
     NeedProbe,
+    NeedSnapshot,
     SnapshotRejected,
     StateChanged,
 )
@@ -83,7 +84,10 @@ def test_a_venue_that_is_ahead_makes_the_book_stale_after_a_second() -> None:
     assert sync.receive_probe(23, SECOND) == ()
     assert sync.receive_probe(22, SECOND + MS) == ()
     assert sync.check(2 * SECOND - 1) == ()
-    assert sync.check(2 * SECOND) == (StateChanged(LIVE, STALE, "venue ahead by 12"),)
+    assert sync.check(2 * SECOND) == (
+        StateChanged(LIVE, STALE, "venue ahead by 12"),
+        NeedSnapshot(SYMBOL, "venue ahead", 0, None),
+    )
     assert sync.receive_probe(24, 2 * SECOND) == ()
     sync.receive(delta(12, 23), 3 * SECOND)
     assert sync.state is STALE
@@ -112,12 +116,41 @@ def test_a_silent_symbol_asks_for_a_probe_and_stays_live() -> None:
     assert sync.state is LIVE
 
 
+def test_a_last_delta_that_was_lost_before_a_quiet_time_is_made_up_for() -> None:
+    """The probe tells, the snapshot repairs, the same snapshot again confirms."""
+    sync = live()
+    sync.receive_probe(12, SECOND)
+    sync.check(2 * SECOND)
+    assert sync.state is STALE
+    assert kinds(sync.receive_snapshot(snapshot(12), 2 * SECOND)) == ["StateChanged"]
+    assert kinds(sync.check(4 * SECOND)) == ["NeedSnapshot"]
+    sync.receive_snapshot(snapshot(12), 4 * SECOND)
+    assert (sync.state, sync.book.sequence) == (LIVE, 12)
+
+
 def test_a_probe_far_behind_means_that_the_venue_counts_anew() -> None:
-    """A silent topic after a reset would otherwise look quiet for ever."""
+    """A silent topic after a reset would otherwise look quiet for ever. Only if nothing came since it was asked for."""
     sync = BookSync("kucoin", SYMBOL)
     sync.receive(delta(1_000))
     sync.receive_snapshot(snapshot(1_000))
+    assert sync.receive_probe(3) == ()
+    sync.receive(b"{")
     assert kinds(sync.receive_probe(3)) == ["SequenceReset", "StateChanged", "NeedSnapshot"]
+    busy = BookSync("kucoin", SYMBOL)
+    busy.receive(delta(1_000))
+    busy.receive_snapshot(snapshot(1_000))
+    busy.receive(b"{")
+    busy.receive(delta(1_001))
+    assert busy.receive_probe(3) == ()
+    assert busy.state is LIVE
+
+
+def test_frames_without_a_time_arm_no_link_timer() -> None:
+    """Then only counts apply, whatever clock ``check`` is called with."""
+    sync = live()
+    sync.check(SECOND)
+    assert sync.check(100 * SECOND) == ()
+    assert sync.state is LIVE
 
 
 def test_max_age_is_judged_by_the_readers_clock() -> None:

@@ -130,7 +130,7 @@ def test_a_probe_that_was_ahead_of_a_join_is_remembered() -> None:
     sync.receive_probe(25, SECOND)
     sync.receive_snapshot(snapshot(20), SECOND)
     assert sync.state is LIVE
-    assert sync.check(2 * SECOND) == (StateChanged(LIVE, STALE, "venue ahead by 5"),)
+    assert sync.check(2 * SECOND)[0] == StateChanged(LIVE, STALE, "venue ahead by 5")
 
 
 def test_no_answer_makes_a_book_live_while_the_link_is_silent() -> None:

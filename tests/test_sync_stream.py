@@ -172,6 +172,29 @@ def test_a_sequence_that_falls_back_is_a_reset_and_not_a_duplicate() -> None:
     assert (sync.state, sync.book.sequence, sync.counters.resets) == (LIVE, 6, 1)
 
 
+def test_a_repetition_to_the_letter_is_no_reset_however_old() -> None:
+    """One message may cover more sequences than the window."""
+    sync = live()
+    sync.receive(delta(12, 200))
+    assert sync.receive(delta(11)) == ()
+    assert sync.state is LIVE
+
+
+def test_a_snapshot_of_the_old_count_is_found_out_by_what_the_stream_said() -> None:
+    """A cache gives it after the reset, and the new count climbs to its very sequence."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(100))
+    sync.receive_snapshot(snapshot(100), depth="full")
+    sync.receive(delta(1, bids=[("50", "1")]))
+    sync.receive_snapshot(snapshot(100), depth="full")
+    events = [event for number in range(2, 101) for event in sync.receive(delta(number, bids=[("50", str(number))]))]
+    assert kinds(events) == ["NeedSnapshot"]
+    assert events[-1].reason == "the snapshot contradicts the stream"  # type: ignore[union-attr]
+    assert sync.state is SYNCING
+    sync.receive_snapshot(snapshot(100, [("100", "1"), ("50", "100")]), depth="full")
+    assert sync.state is LIVE
+
+
 def test_the_same_range_with_other_changes_is_a_reset_too() -> None:
     """The venue's numbers fell back a little: the same ones come again with something else in them."""
     sync = live()
@@ -226,12 +249,45 @@ def test_a_broken_frame_of_ours_ends_live_until_the_next_one_continues() -> None
 
 
 def test_a_snapshot_at_the_same_sequence_clears_the_doubt() -> None:
-    """The venue has not moved, so the broken frame held nothing."""
+    """If it comes twice with no frame in between: the first answer may be older than the loss."""
     sync = live()
     sync.receive(delta(12)[:-9])
     assert sync.state is SYNCING
-    assert kinds(sync.receive_snapshot(snapshot(11))) == ["StateChanged"]
+    assert kinds(sync.receive_snapshot(snapshot(11))) == ["SnapshotRejected", "NeedSnapshot"]
+    assert kinds(sync.receive_snapshot(snapshot(11))) == ["AuditPassed", "StateChanged"]
     assert (sync.state, sync.book.epoch) == (LIVE, 1)
+
+
+def test_a_probe_clears_the_doubt_only_when_it_comes_twice() -> None:
+    """One may be older than the loss."""
+    sync = live()
+    sync.receive(delta(12)[:-9])
+    assert sync.receive_probe(11) == ()
+    assert kinds(sync.receive_probe(11)) == ["StateChanged"]
+
+
+def test_a_broken_frame_outlives_a_snapshot_that_was_asked_for_before() -> None:
+    """The snapshot is no newer than what was heard before the loss."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(10))
+    sync.receive(delta(11)[:-9])
+    sync.receive_snapshot(snapshot(10))
+    assert sync.state is SYNCING
+    sync.receive(delta(11))
+    assert sync.state is LIVE
+
+
+def test_a_hole_after_a_broken_frame_is_asked_about_for_ever() -> None:
+    """An old answer takes the wish away; the hole asks again."""
+    sync = live(settings=SyncSettings(reorder_hold_frames=1))
+    sync.receive(delta(12, bids=[("98", "NaN")]))
+    sync.receive(delta(13))
+    sync.receive(delta(14))
+    for _ in range(3):
+        assert sync.wants_snapshot
+        sync.receive_snapshot(snapshot(11))
+    sync.receive_snapshot(snapshot(13))
+    assert sync.state is LIVE
 
 
 def test_a_broken_frame_of_another_symbol_is_only_counted() -> None:
@@ -243,13 +299,19 @@ def test_a_broken_frame_of_another_symbol_is_only_counted() -> None:
 
 
 def test_a_broken_frame_of_nobody_asks_for_a_probe_within_the_rate() -> None:
-    """Two in a row ask once; after the answer, or the interval, again."""
+    """Two in a row ask once; after the interval again, whether the first was answered or not."""
     sync = live()
     assert kinds(sync.receive(b"{", SECOND)) == ["FrameRejected", "NeedProbe"]
     assert kinds(sync.receive("{", 2 * SECOND)) == ["FrameRejected"]
     assert kinds(sync.receive(b"{", 7 * SECOND)) == ["FrameRejected", "NeedProbe"]
     sync.receive_probe(11, 7 * SECOND)
-    assert kinds(sync.receive(bytearray(b"{"), 7 * SECOND)) == ["FrameRejected", "NeedProbe"]
+    assert kinds(sync.receive(bytearray(b"{"), 8 * SECOND)) == ["FrameRejected"]
+    assert kinds(sync.receive(bytearray(b"{"), 12 * SECOND)) == ["FrameRejected", "NeedProbe"]
+    timeless = live()
+    assert kinds(timeless.receive(b"{")) == ["FrameRejected", "NeedProbe"]
+    assert kinds(timeless.receive(b"{")) == ["FrameRejected"]
+    timeless.receive_probe(11)
+    assert kinds(timeless.receive(b"{")) == ["FrameRejected", "NeedProbe"]
     assert sync.state is LIVE
 
 

@@ -38,7 +38,7 @@ class Alarms:
             case Verdict.INCONCLUSIVE:
                 desk.waits.stop("audit")
                 machine.auditor.drop_snapshot()
-                if machine.auditor.busy:
+                if machine.auditor.is_unanswered:
                     desk.reject("ahead", "the stream has not reached it", wished=True)
             case Verdict.SILENT:
                 machine.fall_silent()

@@ -20,6 +20,11 @@ class Answers:
         self._auditor = machine.auditor
         self._settings = settings
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether nothing was heard beyond the base."""
+        return not self._machine.buffer and self._machine.high <= self._machine.last
+
     def unusable(self, reason: str, detail: str) -> None:
         """An answer that is no snapshot."""
         self._desk.reject(reason, detail, wished=self._desk.answered())
@@ -30,26 +35,30 @@ class Answers:
         if desk.state is BookState.CONNECTING and not machine.was_lost:
             machine.link_subscribed("a snapshot came")
         wished = desk.answered()
+        again = machine.provenance.answered(sequence, desk.counters.frames)
         heard_next = NEVER if machine.high == NEVER else machine.high + 1
         facts = SnapshotFacts(
             sequence=sequence,
             crossed=content.is_crossed,
-            buffered=bool(machine.buffer),
+            whole=self._is_whole,
             first=machine.buffer.first if machine.buffer else heard_next,
             last=machine.last,
             copied=self._auditor.copied_at(machine.last),
-            doubtful=machine.doubtful,
+            behind=machine.owed > machine.high,
+            doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
+            unsure=machine.provenance.lost > machine.high and not again,
             probed=machine.probed,
         )
         match machine.decide(Input.SNAPSHOT, facts):
             case Verdict.ADOPT:
-                machine.adopt(content)
+                self._adopt(content)
             case Verdict.CONFIRM:
-                machine.confirm()
+                if self._agrees(content):
+                    machine.confirm()
             case Verdict.AWAIT:
                 self._await(content)
             case Verdict.COMPARE:
-                self._compare(content)
+                self._agrees(content)
             case Verdict.REJECT | Verdict.INCONCLUSIVE:
                 desk.reject("crossed" if facts.crossed else "old", f"at sequence {sequence}", wished=wished)
             case _:
@@ -57,15 +66,25 @@ class Answers:
 
     def probe(self, sequence: int) -> None:
         """The venue's present sequence."""
-        machine = self._machine
-        self._desk.probe_answered()
-        facts = ProbeFacts(sequence, machine.last, self._settings.reset_window, machine.doubtful, machine.probed)
+        machine, desk, settings = self._machine, self._desk, self._settings
+        still = desk.probe_answered()
+        again = machine.provenance.answered(sequence, desk.counters.frames)
+        facts = ProbeFacts(
+            sequence=sequence,
+            last=machine.last,
+            reset_window=settings.reset_window,
+            whole=self._is_whole,
+            still=still,
+            doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
+            unsure=machine.provenance.lost > machine.high and not again,
+            probed=machine.probed,
+        )
         match machine.decide(Input.PROBE, facts):
             case Verdict.WATCH:
                 self._watch(sequence)
             case Verdict.RESET:
                 machine.reset(sequence)
-                self._desk.ask("sequence reset")
+                desk.ask("sequence reset")
             case Verdict.CONFIRM:
                 machine.confirm()
 
@@ -77,6 +96,30 @@ class Answers:
             machine.owed = max(machine.owed, sequence)
         elif desk.state is not BookState.SYNCING:
             desk.await_venue()
+
+    def _adopt(self, content: BookContent) -> None:
+        """Build a new book on it, and ask for whatever is missing then."""
+        machine, desk, settings = self._machine, self._desk, self._settings
+        provenance, frames = machine.provenance, desk.counters.frames
+        is_quiet = provenance.is_quiet(frames)
+        is_confirmed = provenance.is_repeated(content.sequence, machine.high, frames)
+        provenance.take(content.sequence, frames)
+        machine.begin(content)
+        if is_confirmed:
+            machine.confirm()
+        else:
+            machine.settle()
+        if machine.base is not content or desk.state is not BookState.SYNCING:
+            return
+        if machine.last < machine.high:
+            desk.ask("a hole inside the buffer", delay_ms=settings.reorder_hold_ms)
+        elif machine.high < machine.owed:
+            desk.waits.start("ahead", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
+            if machine.high == NEVER or is_quiet:
+                desk.question("a quiet symbol")
+        elif provenance.lost > machine.high:
+            desk.attempts += 1
+            desk.ask("a lost frame")
 
     # -- audits --
 
@@ -93,7 +136,7 @@ class Answers:
         if base is None or self._desk.state is not BookState.LIVE:
             return
         if (snapshot := self._auditor.reached(base.sequence)) is not None:
-            self._compare(snapshot)
+            self._agrees(snapshot)
         elif not self._auditor.busy and self._auditor.wants_horizon(base):
             self.audit("horizon")
 
@@ -105,8 +148,8 @@ class Answers:
         desk.waits.start("audit", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
         self._watch(content.sequence)
 
-    def _compare(self, snapshot: BookContent) -> None:
-        """The stream is at, or past, a snapshot that came while LIVE."""
+    def _agrees(self, snapshot: BookContent) -> bool:
+        """Compare a snapshot that the stream has reached, as the table says; whether the book stands."""
         machine, desk, base = self._machine, self._desk, self._machine.base
         assert base is not None
         desk.waits.stop("audit")
@@ -114,20 +157,22 @@ class Answers:
         try:
             found, merged = self._auditor.finish(base, snapshot)
         except NumberError as error:
+            desk.attempts += 1
             desk.reject(error.reason, error.detail, wished=False)
-            return
+            return False
         desk.counters.audits += 1
-        if machine.decide(Input.COMPARED, ComparedFacts(not found.differences)) is Verdict.AGREE:
-            desk.emit(AuditPassed(sequence, found.levels))
-            if merged is not None:
-                desk.counters.reseeds += 1
-                machine.base = base = merged
-                machine.book.adopt(merged)
-            # A snapshot too shallow to move the horizon out is asked for again, but not at once.
-            desk.attempts = desk.attempts + 1 if self._auditor.wants_horizon(base) else 0
-            return
-        desk.counters.audits_failed += 1
-        desk.emit(AuditFailed(sequence, found.differences))
-        machine.distrust(Verdict.DIFFER, f"audit: {len(found.differences)} levels differ from the venue's")
-        if desk.journal.open is not None:
-            desk.journal.open.wrong_levels = found.differences
+        if machine.decide(Input.COMPARED, ComparedFacts(not found.differences)) is Verdict.DIFFER:
+            desk.counters.audits_failed += 1
+            desk.emit(AuditFailed(sequence, found.differences))
+            machine.distrust(Verdict.DIFFER, f"audit: {len(found.differences)} levels differ from the venue's")
+            if desk.journal.open is not None:
+                desk.journal.open.wrong_levels = found.differences
+            return False
+        desk.emit(AuditPassed(sequence, found.levels))
+        if merged is not None and base is machine.book.content:
+            desk.counters.reseeds += 1
+            machine.base = base = merged
+            machine.book.adopt(merged)
+        # A snapshot too shallow to move the horizon out is asked for again, but not at once.
+        desk.attempts = desk.attempts + 1 if self._auditor.wants_horizon(base) else 0
+        return True

@@ -145,9 +145,9 @@ class Auditor:
         return self._audit is not None
 
     @property
-    def asked(self) -> bool:
-        """Whether the one under way asked for its snapshot."""
-        return self._audit is not None and self._audit.asked
+    def is_unanswered(self) -> bool:
+        """Whether the one under way asked for a snapshot and has none."""
+        return self._audit is not None and self._audit.asked and self._audit.snapshot is None
 
     def start(self, base: BookContent, *, asked: bool) -> None:
         """Keep a copy from now on. O(n)."""

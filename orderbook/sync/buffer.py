@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
+from orderbook.content import BookContent
+from orderbook.fixedpoint import Number
 from orderbook.sync.table import NEVER, continues
-from orderbook.types import Delta
+from orderbook.types import Delta, Side
 
 
 class DeltaBuffer:
@@ -99,14 +101,29 @@ class RecentDeltas:
         """Remember one; the oldest is forgotten."""
         self._deltas.append(delta)
 
-    def contradicts(self, delta: Delta) -> bool:
-        """Whether the same range came before with other rows. O(count)."""
-        return any(
-            seen.sequence_end == delta.sequence_end
-            and seen.sequence_start == delta.sequence_start
-            and (seen.bids, seen.asks) != (delta.bids, delta.asks)
-            for seen in self._deltas
-        )
+    def same_range(self, delta: Delta) -> Delta | None:
+        """The remembered delta over the same sequences, if any. O(count)."""
+        for seen in self._deltas:
+            if (seen.sequence_start, seen.sequence_end) == (delta.sequence_start, delta.sequence_end):
+                return seen
+        return None
+
+    def is_denied_by(self, book: BookContent) -> bool:
+        """Whether a book lacks what the remembered deltas say that lead up to its sequence without a hole."""
+        said = self._last_said(book.sequence)
+        return any(book.lacks(side, price, size) for (side, price), size in said.items())
+
+    def _last_said(self, sequence: int) -> dict[tuple[Side, Number], Number]:
+        """The last size of each price up to a sequence."""
+        by_end = {delta.sequence_end: delta for delta in self._deltas}
+        said: dict[tuple[Side, Number], Number] = {}
+        while (delta := by_end.pop(sequence, None)) is not None:
+            for side, rows in ((Side.BID, delta.bids), (Side.ASK, delta.asks)):
+                for row in sorted(rows, key=lambda row: row.sequence or 0, reverse=True):
+                    if row.price.mantissa:
+                        said.setdefault((side, row.price), row.size)
+            sequence = delta.sequence_start - 1
+        return said
 
     def clear(self) -> None:
         """Forget everything."""

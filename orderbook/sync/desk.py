@@ -39,6 +39,8 @@ class Desk:
         self._settings = settings
         self._events: list[Event] = []
         self._probe_asked_ns: int | None = None
+        self._probe_frames = 0
+        self._is_probing = False
         # Books that proved wrong one after the other, and how many deltas had been applied at the last of them.
         self._relapses = 0
         self._applied_then = 0
@@ -62,6 +64,9 @@ class Desk:
             return
         if old is BookState.LIVE:
             self.journal.lost(reason, self._book.sequence, self.now_ns)
+            # What was asked for while LIVE can wait, with its delay; what is asked for now cannot.
+            self.answered()
+            self.attempts = 0
         if new is BookState.LIVE:
             self.journal.regained(self.now_ns)
         self.state = new
@@ -122,15 +127,20 @@ class Desk:
     def question(self, reason: str) -> None:
         """Ask for a probe: one at a time, and again only after a while."""
         interval_ns = self._settings.probe_interval_ms * 1_000_000
-        asked_ns = self._probe_asked_ns
-        if asked_ns is None or (self.now_ns and self.now_ns - asked_ns >= interval_ns):
-            self._probe_asked_ns = self.now_ns
-            self.counters.probes_asked += 1
-            self.emit(NeedProbe(self._book.symbol, reason))
+        is_early = self._probe_asked_ns is not None and self.now_ns - self._probe_asked_ns < interval_ns
+        if is_early and (self._is_probing or self.now_ns):
+            return
+        self._probe_asked_ns = self.now_ns
+        self._probe_frames = self.counters.frames
+        self._is_probing = True
+        self.counters.probes_asked += 1
+        self.emit(NeedProbe(self._book.symbol, reason))
 
-    def probe_answered(self) -> None:
-        """Another may be asked for."""
-        self._probe_asked_ns = None
+    def probe_answered(self) -> bool:
+        """Whether it was asked for, and no delta came since."""
+        still = self._is_probing and self._probe_frames == self.counters.frames
+        self._is_probing = False
+        return still
 
     def limit_reached(self, name: str, limit: int) -> None:
         """A bound of the settings was met."""
@@ -144,3 +154,4 @@ class Desk:
         self.attempts = 0
         self.subscribed = False
         self._probe_asked_ns = None
+        self._is_probing = False

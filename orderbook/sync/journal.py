@@ -119,6 +119,11 @@ class GapJournal:
         """LIVE ended."""
         self._losses.append(Loss(cause, sequence, now_ns))
 
+    def missing(self, first: int, last: int) -> None:
+        """What the loss that lasts is about, if that was not known yet."""
+        if (loss := self.open) is not None and loss.missing is None:
+            loss.missing = (first, last)
+
     def regained(self, now_ns: int) -> None:
         """LIVE again."""
         if (loss := self.open) is not None:

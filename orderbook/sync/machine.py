@@ -66,7 +66,7 @@ class Machine:
         self._rules = indexed(rules)
         self.auditor = Auditor(settings.audit_frames_max, settings.trusted_levels_min)
         self.recent = RecentDeltas(settings.reset_window)
-        self._provenance = Provenance(settings.reset_window)
+        self.provenance = Provenance(settings.reset_window)
         self.was_lost = False
         self._forget()
 
@@ -79,7 +79,7 @@ class Machine:
         self._silent = False
         self.probed = NEVER
         self.recent.clear()
-        self._provenance.forget()
+        self.provenance.forget()
         self.auditor.stop()
 
     @property
@@ -160,9 +160,11 @@ class Machine:
         """A delta of this symbol."""
         desk, end = self.desk, delta.sequence_end
         desk.counters.frames += 1
-        contradicts = end <= self.high and self.recent.contradicts(delta)
+        seen = self.recent.same_range(delta) if end <= self.high else None
+        repeats = seen is not None and (seen.bids, seen.asks) == (delta.bids, delta.asks)
+        contradicts = seen is not None and not repeats
         window = self._settings.reset_window
-        facts = DeltaFacts(delta.sequence_start, end, self.last, self.high, window, contradicts)
+        facts = DeltaFacts(delta.sequence_start, end, self.last, self.high, window, repeats, contradicts)
         verdict = self.decide(Input.DELTA, facts)
         if verdict is Verdict.DISCARD:
             desk.counters.discarded[desk.state.value] += 1
@@ -202,6 +204,7 @@ class Machine:
         desk.emit(SequenceReset(max(self.high, self.last), received))
         self._discard_buffer("sequence reset")
         self._forget()
+        self.provenance.after_reset = True
         desk.waits.stop("hold", "ahead", "behind", "audit")
         desk.go(Verdict.RESET, "the venue's sequence started anew")
 
@@ -240,7 +243,7 @@ class Machine:
         desk = self.desk
         desk.counters.rejected[reason] += 1
         desk.emit(FrameRejected(reason, detail))
-        self.owed = max(self.high, self.last, self.owed - 1) + 1
+        self.provenance.lost = max(self.high, self.last, self.provenance.lost - 1) + 1
         desk.go(Verdict.SUSPECT, f"an unreadable frame ({reason})")
         desk.ask(f"an unreadable frame ({reason})")
 
@@ -257,12 +260,18 @@ class Machine:
         overgrown = len(base.bids) > levels_max or len(base.asks) > levels_max
         waiting = base.sequence < self.high
         silent = self._silent or self.desk.is_link_silent
-        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, self.owed, silent)
+        owed = max(self.owed, self.provenance.lost)
+        foreign = self.provenance.after_reset and self.recent.is_denied_by(base)
+        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, owed, silent, foreign)
         match self.decide(Input.APPLIED, facts):
             case Verdict.JOIN:
                 self._join(base)
             case Verdict.WAIT_HOLE:
                 self._wait_for_hole()
+            case Verdict.WAIT_STREAM:
+                self.desk.waits.stop("hold")
+            case Verdict.FOREIGN:
+                self.distrust(Verdict.FOREIGN, "the snapshot contradicts the stream")
             case Verdict.CROSSED:
                 self._crossed(base)
             case Verdict.OVERGROWN:
@@ -283,16 +292,19 @@ class Machine:
         if base is not self.book.content:
             desk.counters.joins += 1
             self.auditor.stop()
+            desk.waits.stop("audit")
+            self.provenance.after_reset = False
             self.book.swap(base)
         if desk.state is not BookState.LIVE:
             if self._gapped or desk.waits.running("hold"):
                 desk.counters.reorders += 1
             self._gapped = False
             desk.attempts = 0
-            if not self.auditor.asked:
-                desk.answered()
+            desk.answered()
             desk.waits.stop("hold", "ahead", "first_delta")
             desk.go(Verdict.JOIN, "in step with the stream")
+            if self.auditor.is_unanswered:
+                desk.ask("audit")
         if self.probed <= base.sequence:
             self.probed = NEVER
             desk.waits.stop("behind")
@@ -304,7 +316,9 @@ class Machine:
         first, last = self._missing()
         desk.go(Verdict.WAIT_HOLE, f"waiting for {first}" if first == last else f"waiting for {first}-{last}")
         desk.waits.stop("ahead")
-        if not self._gapped and not desk.waits.running("hold"):
+        if self._gapped:
+            desk.ask("gap")
+        elif not desk.waits.running("hold"):
             desk.waits.start("hold", desk.now_ns, settings.reorder_hold_ms, settings.reorder_hold_frames)
 
     def _missing(self) -> tuple[int, int]:
@@ -329,40 +343,23 @@ class Machine:
 
     # -- building beside --
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether no mere answer can confirm the base."""
-        return self._provenance.is_doubtful(self.high, self.desk.counters.frames)
-
-    def adopt(self, content: BookContent) -> None:
-        """Build on a snapshot beside the old book."""
-        desk, settings = self.desk, self._settings
+    def begin(self, content: BookContent) -> None:
+        """Build on a snapshot beside the old book; ``settle`` says what becomes of it."""
+        desk = self.desk
         self.base = content
-        self._gapped = False
-        desk.waits.stop("hold", "ahead", "first_delta")
-        frames = desk.counters.frames
-        is_quiet = self._provenance.is_quiet(frames)
-        is_confirmed = self._provenance.is_repeated(content.sequence, self.high, frames)
-        self._provenance.take(content.sequence, frames)
         self.owed = content.sequence
+        self._gapped = False
+        if desk.state is BookState.STALE:
+            # Asked for because the venue was seen ahead, so this is the newer evidence.
+            self.probed = NEVER
+        desk.waits.stop("hold", "ahead", "first_delta", "behind")
+        desk.go(Verdict.ADOPT, "a new snapshot")
         if self._observer is not None:
             self._observer(content)
-        if is_confirmed:
-            self.confirm()
-        else:
-            self.settle()
-        if self.last == NEVER or desk.state is not BookState.SYNCING:
-            return
-        if self.last < self.high:
-            desk.ask("a hole inside the buffer", delay_ms=settings.reorder_hold_ms)
-            return
-        desk.waits.start("ahead", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
-        if self.high == NEVER or is_quiet:
-            desk.question("a quiet symbol")
 
     def confirm(self) -> None:
         """The venue is where the base is."""
-        self.owed = NEVER
+        self.owed = self.provenance.lost = NEVER
         self.high = max(self.high, self.last)
         self.settle()
 
@@ -376,14 +373,13 @@ class Machine:
         self._gapped = True
         desk.waits.stop("hold")
         desk.emit(Gap(first, last + 1))
-        if (loss := desk.journal.open) is not None and loss.missing is None:
-            loss.missing = (first, last)
+        desk.journal.missing(first, last)
         desk.ask("gap")
 
     def give_up_base(self) -> None:
         """The stream has not reached the snapshot."""
         desk = self.desk
-        self._provenance.drop(desk.counters.frames)
+        self.provenance.drop(desk.counters.frames)
         self.base = None
         desk.attempts += 1
         desk.waits.stop("ahead")
@@ -399,3 +395,4 @@ class Machine:
         self.owed = self.probed
         self.desk.waits.stop("behind")
         self.desk.go(Verdict.BEHIND, f"venue ahead by {self.probed - self.last}")
+        self.desk.ask("venue ahead")

@@ -1,7 +1,9 @@
 """What is known of the snapshot that a new book was taken from, while the stream has not reached it.
 
 A snapshot that is ahead of the stream may stem from another count of the venue, by way of a cache; then the stream will
-never meet it. So mere answers can confirm it only in a quiet market: no delta came since, and what came before is near.
+never meet it. So mere answers can confirm it only in a quiet market, and, once the venue has been seen to count anew,
+only near the stream. And after a lost frame, one answer that says that nothing moved may be older than the loss: it
+takes two, with no frame in between.
 """
 
 from __future__ import annotations
@@ -10,9 +12,14 @@ from orderbook.sync.table import NEVER
 
 
 class Provenance:
-    """The snapshot taken last, and the one that was last dropped for staying ahead; each with the frames by then."""
+    """The snapshot taken last, the one last dropped for staying ahead, the last answer; each with the frames by then.
 
-    __slots__ = ("_dropped", "_reset_window", "_taken")
+    Attributes:
+        after_reset: The venue was seen to count anew, and no book was joined since.
+        lost: A frame of ours was lost, and the stream must show this sequence to tell whether the book needed it.
+    """
+
+    __slots__ = ("_answer", "_dropped", "_reset_window", "_taken", "after_reset", "lost")
 
     def __init__(self, reset_window: int) -> None:
         self._reset_window = reset_window
@@ -20,15 +27,25 @@ class Provenance:
 
     def forget(self) -> None:
         """Nothing is known."""
-        self._taken = self._dropped = (NEVER, NEVER)
+        self._taken = self._dropped = self._answer = (NEVER, NEVER)
+        self.after_reset = False
+        self.lost = NEVER
 
     def take(self, sequence: int, frames: int) -> None:
-        """A new book was begun with a snapshot, after so many frames."""
+        """A new book was begun with a snapshot, after so many frames. Beyond a lost frame, it makes up for it."""
         self._taken = (sequence, frames)
+        if sequence >= self.lost:
+            self.lost = NEVER
 
     def drop(self, frames: int) -> None:
         """It stayed ahead of the stream."""
         self._dropped = (self._taken[0], frames)
+
+    def answered(self, sequence: int, frames: int) -> bool:
+        """An answer named the venue's sequence. Whether it repeats the last one, and no frame came in between."""
+        again = self._answer == (sequence, frames)
+        self._answer = (sequence, frames)
+        return again
 
     def is_doubtful(self, high: int, frames: int) -> bool:
         """Whether no mere answer can confirm the snapshot taken last."""
@@ -44,4 +61,4 @@ class Provenance:
         return self._dropped == (sequence, frames) and not self._is_far(sequence, high)
 
     def _is_far(self, sequence: int, high: int) -> bool:
-        return high != NEVER and sequence > high + self._reset_window
+        return self.after_reset and high != NEVER and sequence > high + self._reset_window

@@ -65,6 +65,7 @@ class Verdict(Enum):
     # After applying.
     CROSSED = "something was lost: ask; never repaired by deleting levels"
     OVERGROWN = "too large to keep: ask"
+    FOREIGN = "the snapshot is of another book or another count: drop it, ask again"
     WAIT_HOLE = "wait for the hole to be filled"
     WAIT_STREAM = "joined, to be confirmed by the stream or a probe"
     JOIN = "in step with the stream"
@@ -87,7 +88,7 @@ class Verdict(Enum):
     GAP = "the hole is a gap: ask, keep buffering"
     DROP = "drop the snapshot, ask again"
     SILENT = "wait until something is heard"
-    BEHIND = "wait until the stream has caught up"
+    BEHIND = "ask; LIVE again when the stream has caught up, or continues the snapshot"
     # For the link.
     LOSE = "everything buffered is dropped"
     OPEN = "wait for the subscription"
@@ -104,11 +105,16 @@ class DeltaFacts(NamedTuple):
     last: int
     high: int
     reset_window: int
+    repeats: bool
     contradicts: bool
 
 
 class AppliedFacts(NamedTuple):
-    """Of the book after the stream was applied as far as it goes."""
+    """Of the book after the stream was applied as far as it goes.
+
+    ``owed``: the stream must still show this sequence, for a snapshot that was ahead of it, a frame that was lost, or a
+    venue that was seen ahead. ``foreign``: after a reset, a new book lacks what the last deltas up to it said.
+    """
 
     crossed: bool
     overgrown: bool
@@ -116,6 +122,7 @@ class AppliedFacts(NamedTuple):
     high: int
     owed: int
     silent: bool
+    foreign: bool
 
 
 class UnreadableFacts(NamedTuple):
@@ -128,17 +135,19 @@ class SnapshotFacts(NamedTuple):
     """Of a snapshot.
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
-    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``doubtful`` and ``probed``: see
-    ``ProbeFacts``.
+    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``behind``:
+    the venue was seen ahead of a STALE book. ``whole``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
     """
 
     sequence: int
     crossed: bool
-    buffered: bool
+    whole: bool
     first: int
     last: int
     copied: int
+    behind: bool
     doubtful: bool
+    unsure: bool
     probed: int
 
 
@@ -151,16 +160,20 @@ class ComparedFacts(NamedTuple):
 class ProbeFacts(NamedTuple):
     """Of a probe.
 
-    ``doubtful``: the book was taken from a snapshot that the stream has not reached, and either deltas came since, or
-    it is more than ``reset_window`` ahead of them. Then it may stem from another count of the venue, by way of a cache,
-    and no second answer from there is a proof. ``probed``: the farthest that an earlier answer was ahead of the book;
-    an answer that says less is an older one.
+    ``whole``: nothing was heard beyond the book. ``still``: no delta came since the probe was asked for. ``doubtful``:
+    no mere answer can confirm the book, because it was taken from a snapshot that the stream has not reached though
+    deltas came since, or that is far ahead after the venue has begun to count anew (a cache may have kept it).
+    ``unsure``: a frame was lost, and this answer, the first to say that the venue stands still, may be older than that.
+    ``probed``: the farthest that an earlier answer was ahead of the book; an answer that says less is an older one.
     """
 
     sequence: int
     last: int
     reset_window: int
+    whole: bool
+    still: bool
     doubtful: bool
+    unsure: bool
     probed: int
 
 
@@ -193,7 +206,7 @@ class Rule:
 
 
 _S, _L, _T = BookState.SYNCING, BookState.LIVE, BookState.STALE
-_SYNCING, _LIVE, _JOINED = frozenset({_S}), frozenset({_L}), frozenset({_L, _T})
+_SYNCING, _LIVE, _STALE, _JOINED = frozenset({_S}), frozenset({_L}), frozenset({_T}), frozenset({_L, _T})
 _READY = frozenset({_S, _L, _T})
 _OUT = frozenset(BookState) - _READY
 
@@ -212,6 +225,7 @@ _Line = tuple[str, frozenset[BookState], str, Callable[..., bool], Verdict]
 _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.DELTA: (
         ("not connected", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
+        ("repetition", _READY, "a recent delta again, to the letter", lambda f: f.repeats, Verdict.IGNORE),
         ("sequence reset", _READY, "`end < high - reset_window`",
          lambda f: f.end < f.high - f.reset_window, Verdict.RESET),
         ("contradiction", _READY, "same `start` and `end` as a recent delta, other changes",
@@ -231,6 +245,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.high < f.owed, Verdict.WAIT_STREAM),
         ("still silent", _READY, "nothing has been heard for `link_silence_max_ms`",
          lambda f: f.silent, Verdict.WAIT_STREAM),
+        ("foreign", _READY, "after a reset, the new book lacks what the last deltas up to it said",
+         lambda f: f.foreign, Verdict.FOREIGN),
         ("complete", _READY, "otherwise", _otherwise, Verdict.JOIN),
     ),
     Input.UNREADABLE: (
@@ -241,28 +257,30 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.SNAPSHOT: (
         ("late answer", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
-        ("confirms", _SYNCING, "at `last`, nothing is buffered, not doubtful, and no probe was ahead",
-         lambda f: f.sequence == f.last >= f.probed and not f.buffered and not f.doubtful, Verdict.CONFIRM),
+        ("confirms", _SYNCING, "at `last`, nothing was heard or probed beyond it, not doubtful",
+         lambda f: f.sequence == f.last >= f.probed and f.whole and not (f.doubtful or f.unsure), Verdict.CONFIRM),
         ("older than the book", _SYNCING, "not beyond `last`, and the book is not doubtful",
          lambda f: f.sequence <= f.last and not f.doubtful, Verdict.REJECT),
         ("older than the stream", _SYNCING, "older than the first delta to be had - 1",
          lambda f: f.first != NEVER and f.sequence < f.first - 1, Verdict.REJECT),
         ("usable", _SYNCING, "otherwise", _otherwise, Verdict.ADOPT),
+        ("newer than a stale book", _STALE, "beyond `last`, and the venue was seen ahead",
+         lambda f: f.behind and f.sequence > f.last, Verdict.ADOPT),
         ("older than the copy", _JOINED, "older than the copy kept since it was asked for",
          lambda f: f.sequence < f.copied, Verdict.INCONCLUSIVE),
         ("ahead of the stream", _JOINED, "beyond `last`", lambda f: f.sequence > f.last, Verdict.AWAIT),
         ("comparable", _JOINED, "otherwise", _otherwise, Verdict.COMPARE),
     ),
     Input.COMPARED: (
-        ("equal", _JOINED, "no level differs", lambda f: f.equal, Verdict.AGREE),
-        ("different", _JOINED, "otherwise", _otherwise, Verdict.DIFFER),
+        ("equal", _READY, "no level differs", lambda f: f.equal, Verdict.AGREE),
+        ("different", _READY, "otherwise", _otherwise, Verdict.DIFFER),
     ),
     Input.PROBE: (
         ("venue is ahead", _READY, "beyond `last`", lambda f: f.sequence > f.last, Verdict.WATCH),
-        ("venue counts anew", _JOINED, "below `last - reset_window`",
-         lambda f: f.sequence < f.last - f.reset_window, Verdict.RESET),
-        ("quiet join", _SYNCING, "at `last`, not doubtful, and no probe was ahead",
-         lambda f: f.sequence == f.last >= f.probed and not f.doubtful, Verdict.CONFIRM),
+        ("venue counts anew", _JOINED, "below `last - reset_window`, and no delta came since it was asked for",
+         lambda f: f.still and f.sequence < f.last - f.reset_window, Verdict.RESET),
+        ("quiet join", _SYNCING, "at `last`, nothing was heard or probed beyond it, not doubtful",
+         lambda f: f.sequence == f.last >= f.probed and f.whole and not (f.doubtful or f.unsure), Verdict.CONFIRM),
         ("tells nothing", frozenset(BookState), "otherwise", _otherwise, Verdict.DISCARD),
     ),
     Input.TIMER: (
@@ -313,18 +331,19 @@ NEXT: Final[dict[Verdict, dict[BookState, BookState]]] = {
     Verdict.DISCARD: _stay(*BookState),
     Verdict.CROSSED: _TO_SYNCING,
     Verdict.OVERGROWN: _TO_SYNCING,
+    Verdict.FOREIGN: _TO_SYNCING,
     Verdict.WAIT_HOLE: _TO_SYNCING,
     Verdict.WAIT_STREAM: {_S: _S, _L: _T, _T: _T},
     Verdict.JOIN: dict.fromkeys(_READY, _L),
     Verdict.SUSPECT: _TO_SYNCING,
     Verdict.QUESTION: _stay(*_READY),
     Verdict.REJECT: _stay(*_READY),
-    Verdict.ADOPT: _stay(_S),
+    Verdict.ADOPT: {_S: _S, _T: _S},
     Verdict.CONFIRM: _stay(*_READY),
     Verdict.INCONCLUSIVE: _stay(_L, _T),
     Verdict.AWAIT: _stay(_L, _T),
     Verdict.COMPARE: _stay(_L, _T),
-    Verdict.AGREE: _stay(_L, _T),
+    Verdict.AGREE: _stay(*_READY),
     Verdict.DIFFER: _TO_SYNCING,
     Verdict.WATCH: _stay(*_READY),
     Verdict.ASK: _stay(*_READY),

@@ -71,8 +71,8 @@ class Waits:
         return wait is not None and wait.over(now_ns)
 
     def renew(self, name: Name, now_ns: int) -> None:
-        """What was awaited came; from now on the next is."""
-        if now_ns and (wait := self._running.get(name)) is not None:
+        """What was awaited came; from now on the next is. Without a time, there is nothing to wait by."""
+        if (wait := self._running.get(name)) is not None:
             wait.since_ns = now_ns
 
     def count_delta(self) -> None:
@@ -81,9 +81,9 @@ class Waits:
             wait.deltas += 1
 
     def set_clock(self, now_ns: int) -> None:
-        """The driver has a clock after all: waits without a beginning begin now."""
-        for wait in self._running.values():
-            if not wait.since_ns:
+        """The driver has a clock after all: waits without a beginning begin now, but for what frames must date."""
+        for name, wait in self._running.items():
+            if not wait.since_ns and name not in _BACKGROUND:
                 wait.since_ns = now_ns
 
     def facts(self, now_ns: int) -> TimerFacts:
