@@ -81,7 +81,7 @@ def instead(name: str, kind: Input, **other: Any) -> tuple[Rule, ...]:
 def going_back() -> tuple[Rule, ...]:
     """A table that knows no duplicates: whatever does not lie ahead is applied."""
     rules = instead("continues", Input.DELTA, when=lambda facts: facts.start <= facts.last + 1)
-    return tuple(rule for rule in rules if (rule.name, rule.input) != ("duplicate", Input.DELTA))
+    return tuple(rule for rule in rules if rule.input is not Input.DELTA or rule.verdict is not Verdict.IGNORE)
 
 
 class Planted(KuCoin):

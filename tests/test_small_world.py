@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pytest
 
 from orderbook.sync.table import RULES, Rule
+from orderbook.types import BookState
+from tests.kucoin_frames import delta, live, snapshot
 from tests.small_world import SPECIALS, WORLDS, World
 from tests.small_world_run import played
 
@@ -30,14 +33,55 @@ def test_live_is_the_truth_and_returns(world: str, shard: int) -> None:
     assert tried > 500
 
 
-# Needs a new count that climbs to the sequence of an old one: told by
-# test_a_snapshot_of_the_old_count_is_found_out_by_what_the_stream_said.
-TOLD_ELSEWHERE: Final = {"foreign"}
+def wide_repetition(rules: Sequence[Rule]) -> bool:
+    """One message covers more sequences than the window; then an older one comes again."""
+    sync = live(rules=rules)
+    sync.receive(delta(12, 200))
+    sync.receive(delta(11))
+    return sync.state is BookState.LIVE
+
+
+def old_count(rules: Sequence[Rule]) -> bool:
+    """After a reset a cache gives a snapshot of the old count, and the new count climbs to it."""
+    sync = live(rules=rules)
+    sync.receive(delta(12, 100))
+    for number in range(1, 101):
+        sync.receive(delta(number, bids=[("50", str(number))]))
+        if number == 1:
+            sync.receive_snapshot(snapshot(100), depth="full")
+    return sync.state is not BookState.LIVE or sync.book.bids.size_at(50) == 100.0
+
+
+def quiet_after_a_loss(rules: Sequence[Rule]) -> bool:
+    """The last delta is lost, nothing follows, and the driver can only fetch snapshots."""
+    sync = live(rules=rules)
+    second = 1_000_000_000
+    sync.receive_probe(12, second)
+    for now_ns in range(2 * second, 60 * second, second):
+        sync.check(now_ns)
+        if sync.wants_snapshot:
+            sync.receive_snapshot(snapshot(12), now_ns, depth="full")
+    return sync.state is BookState.LIVE and sync.book.sequence == 12
+
+
+# Too long, or too lonely, for the small world.
+STORIES: Final[dict[str, Callable[[Sequence[Rule]], bool]]] = {
+    "repetition": wide_repetition,
+    "foreign": old_count,
+    "newer than a stale book": quiet_after_a_loss,
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_other_rules_are_needed(name: str) -> None:
+    """Each has a story that ends well with it, and badly without."""
+    assert STORIES[name](RULES)
+    assert not STORIES[name]([rule for rule in RULES if rule.name != name])
 
 
 @pytest.mark.parametrize(
     "rule",
-    [rule for rule in RULES if rule.name not in TOLD_ELSEWHERE],
+    [rule for rule in RULES if rule.name not in STORIES],
     ids=lambda rule: f"{rule.input.value}: {rule.name}",
 )
 def test_every_rule_is_needed(rule: Rule) -> None:
