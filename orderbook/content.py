@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orderbook.errors import NumberError
-from orderbook.fixedpoint import RAW_MAX, Number, plain, to_raw
+from orderbook.fixedpoint import RAW_MAX, plain, to_raw
 from orderbook.ladder import Ladder
 from orderbook.types import Change, Side
 
@@ -207,19 +207,6 @@ class BookContent:
                 ladder.set(price, size)
         self.horizon[side] = farther.horizon[side]
         self.seeded[side] = farther.seeded[side]
-
-    def lacks(self, side: Side, price: Number, size: Number) -> bool:
-        """Whether the book is known to hold another size at a price than this one. O(log n)."""
-        ladder, horizon = self.ladder(side), self.horizon[side]
-        try:
-            raw = to_raw(price, max(self.price_decimals, price.decimals))
-            raw_size = to_raw(size, max(self.size_decimals, size.decimals))
-        except NumberError:
-            return size.mantissa > 0
-        if price.decimals > self.price_decimals or size.decimals > self.size_decimals:
-            return size.mantissa > 0  # No level has so many decimals.
-        is_known = horizon is None or side.value * raw <= side.value * horizon
-        return is_known and ladder.get(raw) != raw_size
 
     @property
     def is_crossed(self) -> bool:

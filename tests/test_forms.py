@@ -79,6 +79,7 @@ def test_the_users_context_does_not_matter() -> None:
 
     expected = answers()
     with localcontext() as context:
+        context.clear_flags()
         context.prec = 2
         context.rounding = ROUND_UP
         context.traps[Inexact] = context.traps[Rounded] = True

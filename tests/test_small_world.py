@@ -67,7 +67,7 @@ def quiet_after_a_loss(rules: Sequence[Rule]) -> bool:
 # Too long, or too lonely, for the small world.
 STORIES: Final[dict[str, Callable[[Sequence[Rule]], bool]]] = {
     "repetition": wide_repetition,
-    "foreign": old_count,
+    "old count": old_count,
     "newer than a stale book": quiet_after_a_loss,
 }
 

@@ -145,6 +145,17 @@ def test_a_probe_far_behind_means_that_the_venue_counts_anew() -> None:
     assert busy.state is LIVE
 
 
+def test_a_timer_that_was_judged_does_not_call_again() -> None:
+    """A driver that sleeps until ``next_check_ns`` must not spin."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(10), SECOND)
+    for now_ns in (7 * SECOND, 12 * SECOND, 40 * SECOND):
+        sync.check(now_ns)
+        assert sync.next_check_ns is None or sync.next_check_ns > now_ns
+
+
 def test_frames_without_a_time_arm_no_link_timer() -> None:
     """Then only counts apply, whatever clock ``check`` is called with."""
     sync = live()

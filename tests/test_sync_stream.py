@@ -165,7 +165,7 @@ def test_a_sequence_that_falls_back_is_a_reset_and_not_a_duplicate() -> None:
         StateChanged(LIVE, SYNCING, "the venue's sequence started anew"),
         NeedSnapshot(SYMBOL, "sequence reset", 0, None),
     )
-    assert sync.receive_snapshot(snapshot(1_000)) == ()
+    assert kinds(sync.receive_snapshot(snapshot(1_000))) == ["SnapshotRejected", "NeedSnapshot"]
     assert sync.state is SYNCING
     sync.receive(delta(6))
     sync.receive_snapshot(snapshot(6))
@@ -180,19 +180,28 @@ def test_a_repetition_to_the_letter_is_no_reset_however_old() -> None:
     assert sync.state is LIVE
 
 
-def test_a_snapshot_of_the_old_count_is_found_out_by_what_the_stream_said() -> None:
-    """A cache gives it after the reset, and the new count climbs to its very sequence."""
+def test_a_snapshot_of_the_old_count_is_rejected() -> None:
+    """A cache gives it after the reset, and the new count may climb to its very sequence."""
     sync = BookSync("kucoin", SYMBOL)
-    sync.receive(delta(100))
-    sync.receive_snapshot(snapshot(100), depth="full")
-    sync.receive(delta(1, bids=[("50", "1")]))
-    sync.receive_snapshot(snapshot(100), depth="full")
-    events = [event for number in range(2, 101) for event in sync.receive(delta(number, bids=[("50", str(number))]))]
-    assert kinds(events) == ["NeedSnapshot"]
-    assert events[-1].reason == "the snapshot contradicts the stream"  # type: ignore[union-attr]
-    assert sync.state is SYNCING
-    sync.receive_snapshot(snapshot(100, [("100", "1"), ("50", "100")]), depth="full")
-    assert sync.state is LIVE
+    sync.receive(delta(1_000))
+    sync.receive_snapshot(snapshot(1_000), depth="full")
+    sync.receive(delta(900))
+    for number in range(901, 1_100):
+        sync.receive(delta(number, bids=[("50", str(number))]))
+        if number in (901, 940):
+            assert kinds(sync.receive_snapshot(snapshot(1_000), depth="full")) == ["SnapshotRejected", "NeedSnapshot"]
+    assert kinds(sync.receive_snapshot(snapshot(1_000), depth="full")) == ["SnapshotRejected", "NeedSnapshot"]
+    sync.receive_snapshot(snapshot(1_099, [("100", "1"), ("50", "1099")]), depth="full")
+    assert (sync.state, sync.book.sequence) == (LIVE, 1_099)
+
+
+def test_other_rows_under_the_same_numbers_are_a_reset_however_they_are_cut() -> None:
+    """A row's own sequence tells."""
+    sync = live()
+    sync.receive(delta(12, 13, bids=[("98", "5", "12"), ("97", "5", "13")]))
+    sync.receive(delta(14, bids=[("96", "5")]))
+    assert sync.receive(delta(13, 14, bids=[("97", "5", "13"), ("96", "5", "14")])) == ()
+    assert kinds(sync.receive(delta(13, 14, bids=[("97", "5", "13"), ("96", "6", "14")])))[0] == "SequenceReset"
 
 
 def test_the_same_range_with_other_changes_is_a_reset_too() -> None:

@@ -67,6 +67,8 @@ class CommandLine(click.Group):
             raise click.exceptions.Exit(PIPE_CLOSED) from None
         except OSError as error:
             where = error.filename if error.filename is not None else "cannot write the output"
+            if error.filename is None:
+                abandon_stdout()
             raise click.ClickException(f"{where}: {error.strerror or error}") from error
         except OrderBookError as error:
             raise click.ClickException(str(error)) from error

@@ -44,6 +44,8 @@ class Answers:
             first=machine.buffer.first if machine.buffer else heard_next,
             last=machine.last,
             copied=self._auditor.copied_at(machine.last),
+            high=machine.high,
+            old_high=machine.provenance.old_high,
             behind=machine.owed > machine.high,
             doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
             unsure=machine.provenance.lost > machine.high and not again,
@@ -102,7 +104,7 @@ class Answers:
         machine, desk, settings = self._machine, self._desk, self._settings
         provenance, frames = machine.provenance, desk.counters.frames
         is_quiet = provenance.is_quiet(frames)
-        is_confirmed = provenance.is_repeated(content.sequence, machine.high, frames)
+        is_confirmed = provenance.is_repeated(content.sequence, frames)
         provenance.take(content.sequence, frames)
         machine.begin(content)
         if is_confirmed:

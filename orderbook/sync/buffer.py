@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
-from orderbook.content import BookContent
-from orderbook.fixedpoint import Number
 from orderbook.sync.table import NEVER, continues
-from orderbook.types import Delta, Side
+from orderbook.types import Change, Delta, Side
+
+_UNTIL_TIME = Delta._fields.index("venue_ms")
 
 
 class DeltaBuffer:
@@ -82,6 +82,13 @@ class DeltaBuffer:
         return delta
 
 
+def _sided(delta: Delta) -> Iterator[tuple[Side, Change]]:
+    for row in delta.bids:
+        yield Side.BID, row
+    for row in delta.asks:
+        yield Side.ASK, row
+
+
 def _rows(delta: Delta) -> int:
     return len(delta.bids) + len(delta.asks)
 
@@ -101,29 +108,20 @@ class RecentDeltas:
         """Remember one; the oldest is forgotten."""
         self._deltas.append(delta)
 
-    def same_range(self, delta: Delta) -> Delta | None:
-        """The remembered delta over the same sequences, if any. O(count)."""
-        for seen in self._deltas:
-            if (seen.sequence_start, seen.sequence_end) == (delta.sequence_start, delta.sequence_end):
-                return seen
-        return None
+    def holds(self, delta: Delta) -> bool:
+        """Whether the very same delta came before, whatever its time stamp. O(count)."""
+        return any(seen[:_UNTIL_TIME] == delta[:_UNTIL_TIME] for seen in self._deltas)
 
-    def is_denied_by(self, book: BookContent) -> bool:
-        """Whether a book lacks what the remembered deltas say that lead up to its sequence without a hole."""
-        said = self._last_said(book.sequence)
-        return any(book.lacks(side, price, size) for (side, price), size in said.items())
+    def contradicts(self, delta: Delta) -> bool:
+        """Whether a number that the delta gives to a row was given to another row before, however the rows are cut.
 
-    def _last_said(self, sequence: int) -> dict[tuple[Side, Number], Number]:
-        """The last size of each price up to a sequence."""
-        by_end = {delta.sequence_end: delta for delta in self._deltas}
-        said: dict[tuple[Side, Number], Number] = {}
-        while (delta := by_end.pop(sequence, None)) is not None:
-            for side, rows in ((Side.BID, delta.bids), (Side.ASK, delta.asks)):
-                for row in sorted(rows, key=lambda row: row.sequence or 0, reverse=True):
-                    if row.price.mantissa:
-                        said.setdefault((side, row.price), row.size)
-            sequence = delta.sequence_start - 1
-        return said
+        O(rows remembered).
+        """
+        said = {row.sequence: (side, row) for seen in self._deltas for side, row in _sided(seen)}
+        return any(
+            row.sequence is not None and said.get(row.sequence, (side, row)) != (side, row)
+            for side, row in _sided(delta)
+        )
 
     def clear(self) -> None:
         """Forget everything."""

@@ -66,7 +66,7 @@ class Machine:
         self._rules = indexed(rules)
         self.auditor = Auditor(settings.audit_frames_max, settings.trusted_levels_min)
         self.recent = RecentDeltas(settings.reset_window)
-        self.provenance = Provenance(settings.reset_window)
+        self.provenance = Provenance()
         self.was_lost = False
         self._forget()
 
@@ -160,9 +160,9 @@ class Machine:
         """A delta of this symbol."""
         desk, end = self.desk, delta.sequence_end
         desk.counters.frames += 1
-        seen = self.recent.same_range(delta) if end <= self.high else None
-        repeats = seen is not None and (seen.bids, seen.asks) == (delta.bids, delta.asks)
-        contradicts = seen is not None and not repeats
+        is_old = end <= self.high
+        repeats = is_old and self.recent.holds(delta)
+        contradicts = is_old and not repeats and self.recent.contradicts(delta)
         window = self._settings.reset_window
         facts = DeltaFacts(delta.sequence_start, end, self.last, self.high, window, repeats, contradicts)
         verdict = self.decide(Input.DELTA, facts)
@@ -201,10 +201,11 @@ class Machine:
         """The venue counts anew."""
         desk = self.desk
         desk.counters.resets += 1
-        desk.emit(SequenceReset(max(self.high, self.last), received))
+        old_high = max(self.high, self.last, self.provenance.old_high)
+        desk.emit(SequenceReset(old_high, received))
         self._discard_buffer("sequence reset")
         self._forget()
-        self.provenance.after_reset = True
+        self.provenance.old_high = old_high
         desk.waits.stop("hold", "ahead", "behind", "audit")
         desk.go(Verdict.RESET, "the venue's sequence started anew")
 
@@ -261,8 +262,7 @@ class Machine:
         waiting = base.sequence < self.high
         silent = self._silent or self.desk.is_link_silent
         owed = max(self.owed, self.provenance.lost)
-        foreign = self.provenance.after_reset and self.recent.is_denied_by(base)
-        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, owed, silent, foreign)
+        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, owed, silent)
         match self.decide(Input.APPLIED, facts):
             case Verdict.JOIN:
                 self._join(base)
@@ -270,8 +270,6 @@ class Machine:
                 self._wait_for_hole()
             case Verdict.WAIT_STREAM:
                 self.desk.waits.stop("hold")
-            case Verdict.FOREIGN:
-                self.distrust(Verdict.FOREIGN, "the snapshot contradicts the stream")
             case Verdict.CROSSED:
                 self._crossed(base)
             case Verdict.OVERGROWN:
@@ -293,7 +291,7 @@ class Machine:
             desk.counters.joins += 1
             self.auditor.stop()
             desk.waits.stop("audit")
-            self.provenance.after_reset = False
+            self.provenance.old_high = NEVER
             self.book.swap(base)
         if desk.state is not BookState.LIVE:
             if self._gapped or desk.waits.running("hold"):

@@ -1,9 +1,8 @@
 """What is known of the snapshot that a new book was taken from, while the stream has not reached it.
 
-A snapshot that is ahead of the stream may stem from another count of the venue, by way of a cache; then the stream will
-never meet it. So mere answers can confirm it only in a quiet market, and, once the venue has been seen to count anew,
-only near the stream. And after a lost frame, one answer that says that nothing moved may be older than the loss: it
-takes two, with no frame in between.
+A snapshot that is ahead of the stream may stem from elsewhere, by way of a cache; then the stream will never meet it.
+So mere answers can confirm it only in a quiet market. And after a lost frame, one answer that says that nothing moved may
+be older than the loss: it takes two, with no frame in between.
 """
 
 from __future__ import annotations
@@ -15,21 +14,19 @@ class Provenance:
     """The snapshot taken last, the one last dropped for staying ahead, the last answer; each with the frames by then.
 
     Attributes:
-        after_reset: The venue was seen to count anew, and no book was joined since.
+        old_high: Where the venue was before it began to count anew; ``NEVER`` once a book of the new count is joined.
         lost: A frame of ours was lost, and the stream must show this sequence to tell whether the book needed it.
     """
 
-    __slots__ = ("_answer", "_dropped", "_reset_window", "_taken", "after_reset", "lost")
+    __slots__ = ("_answer", "_dropped", "_taken", "lost", "old_high")
 
-    def __init__(self, reset_window: int) -> None:
-        self._reset_window = reset_window
+    def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Nothing is known."""
         self._taken = self._dropped = self._answer = (NEVER, NEVER)
-        self.after_reset = False
-        self.lost = NEVER
+        self.old_high = self.lost = NEVER
 
     def take(self, sequence: int, frames: int) -> None:
         """A new book was begun with a snapshot, after so many frames. Beyond a lost frame, it makes up for it."""
@@ -50,15 +47,12 @@ class Provenance:
     def is_doubtful(self, high: int, frames: int) -> bool:
         """Whether no mere answer can confirm the snapshot taken last."""
         sequence, frames_then = self._taken
-        return high < sequence and (frames > frames_then or self._is_far(sequence, high))
+        return high < sequence and frames > frames_then
 
     def is_quiet(self, frames: int) -> bool:
         """Whether nothing came since a snapshot was dropped."""
         return self._dropped[1] == frames
 
-    def is_repeated(self, sequence: int, high: int, frames: int) -> bool:
+    def is_repeated(self, sequence: int, frames: int) -> bool:
         """Whether the snapshot dropped last came again, and nothing in between: the venue stands still at it."""
-        return self._dropped == (sequence, frames) and not self._is_far(sequence, high)
-
-    def _is_far(self, sequence: int, high: int) -> bool:
-        return self.after_reset and high != NEVER and sequence > high + self._reset_window
+        return self._dropped == (sequence, frames)

@@ -65,7 +65,6 @@ class Verdict(Enum):
     # After applying.
     CROSSED = "something was lost: ask; never repaired by deleting levels"
     OVERGROWN = "too large to keep: ask"
-    FOREIGN = "the snapshot is of another book or another count: drop it, ask again"
     WAIT_HOLE = "wait for the hole to be filled"
     WAIT_STREAM = "joined, to be confirmed by the stream or a probe"
     JOIN = "in step with the stream"
@@ -113,7 +112,7 @@ class AppliedFacts(NamedTuple):
     """Of the book after the stream was applied as far as it goes.
 
     ``owed``: the stream must still show this sequence, for a snapshot that was ahead of it, a frame that was lost, or a
-    venue that was seen ahead. ``foreign``: after a reset, a new book lacks what the last deltas up to it said.
+    venue that was seen ahead.
     """
 
     crossed: bool
@@ -122,7 +121,6 @@ class AppliedFacts(NamedTuple):
     high: int
     owed: int
     silent: bool
-    foreign: bool
 
 
 class UnreadableFacts(NamedTuple):
@@ -135,7 +133,8 @@ class SnapshotFacts(NamedTuple):
     """Of a snapshot.
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
-    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``behind``:
+    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``old_high`` is
+    where the venue was before it began to count anew, until a book of the new count is joined. ``behind``:
     the venue was seen ahead of a STALE book. ``whole``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
     """
 
@@ -145,6 +144,8 @@ class SnapshotFacts(NamedTuple):
     first: int
     last: int
     copied: int
+    high: int
+    old_high: int
     behind: bool
     doubtful: bool
     unsure: bool
@@ -162,7 +163,7 @@ class ProbeFacts(NamedTuple):
 
     ``whole``: nothing was heard beyond the book. ``still``: no delta came since the probe was asked for. ``doubtful``:
     no mere answer can confirm the book, because it was taken from a snapshot that the stream has not reached though
-    deltas came since, or that is far ahead after the venue has begun to count anew (a cache may have kept it).
+    deltas came since.
     ``unsure``: a frame was lost, and this answer, the first to say that the venue stands still, may be older than that.
     ``probed``: the farthest that an earlier answer was ahead of the book; an answer that says less is an older one.
     """
@@ -228,7 +229,7 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
         ("repetition", _READY, "a recent delta again, to the letter", lambda f: f.repeats, Verdict.IGNORE),
         ("sequence reset", _READY, "`end < high - reset_window`",
          lambda f: f.end < f.high - f.reset_window, Verdict.RESET),
-        ("contradiction", _READY, "same `start` and `end` as a recent delta, other changes",
+        ("contradiction", _READY, "a row's own sequence was given to another row before",
          lambda f: f.contradicts, Verdict.RESET),
         ("no snapshot yet", _SYNCING, "nothing to continue", lambda f: f.last == NEVER, Verdict.BUFFER),
         ("duplicate", _READY, "`end <= last`", lambda f: f.end <= f.last, Verdict.IGNORE),
@@ -245,8 +246,6 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.high < f.owed, Verdict.WAIT_STREAM),
         ("still silent", _READY, "nothing has been heard for `link_silence_max_ms`",
          lambda f: f.silent, Verdict.WAIT_STREAM),
-        ("foreign", _READY, "after a reset, the new book lacks what the last deltas up to it said",
-         lambda f: f.foreign, Verdict.FOREIGN),
         ("complete", _READY, "otherwise", _otherwise, Verdict.JOIN),
     ),
     Input.UNREADABLE: (
@@ -257,6 +256,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.SNAPSHOT: (
         ("late answer", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
+        ("old count", _SYNCING, "after a reset, nearer to the old `high` than to the new one",
+         lambda f: f.old_high != NEVER and abs(f.sequence - f.old_high) < abs(f.sequence - f.high), Verdict.REJECT),
         ("confirms", _SYNCING, "at `last`, nothing was heard or probed beyond it, not doubtful",
          lambda f: f.sequence == f.last >= f.probed and f.whole and not (f.doubtful or f.unsure), Verdict.CONFIRM),
         ("older than the book", _SYNCING, "not beyond `last`, and the book is not doubtful",
@@ -331,7 +332,6 @@ NEXT: Final[dict[Verdict, dict[BookState, BookState]]] = {
     Verdict.DISCARD: _stay(*BookState),
     Verdict.CROSSED: _TO_SYNCING,
     Verdict.OVERGROWN: _TO_SYNCING,
-    Verdict.FOREIGN: _TO_SYNCING,
     Verdict.WAIT_HOLE: _TO_SYNCING,
     Verdict.WAIT_STREAM: {_S: _S, _L: _T, _T: _T},
     Verdict.JOIN: dict.fromkeys(_READY, _L),

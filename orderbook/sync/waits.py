@@ -38,10 +38,11 @@ class Wait:
 class Waits:
     """The waits that are running, by name."""
 
-    __slots__ = ("_running", "urgent")
+    __slots__ = ("_judged_ns", "_running", "urgent")
 
     def __init__(self) -> None:
         self._running: dict[Name, Wait] = {}
+        self._judged_ns = 0
         #: Whether any wait runs that a frame may find over.
         self.urgent = False
 
@@ -82,6 +83,7 @@ class Waits:
 
     def set_clock(self, now_ns: int) -> None:
         """The driver has a clock after all: waits without a beginning begin now, but for what frames must date."""
+        self._judged_ns = now_ns
         for name, wait in self._running.items():
             if not wait.since_ns and name not in _BACKGROUND:
                 wait.since_ns = now_ns
@@ -93,5 +95,8 @@ class Waits:
 
     @property
     def next_ns(self) -> int | None:
-        """The earliest deadline; ``None`` if there is none."""
-        return min((wait.deadline_ns for wait in self._running.values() if wait.deadline_ns is not None), default=None)
+        """The earliest deadline that has not been judged; ``None`` if there is none."""
+        deadlines = (wait.deadline_ns for wait in self._running.values())
+        return min(
+            (deadline for deadline in deadlines if deadline is not None and deadline > self._judged_ns), default=None
+        )
