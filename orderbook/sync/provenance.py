@@ -1,8 +1,8 @@
 """What is known of the snapshot that a new book was taken from, while the stream has not reached it.
 
 A snapshot that is ahead of the stream may stem from elsewhere, by way of a cache; then the stream will never meet it.
-So mere answers can confirm it only in a quiet market. And after a lost frame, one answer that says that nothing moved may
-be older than the loss: it takes two, with no frame in between.
+So mere answers can confirm it only in a quiet market. And after a lost frame, one answer that says that nothing moved
+may be older than the loss: it takes two, with no frame in between.
 """
 
 from __future__ import annotations
