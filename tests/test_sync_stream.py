@@ -67,6 +67,7 @@ def test_a_hole_that_stays_is_a_gap() -> None:
     )
     assert loss.duration_ns is None
     assert len(sync.journal) == 1
+    assert "waiting for 12-13" in repr(sync.journal)
 
 
 def test_with_a_clock_the_hold_is_20_ms_and_the_loss_has_a_duration() -> None:

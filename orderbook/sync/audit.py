@@ -180,10 +180,10 @@ class Auditor:
 
     def drop_snapshot(self) -> None:
         """The stream did not reach it: if one was asked for, keep the copy for the next."""
-        if self._audit is not None:
-            self._audit.snapshot = None
-            if not self._audit.asked:
-                self._audit = None
+        assert self._audit is not None
+        self._audit.snapshot = None
+        if not self._audit.asked:
+            self._audit = None
 
     def reached(self, last: int) -> BookContent | None:
         """The waiting snapshot, once the stream is at it."""

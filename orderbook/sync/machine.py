@@ -272,7 +272,7 @@ class Machine:
                 self.desk.waits.stop("hold")
             case Verdict.CROSSED:
                 self._crossed(base)
-            case Verdict.OVERGROWN:
+            case _:
                 self.distrust(Verdict.OVERGROWN, "too many levels")
                 self.desk.limit_reached("levels_max", levels_max)
 
