@@ -288,7 +288,7 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / "missing", "missing: No such file or directory; check the name"),
         (tmp_path, "it is a directory; name a file inside it"),
         (tmp_path / "pipe", "it is not a regular file; store the data in a file first"),
-        (Path("a\0b"), r"'a\\x00b': (stat: )?embedded null (byte|character in path|character); check the disk and the file"),
+        (Path("a\0b"), r"'a\\x00b': (stat: )?embedded null .*; check the disk and the file"),
         (tmp_path / "pipe" / "a", "Not a directory; check the name"),
     ):
         with pytest.raises(CaptureError, match=message):

@@ -196,6 +196,17 @@ def test_a_snapshot_of_the_old_count_is_rejected() -> None:
     assert (sync.state, sync.book.sequence) == (LIVE, 1_099)
 
 
+def test_an_answer_to_a_wish_from_before_the_reset_is_not_trusted() -> None:
+    """It may be of the old count, and near the new one by chance; the next answer is good."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(1_000))
+    for number in range(900, 950):
+        sync.receive(delta(number))
+    assert kinds(sync.receive_snapshot(snapshot(949))) == ["SnapshotRejected", "NeedSnapshot"]
+    sync.receive_snapshot(snapshot(949))
+    assert sync.state is LIVE
+
+
 def test_other_rows_under_the_same_numbers_are_a_reset_however_they_are_cut() -> None:
     """A row's own sequence tells."""
     sync = live()

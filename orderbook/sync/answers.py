@@ -34,7 +34,7 @@ class Answers:
         machine, desk, sequence = self._machine, self._desk, content.sequence
         if desk.state is BookState.CONNECTING and not machine.was_lost:
             machine.link_subscribed("a snapshot came")
-        wished = desk.answered()
+        void, wished = desk.is_wish_void, desk.answered()
         again = machine.provenance.answered(sequence, desk.counters.frames)
         heard_next = NEVER if machine.high == NEVER else machine.high + 1
         facts = SnapshotFacts(
@@ -46,6 +46,7 @@ class Answers:
             copied=self._auditor.copied_at(machine.last),
             high=machine.high,
             old_high=machine.provenance.old_high,
+            void=void,
             behind=machine.owed > machine.high,
             doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
             unsure=machine.provenance.lost > machine.high and not again,

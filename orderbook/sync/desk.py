@@ -34,6 +34,8 @@ class Desk:
         self.subscribed = False
         self.wish: NeedSnapshot | None = None
         self.attempts = 0
+        # The wish was there before the venue began to count anew, so its answer may be of the old count.
+        self.is_wish_void = False
         self._book = book
         self._depth = depth
         self._settings = settings
@@ -103,6 +105,7 @@ class Desk:
         """A snapshot came, whatever it holds. Whether one was wished for."""
         wished = self.wish is not None
         self.wish = None
+        self.is_wish_void = False
         self.waits.stop("unanswered")
         return wished
 

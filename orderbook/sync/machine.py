@@ -206,6 +206,7 @@ class Machine:
         self._discard_buffer("sequence reset")
         self._forget()
         self.provenance.old_high = old_high
+        desk.is_wish_void = desk.wish is not None
         desk.waits.stop("hold", "ahead", "behind", "audit")
         desk.go(Verdict.RESET, "the venue's sequence started anew")
 

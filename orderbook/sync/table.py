@@ -134,7 +134,8 @@ class SnapshotFacts(NamedTuple):
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
     buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``old_high`` is
-    where the venue was before it began to count anew, until a book of the new count is joined. ``behind``:
+    where the venue was before it began to count anew, until a book of the new count is joined. ``void``: it
+    was asked for before that. ``behind``:
     the venue was seen ahead of a STALE book. ``whole``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
     """
 
@@ -146,6 +147,7 @@ class SnapshotFacts(NamedTuple):
     copied: int
     high: int
     old_high: int
+    void: bool
     behind: bool
     doubtful: bool
     unsure: bool
@@ -256,8 +258,9 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.SNAPSHOT: (
         ("late answer", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
-        ("old count", _SYNCING, "after a reset, nearer to the old `high` than to the new one",
-         lambda f: f.old_high != NEVER and abs(f.sequence - f.old_high) < abs(f.sequence - f.high), Verdict.REJECT),
+        ("old count", _SYNCING, "after a reset, asked for before it, or nearer to the old `high` than to the new one",
+         lambda f: f.void or (f.old_high != NEVER and abs(f.sequence - f.old_high) < abs(f.sequence - f.high)),
+         Verdict.REJECT),
         ("confirms", _SYNCING, "at `last`, nothing was heard or probed beyond it, not doubtful",
          lambda f: f.sequence == f.last >= f.probed and f.whole and not (f.doubtful or f.unsure), Verdict.CONFIRM),
         ("older than the book", _SYNCING, "not beyond `last`, and the book is not doubtful",
