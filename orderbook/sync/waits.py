@@ -90,8 +90,8 @@ class Waits:
 
     def facts(self, now_ns: int) -> TimerFacts:
         """Which waits are over."""
-        over = {name: True for name, wait in self._running.items() if wait.over(now_ns)}
-        return TimerFacts(*(over.get(name, False) for name in TimerFacts._fields))  # type: ignore[call-overload]
+        over: set[str] = {name for name, wait in self._running.items() if wait.over(now_ns)}
+        return TimerFacts(*(name in over for name in TimerFacts._fields))
 
     @property
     def next_ns(self) -> int | None:
