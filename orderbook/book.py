@@ -12,7 +12,7 @@ from orderbook.content import BookContent
 from orderbook.errors import BookNotLive, UsageError
 from orderbook.fixedpoint import SEQUENCE_MAX, to_number
 from orderbook.forms import EXACT, FLOAT, RAW
-from orderbook.guard import Clock, Guard
+from orderbook.guard import Clock, Guard, Pulse
 from orderbook.reader import Reader
 from orderbook.types import BookState, Change, Side, Snapshot
 
@@ -44,6 +44,7 @@ class OrderBook(Reader[float, float]):
         symbol: The venue's own identifier.
         clock: A monotonic clock in ns.
         max_age_ms: Read as STALE when nothing was heard for longer than this. Needs the clock; off by default.
+        pulse: When something was last heard, if books share that; else the book has its own.
 
     Raises:
         UsageError: ``max_age_ms`` without a clock, or not a whole number of at least 1.
@@ -56,8 +57,10 @@ class OrderBook(Reader[float, float]):
 
     __slots__ = ("__weakref__", "exact", "last_known", "raw")
 
-    def __init__(self, symbol: str, *, clock: Clock | None = None, max_age_ms: int | None = None) -> None:
-        guard = Guard(symbol, clock, max_age_ms)
+    def __init__(
+        self, symbol: str, *, clock: Clock | None = None, max_age_ms: int | None = None, pulse: Pulse | None = None
+    ) -> None:
+        guard = Guard(symbol, clock, max_age_ms, pulse)
         super().__init__(guard, FLOAT, guarded=True)
         self.exact: Reader[Decimal, Decimal] = Reader(guard, EXACT, guarded=True)
         self.raw: Reader[int, Fraction] = Reader(guard, RAW, guarded=True)
@@ -145,11 +148,11 @@ class OrderBook(Reader[float, float]):
     @property
     def heard_ns(self) -> int | None:
         """When something was last heard, in ns of the clock; ``None``: never. Set by whoever keeps the book."""
-        return self._guard.heard_ns
+        return self._guard.pulse.heard_ns
 
     @heard_ns.setter
     def heard_ns(self, heard_ns: int) -> None:
-        self._guard.heard_ns = heard_ns
+        self._guard.pulse.heard_ns = heard_ns
 
     def mark(self, state: BookState, reason: str, since_ns: int) -> None:
         """Set the state, why, and since when (ns of the clock; 0 without one). O(1)."""

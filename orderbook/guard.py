@@ -15,6 +15,19 @@ Clock = Callable[[], int]
 """A monotonic clock: ns since any fixed moment."""
 
 
+class Pulse:
+    """When something was last heard on a link. Books that live on one link share it.
+
+    Attributes:
+        heard_ns: In ns of the clock; ``None``: never.
+    """
+
+    __slots__ = ("heard_ns",)
+
+    def __init__(self) -> None:
+        self.heard_ns: int | None = None
+
+
 class Guard:
     """The state of one book, and its content behind it.
 
@@ -25,12 +38,14 @@ class Guard:
         symbol: Whose book.
         content: What the book holds, trusted or not.
         epoch: How many times the book was built from a snapshot.
-        heard_ns: When something was last heard, in ns of the clock; ``None``: never.
+        pulse: When something was last heard.
     """
 
-    __slots__ = ("_clock", "_marked", "_max_age_ns", "_touches_before", "content", "epoch", "heard_ns", "symbol")
+    __slots__ = ("_clock", "_marked", "_max_age_ns", "_touches_before", "content", "epoch", "pulse", "symbol")
 
-    def __init__(self, symbol: str, clock: Clock | None, max_age_ms: int | None) -> None:
+    def __init__(
+        self, symbol: str, clock: Clock | None = None, max_age_ms: int | None = None, pulse: Pulse | None = None
+    ) -> None:
         if max_age_ms is not None:
             if clock is None:
                 raise UsageError("max_age_ms needs a clock to be judged by")
@@ -39,7 +54,7 @@ class Guard:
         self.symbol = symbol
         self.content = BookContent()
         self.epoch = 0
-        self.heard_ns: int | None = None
+        self.pulse = pulse or Pulse()
         self._clock = clock
         self._max_age_ns = None if max_age_ms is None else max_age_ms * 1_000_000
         self._marked = (BookState.CONNECTING, "no snapshot yet", 0)
@@ -58,7 +73,7 @@ class Guard:
         """State, reason and since when (ns): as set, or STALE when LIVE but older than ``max_age_ms``. O(1)."""
         if self._max_age_ns is None or self._marked[0] is not BookState.LIVE:
             return self._marked
-        heard_ns, age_ns = self.heard_ns, self.age_ns()
+        heard_ns, age_ns = self.pulse.heard_ns, self.age_ns()
         if heard_ns is None or age_ns is None:
             return BookState.STALE, "nothing heard yet", 0
         if age_ns <= self._max_age_ns:
@@ -72,13 +87,13 @@ class Guard:
     def hear(self) -> None:
         """Something was heard now, as far as there is a clock to say when."""
         if self._clock is not None:
-            self.heard_ns = self._clock()
+            self.pulse.heard_ns = self._clock()
 
     def age_ns(self) -> int | None:
         """Time since something was heard; ``None`` without a clock, or when nothing was heard yet."""
-        if self._clock is None or self.heard_ns is None:
+        if self._clock is None or self.pulse.heard_ns is None:
             return None
-        return max(0, self._clock() - self.heard_ns)
+        return max(0, self._clock() - self.pulse.heard_ns)
 
     def live_content(self) -> BookContent:
         """The content, if it may be trusted at this moment.

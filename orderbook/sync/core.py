@@ -9,6 +9,7 @@ from orderbook.content import BookContent
 from orderbook.errors import FrameError, UsageError
 from orderbook.events import Depth, Event
 from orderbook.fixedpoint import SEQUENCE_MAX
+from orderbook.guard import Pulse
 from orderbook.settings import SyncSettings
 from orderbook.sync.alarms import Alarms
 from orderbook.sync.answers import Answers
@@ -16,9 +17,9 @@ from orderbook.sync.desk import Desk
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.sync.machine import Machine, Observer
 from orderbook.sync.table import RULES, Rule, Verdict
-from orderbook.types import BookState, Delta, Side
+from orderbook.types import BookState, Delta, Message, Side
 from orderbook.venues import venue_named
-from orderbook.venues.base import Venue
+from orderbook.venues.base import Venue, decode_frame
 from orderbook.venues.wire import Frame, frame_size, to_text
 
 
@@ -40,6 +41,8 @@ class BookSync:
         settings: Every bound and wait.
         clock: A monotonic clock in ns; only needed for ``max_age_ms`` and the age in a view.
         max_age_ms: Reads are refused when nothing was heard for longer.
+        pulse: When something was last heard, where the books of one link share that: the driver
+            sets it at every frame, and calls ``check`` at the first one after a silence.
         observer: Called after every applied delta with the content it was applied to, be it the readable book's or one
             that is built beside it.
         rules: Another table than the library's; for tests of the table itself.
@@ -64,6 +67,7 @@ class BookSync:
         settings: SyncSettings | None = None,
         clock: Callable[[], int] | None = None,
         max_age_ms: int | None = None,
+        pulse: Pulse | None = None,
         observer: Observer | None = None,
         rules: Sequence[Rule] | None = None,
     ) -> None:
@@ -72,7 +76,7 @@ class BookSync:
         self._settings = settings or SyncSettings()
         self._depth = _checked_depth(snapshot_depth)
         self.symbol = symbol
-        self.book = OrderBook(symbol, clock=clock, max_age_ms=max_age_ms)
+        self.book = OrderBook(symbol, clock=clock, max_age_ms=max_age_ms, pulse=pulse)
         self._desk = Desk(self.book, self._depth, self._settings)
         self._machine = Machine(self.book, self._desk, self._settings, observer, rules or RULES)
         self._answers = Answers(self._machine, self._settings)
@@ -166,17 +170,24 @@ class BookSync:
         frame_size(frame)
         if self.state is BookState.CLOSED:
             return ()
+        return self.receive_decoded(decode_frame(self._venue, frame, self._settings.frame_bytes_max), received_ns)
+
+    def receive_decoded(self, message: Message | FrameError, received_ns: int = 0) -> tuple[Event, ...]:
+        """Take what ``decode_frame`` made of a message: for a driver that serves many books from one link.
+
+        Such a driver decodes a frame once and hands it to the book that it is of. An error without a symbol may have
+        been any book's: every book of the link wants it. Of all other frames the shared ``pulse`` tells.
+        """
+        if self.state is BookState.CLOSED:
+            return ()
         machine = self._at(received_ns)
         machine.hear()
-        try:
-            message = self._venue.decode(to_text(frame, self._settings.frame_bytes_max))
-        except FrameError as error:
-            self._unreadable(frame, error)
+        if isinstance(message, FrameError):
+            self._unreadable(message)
+        elif type(message) is Delta and message.symbol == self.symbol:
+            machine.delta(message)
         else:
-            if type(message) is Delta and message.symbol == self.symbol:
-                machine.delta(message)
-            else:
-                self.counters.ignored += 1
+            self.counters.ignored += 1
         machine.after_frame()
         if self._desk.waits.urgent:
             self._alarms.judge()
@@ -226,7 +237,7 @@ class BookSync:
 
     def check(self, now_ns: int) -> tuple[Event, ...]:
         """Judge the timers."""
-        self._at(now_ns)
+        self._at(now_ns).hear_elsewhere()
         self._desk.waits.set_clock(now_ns)
         self._alarms.judge()
         return self._desk.flush()
@@ -235,19 +246,12 @@ class BookSync:
         self._desk.now_ns = now_ns
         return self._machine
 
-    def _unreadable(self, frame: Frame, error: FrameError) -> None:
+    def _unreadable(self, error: FrameError) -> None:
         """A frame was lost: ours, another symbol's, nobody knows whose, or none of any book."""
-        if error.remedy == "ignore":
+        if error.remedy == "ignore" or error.symbol not in (None, self.symbol):
             self.counters.ignored += 1
-            return
-        symbol = error.symbol
-        if symbol is None:
-            text = frame if isinstance(frame, str) else bytes(frame).decode("latin-1")
-            symbol = self._venue.guess_symbol(text)
-        if symbol is None or symbol == self.symbol:
-            self._machine.unreadable(error.reason, error.detail, ours=symbol is not None)
         else:
-            self.counters.ignored += 1
+            self._machine.unreadable(error.reason, error.detail, ours=error.symbol is not None)
 
     def _decode_snapshot(self, body: Frame, depth: Depth) -> BookContent:
         snapshot = self._venue.decode_snapshot(to_text(body, self._settings.snapshot_bytes_max))

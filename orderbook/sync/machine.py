@@ -13,12 +13,7 @@ from collections.abc import Callable, Sequence
 from orderbook.book import OrderBook
 from orderbook.content import BookContent
 from orderbook.errors import NumberError
-from orderbook.events import (
-    Crossed,
-    FrameRejected,
-    Gap,
-    SequenceReset,
-)
+from orderbook.events import Crossed, FrameRejected, Gap, SequenceReset
 from orderbook.settings import SyncSettings
 from orderbook.sync.audit import Auditor
 from orderbook.sync.buffer import DeltaBuffer, RecentDeltas
@@ -148,6 +143,13 @@ class Machine:
             self.book.heard_ns = desk.now_ns
             desk.waits.renew("link", desk.now_ns)
         self._silent = False
+
+    def hear_elsewhere(self) -> None:
+        """Take note of what other books of the same link heard, if they share their pulse with this one."""
+        heard_ns = self.book.heard_ns
+        if heard_ns is not None and self.desk.waits.renew_later("link", heard_ns):
+            self._silent = False
+            self.after_frame()
 
     def after_frame(self) -> None:
         """The frame in hand was tried: a link that was silent has been heard again."""

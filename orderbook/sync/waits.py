@@ -76,6 +76,14 @@ class Waits:
         if (wait := self._running.get(name)) is not None:
             wait.since_ns = now_ns
 
+    def renew_later(self, name: Name, now_ns: int) -> bool:
+        """Renew a wait that runs since an earlier moment; whether that was so."""
+        wait = self._running.get(name)
+        if wait is None or now_ns <= wait.since_ns:
+            return False
+        wait.since_ns = now_ns
+        return True
+
     def count_delta(self) -> None:
         """A delta of the symbol came."""
         for wait in self._running.values():

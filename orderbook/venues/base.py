@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from orderbook.errors import FrameError
 from orderbook.types import Message, Snapshot
+from orderbook.venues.wire import Frame, to_text
 
 
 class Venue(Protocol):
@@ -36,3 +38,26 @@ class Venue(Protocol):
 
     def guess_symbol(self, text: str) -> str | None:
         """Whose book a frame that cannot be decoded may belong to; a mere search in its text."""
+
+
+def decode_frame(venue: Venue, frame: Frame, bytes_max: int) -> Message | FrameError:
+    """Decode one WebSocket message, whatever it is; what is wrong with it is an answer too.
+
+    Args:
+        venue: Whose message.
+        frame: As it came off the wire.
+        bytes_max: Longer ones are not decoded.
+
+    Returns:
+        The message; or the error, whose ``symbol`` is also guessed from the bytes where the message did not tell it.
+
+    Raises:
+        UsageError: ``frame`` is neither text nor a buffer of bytes. Never for any content.
+    """
+    try:
+        return venue.decode(to_text(frame, bytes_max))
+    except FrameError as error:
+        if error.symbol is None and error.remedy != "ignore":
+            error.symbol = venue.guess_symbol(frame if isinstance(frame, str) else bytes(frame).decode("latin-1"))
+        # Without its frames, which would keep the bytes alive.
+        return error.with_traceback(None)

@@ -1,0 +1,90 @@
+"""Books of several symbols on one link: each frame is decoded once, and all of them share what was heard."""
+
+from __future__ import annotations
+
+from orderbook.errors import FrameError
+from orderbook.guard import Pulse
+from orderbook.sync import BookSync
+from orderbook.types import BookState, Delta, OtherData
+from orderbook.venues import venue_named
+from orderbook.venues.base import decode_frame
+from tests.kucoin_frames import delta, kinds, snapshot
+
+SECOND = 10**9
+KUCOIN = venue_named("kucoin")
+
+
+def pair() -> tuple[BookSync, BookSync, Pulse]:
+    """Two LIVE books at 11 that share a pulse, last heard at 1 s."""
+    pulse = Pulse()
+    one, other = (BookSync("kucoin", symbol, pulse=pulse) for symbol in ("AAA-USDT", "BBB-USDT"))
+    for sync in (one, other):
+        sync.connection_opened(SECOND)
+        sync.subscribed(SECOND)
+        sync.receive(delta(11, symbol=sync.symbol), SECOND)
+        sync.receive_snapshot(snapshot(10), SECOND, depth="full")
+        assert BookState.LIVE is sync.state
+    return one, other, pulse
+
+
+def test_one_book_is_kept_fresh_by_what_another_hears() -> None:
+    """The link is silent for a book when nobody on it hears anything, and a frame for anybody ends that."""
+    one, other, _ = pair()
+
+    one.receive(delta(12, symbol=one.symbol), 5 * SECOND)
+    assert () == other.check(6 * SECOND)
+    assert 10 * SECOND == other.next_check_ns
+    assert ["StateChanged"] == kinds(other.check(10 * SECOND))
+    assert BookState.STALE is other.state
+
+    one.receive(delta(13, symbol=one.symbol), 11 * SECOND)
+    assert ["StateChanged"] == kinds(other.check(11 * SECOND))
+    assert BookState.LIVE is other.state
+
+
+def test_a_pulse_wakes_nobody_who_has_no_link() -> None:
+    """A lost link is not found again by what is heard elsewhere."""
+    one, other, pulse = pair()
+    other.connection_lost(2 * SECOND)
+
+    one.receive(delta(12, symbol=one.symbol), 3 * SECOND)
+
+    assert () == other.check(3 * SECOND)
+    assert BookState.CONNECTING is other.state
+    assert 3 * SECOND == pulse.heard_ns
+
+
+def test_a_message_that_was_decoded_elsewhere_is_taken_as_its_bytes_are() -> None:
+    """Decoding first and receiving then is the same as receiving; what concerns another book is counted as ignored."""
+    one, other, _ = pair()
+    frame = delta(12, symbol=one.symbol)
+    message = decode_frame(KUCOIN, frame, 1000)
+    assert isinstance(message, Delta)
+
+    assert one.receive_decoded(message, 2 * SECOND) == ()
+    assert other.receive_decoded(message, 2 * SECOND) == ()
+    assert other.receive_decoded(OtherData("/market/match:BBB-USDT"), 2 * SECOND) == ()
+    assert 12 == one.book.sequence
+    assert (11, 2) == (other.book.sequence, other.counters.ignored)
+
+
+def test_a_frame_that_cannot_be_decoded_is_an_answer_with_its_symbol() -> None:
+    """A broken frame names the book it was of, where that can be seen, and takes that book alone out of LIVE."""
+    one, other, _ = pair()
+    error = decode_frame(KUCOIN, delta(12, symbol=one.symbol)[:-1], 1000)
+    assert isinstance(error, FrameError)
+    assert ("json", one.symbol, None) == (error.reason, error.symbol, error.__traceback__)
+
+    one.receive_decoded(error, 2 * SECOND)
+    other.receive_decoded(error, 2 * SECOND)
+    assert (BookState.SYNCING, BookState.LIVE) == (one.state, other.state)
+    assert (1, 1) == (one.counters.rejected["json"], other.counters.ignored)
+
+
+def test_a_closed_book_takes_nothing() -> None:
+    """After the end there is nothing to be counted."""
+    one, _, _ = pair()
+    one.close()
+
+    assert one.receive_decoded(OtherData("/market/match:AAA-USDT"), 2 * SECOND) == ()
+    assert 0 == one.counters.ignored
