@@ -11,19 +11,29 @@ answers best bid and ask, spread, depth and imbalance::
     if sync.book.is_live:
         print(sync.book.best_bid, sync.book.spread)
 
-A book that cannot be trusted at this moment raises ``BookNotLive`` instead of answering.
+A book that cannot be trusted at this moment raises ``BookNotLive`` instead of answering. ``open_feed`` drives
+such books from the live venue; what belongs to it is imported when it is first asked for.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import typing
+
 from orderbook.book import OrderBook
 from orderbook.errors import (
+    BadAnswer,
     BeyondHorizon,
     BookNotLive,
     FrameError,
     NumberError,
     OrderBookError,
+    RateLimited,
+    Refused,
+    RestError,
+    UnknownSymbol,
     UnknownVenue,
+    Unreachable,
     UsageError,
     VenueError,
 )
@@ -44,10 +54,28 @@ from orderbook.events import (
 )
 from orderbook.ladder import ACCELERATOR
 from orderbook.results import Band, BookView, Depth, Fill, Marked
+from orderbook.secret import Credentials
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.sync.journal import Loss, SyncCounters
 from orderbook.types import BBO, BookState, Level, Side
+
+if typing.TYPE_CHECKING:
+    from orderbook.live import (
+        Feed,
+        FeedClosed,
+        FeedError,
+        FeedEvent,
+        FeedSettings,
+        ForkedFeed,
+        LinkError,
+        NotReady,
+        SubscribeError,
+        Subscription,
+        ThreadedFeed,
+        Update,
+        open_feed,
+    )
 
 __version__ = "0.1.0"
 
@@ -56,36 +84,78 @@ __all__ = [
     "BBO",
     "AuditFailed",
     "AuditPassed",
+    "BadAnswer",
     "Band",
     "BeyondHorizon",
     "BookNotLive",
     "BookState",
     "BookSync",
     "BookView",
+    "Credentials",
     "Crossed",
     "Depth",
     "Event",
+    "Feed",
+    "FeedClosed",
+    "FeedError",
+    "FeedEvent",
+    "FeedSettings",
     "Fill",
+    "ForkedFeed",
     "FrameError",
     "FrameRejected",
     "Gap",
     "Level",
     "LevelDifference",
     "LimitReached",
+    "LinkError",
     "Loss",
     "Marked",
     "NeedProbe",
     "NeedSnapshot",
+    "NotReady",
     "NumberError",
     "OrderBook",
     "OrderBookError",
+    "RateLimited",
+    "Refused",
+    "RestError",
     "SequenceReset",
     "Side",
     "SnapshotRejected",
     "StateChanged",
+    "SubscribeError",
+    "Subscription",
     "SyncCounters",
     "SyncSettings",
+    "ThreadedFeed",
+    "UnknownSymbol",
     "UnknownVenue",
+    "Unreachable",
+    "Update",
     "UsageError",
     "VenueError",
+    "open_feed",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what belongs to the live part when it is first asked for: few need asyncio, HTTP and WebSockets."""
+    if name not in __all__:
+        raise AttributeError(f"module 'orderbook' has no attribute {name!r}")
+    try:
+        live = importlib.import_module("orderbook.live")
+    except ImportError as error:
+        # The name is a common one, and another package of that name makes ours look incomplete.
+        found = importlib.util.find_spec("snapshots")
+        if found is None or not (error.name or "").startswith("snapshots"):
+            raise
+        message = f"the live part needs this distribution's package 'snapshots', but found another one: {found.origin}"
+        raise ImportError(message, name="snapshots") from error
+    value: object = getattr(live, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -154,6 +154,15 @@ class OrderBook(Reader[float, float]):
     def heard_ns(self, heard_ns: int) -> None:
         self._guard.pulse.heard_ns = heard_ns
 
+    @property
+    def pulse(self) -> Pulse:
+        """What says when something was last heard; books of one link share it."""
+        return self._guard.pulse
+
+    @pulse.setter
+    def pulse(self, pulse: Pulse) -> None:
+        self._guard.pulse = pulse
+
     def mark(self, state: BookState, reason: str, since_ns: int) -> None:
         """Set the state, why, and since when (ns of the clock; 0 without one). O(1)."""
         self._guard.mark(state, reason, since_ns)

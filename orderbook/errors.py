@@ -105,5 +105,79 @@ class NumberError(FrameError):
         self.problem = problem
 
 
+class RestError(VenueError):
+    """A REST request got no usable answer. One line says what happened and what to do.
+
+    Attributes:
+        code: The venue's code, as text; ``None`` when it gave none.
+        text: What happened, safe to print.
+        status: HTTP status; ``None`` when there was no answer.
+        advice: What to do about it; may be empty.
+        is_transient: Whether the same request may succeed a little later.
+    """
+
+    def __init__(
+        self, code: str | None, text: str, status: int | None = None, advice: str = "", *, is_transient: bool = False
+    ) -> None:
+        super().__init__(code, text, status, advice)
+        self.code = code
+        self.text = text
+        self.status = status
+        self.advice = advice
+        self.is_transient = is_transient
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.advice}" if self.advice else self.text
+
+
+class Unreachable(RestError):
+    """Nobody answered: no network, no such host, no trusted certificate, a broken proxy, or no answer in time."""
+
+
+class RateLimited(RestError):
+    """The venue wants fewer requests.
+
+    Attributes:
+        retry_ms: How long it wants to be left alone, in ms; ``None`` when it did not say.
+        is_quota: Whether a quota of ours is used up; else the venue itself is overloaded.
+    """
+
+    def __init__(
+        self,
+        code: str | None,
+        text: str,
+        status: int | None = None,
+        advice: str = "",
+        *,
+        retry_ms: int | None = None,
+        is_quota: bool = False,
+    ) -> None:
+        super().__init__(code, text, status, advice, is_transient=True)
+        self.retry_ms = retry_ms
+        self.is_quota = is_quota
+
+
+class Refused(RestError):
+    """The venue does not accept the key, its signature, the clock or the address. Asking again does not help."""
+
+
+class UnknownSymbol(RestError):
+    """The venue has no such symbol, or does not trade it.
+
+    Attributes:
+        symbol: Which; empty when the request named none.
+    """
+
+    def __init__(
+        self, code: str | None, text: str, status: int | None = None, advice: str = "", *, symbol: str = ""
+    ) -> None:
+        super().__init__(code, text, status, advice)
+        self.symbol = symbol
+
+
+class BadAnswer(RestError):
+    """An answer that is none: a page of HTML, half a body, too long a body, or other fields than documented."""
+
+
 class UnknownVenue(UsageError):
     """No module for that venue name."""

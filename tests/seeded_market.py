@@ -1,10 +1,8 @@
 """A KuCoin spot market made from one seed, which knows its own book after every change.
 
-It behaves as a busy symbol of 2021 was measured to: every added order shows as a row of price 0 and size 0 directly
-before the real change, so that 35 % of all rows move nothing but the sequence; of the real changes 44 % delete a level,
-10 % set a new best price, 10 % fall on the touch and half lie within about 200 ticks of it; the book holds some 570
-levels or more, far more asks than bids, with heavy-tailed gaps and sizes over several decades; messages come in groups
-within a millisecond, 79 a second. Frames and snapshots are JSON bytes, with the keys in the order of 2021 or of 2026.
+What happens in it is what happens in the normal market of ``orderbook.simulator``. Here a run has a fixed length, every
+book of it is kept, and it is written down as JSON bytes: frames and snapshots, with the keys in the order of 2021 or of
+2026.
 
 Everything is drawn from named sub-streams of the seed, so that a fault drawn from one shifts nothing in another.
 """
@@ -13,13 +11,33 @@ from __future__ import annotations
 
 import json
 import random
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp
 from typing import Final, NamedTuple
 
+from orderbook.simulator.behaviour import Behaviour, Weighted
+from orderbook.simulator.market import stream
+from orderbook.simulator.profiles import NORMAL, PROFILES
+from orderbook.simulator.truth import Truth, scaled_text
 from orderbook.types import Side
+
+__all__ = [
+    "MESSAGES_BEFORE",
+    "MESSAGES_HEARD",
+    "MS",
+    "SIZE_DECIMALS",
+    "START_NS",
+    "SYMBOL",
+    "Book",
+    "Ladder",
+    "Market",
+    "Numbering",
+    "Shape",
+    "market_of",
+    "shape",
+    "stream",
+]
 
 Level = tuple[int, int]
 """(price in ticks, size in units of ``10**-SIZE_DECIMALS``)."""
@@ -40,20 +58,11 @@ MS: Final = 1_000_000
 WALL_MS: Final = 1_767_690_000_000
 """What the venue's own clock says at the virtual time 0, in ms since 1970."""
 
-_LEVELS: Final = {Side.BID: 185, Side.ASK: 410}
-# Shares among added orders and among deletions that give the shares among all real changes of the introduction.
-_ADDED: Final = 0.56
-_NEW_BEST: Final = 0.18
-_UPDATED: Final = 0.125
-_TOUCH_DELETED: Final = 0.19
-_GROUP_SIZES: Final = {1: 35, 2: 37, 3: 10, 4: 6, 6: 4, 9: 4, 12: 4}
+_SIZE: Final = 68_600_000
+"""Median size of a level, in units of ``10**-SIZE_DECIMALS``."""
 _GROUP_GAP_MS: Final = 33.4
-_BATCH_SIZES: Final = {1: 40, 2: 20, 3: 15, 4: 10, 6: 10, 9: 5}
-
-
-def stream(seed: int, name: str) -> random.Random:
-    """The sub-stream of a seed that has this name, the same on every machine."""
-    return random.Random(f"{seed}/{name}")
+_GROUPS: Final = Weighted(NORMAL.groups)
+_BATCHES: Final = Weighted(PROFILES["batches"].batches)
 
 
 class Book(NamedTuple):
@@ -107,39 +116,6 @@ class Numbering(NamedTuple):
         return found
 
 
-class _Side:
-    """A ladder under construction: keys ascending, best first on either side."""
-
-    def __init__(self, side: Side) -> None:
-        self.side = side
-        self.keys: list[int] = []
-        self.levels: list[Level] = []
-
-    def set(self, price: int, size: int) -> None:
-        key = self.side.value * price
-        at = bisect_left(self.keys, key)
-        present = at < len(self.keys) and self.keys[at] == key
-        if present:
-            del self.keys[at], self.levels[at]
-        if size:
-            self.keys.insert(at, key)
-            self.levels.insert(at, (price, size))
-        else:
-            assert present, "the market deletes only what is there"
-
-    def near(self, distance: int) -> Level:
-        """The level that is next to ``distance`` ticks from the touch."""
-        return self.levels[min(bisect_left(self.keys, self.keys[0] + distance), len(self.keys) - 1)]
-
-    def free(self, distance: int) -> int:
-        """A price without a level, about ``distance`` ticks behind the touch."""
-        key = self.keys[0] + max(1, distance)
-        at = bisect_right(self.keys, key - 1)
-        while at < len(self.keys) and self.keys[at] == key:
-            key, at = key + 1, at + 1
-        return self.side.value * key
-
-
 class Market:
     """The market of one seed: its events, its book after each of them, and the messages that carry them.
 
@@ -164,78 +140,43 @@ class Market:
         self.is_modern = layout.random() < 0.5
         self.base = layout.choice((3_400_000_000, 38_110_279_534)) if self.is_modern else 1_613_277_183_891
         self._by_price = layout.random() < 0.5
-        self._rng = stream(seed, "market")
-        self._sides = self._opening()
-        self.books = [self._book(None)]
+        rng = stream(seed, "market")
+        behaviour = Behaviour(NORMAL, rng.randrange(240_000, 270_000), _SIZE, rng)
+        self._truth = Truth(
+            behaviour.opening(), base=self.base, price_decimals=self.price_decimals, size_decimals=SIZE_DECIMALS
+        )
+        self._changes = behaviour.changes(self._truth)
+        self.books = [Book(self._ladder(Side.BID), self._ladder(Side.ASK))]
         self.events = [Event(Side.BID, 0, 0, START_NS)]
         self.messages: list[Message] = []
         timing, batching = stream(seed, "timing"), stream(seed, "batching")
-        sizes = [_drawn(batching, _BATCH_SIZES) if batched else 1 for _ in range(MESSAGES_BEFORE + MESSAGES_HEARD)]
-        self._generate(sum(sizes))
+        sizes = [_BATCHES.draw(batching) if batched else 1 for _ in range(MESSAGES_BEFORE + MESSAGES_HEARD)]
+        for _ in range(sum(sizes)):
+            self._happen()
         self._send(sizes, timing)
 
     # -- the book's life --
 
-    def _opening(self) -> dict[Side, _Side]:
-        rng = self._rng
-        bid = rng.randrange(240_000, 900_000)
-        sides = {side: _Side(side) for side in Side}
-        for side, best in ((Side.BID, bid), (Side.ASK, bid + rng.randrange(100, 390))):
-            price = best
-            for _ in range(_LEVELS[side] + rng.randrange(40)):
-                sides[side].set(price, _size(rng))
-                price += side.value * min(1 + int(107 * exp(rng.gauss(0, 1.72))), 900)
-        return sides
+    def _happen(self) -> None:
+        """The next event; the side that it does not touch, the next book shares with the last one."""
+        is_bid, key, size = next(self._changes)
+        self._truth.happen(key, size)
+        side, book = Side.BID if is_bid else Side.ASK, self.books[-1]
+        if key:
+            ladder = self._ladder(side)
+            book = book._replace(bids=ladder) if is_bid else book._replace(asks=ladder)
+        self.events.append(Event(side, abs(key), size, 0))
+        self.books.append(book)
 
-    def _book(self, changed: Side | None) -> Book:
-        if changed is None:
-            return Book(tuple(self._sides[Side.BID].levels), tuple(self._sides[Side.ASK].levels))
-        last = self.books[-1]
-        ladder = tuple(self._sides[changed].levels)
-        return Book(ladder, last.asks) if changed is Side.BID else Book(last.bids, ladder)
-
-    def _generate(self, count: int) -> None:
-        rng = self._rng
-        while len(self.events) <= count:
-            side = Side.BID if rng.random() < 0.54 else Side.ASK
-            if rng.random() < _ADDED:
-                self._happen(side, 0, 0)
-                self._happen(side, self._added(side), _size(rng))
-            else:
-                self._happen(side, self._deleted(side), 0)
-        del self.events[count + 1 :], self.books[count + 1 :]
-
-    def _happen(self, side: Side, price: int, size: int) -> None:
-        if price:
-            self._sides[side].set(price, size)
-        self.events.append(Event(side, price, size, 0))
-        self.books.append(self._book(side) if price else self.books[-1])
-
-    def _added(self, side: Side) -> int:
-        rng, own, other = self._rng, self._sides[side], self._sides[side.opposite]
-        kind = rng.random()
-        between = -other.keys[0] - own.keys[0]
-        if kind < _NEW_BEST:
-            if between < -1:
-                return side.value * rng.randrange(own.keys[0] + between + 1, own.keys[0])
-            return own.levels[0][0]
-        if kind < _NEW_BEST + _UPDATED:
-            return own.near(self._distance())[0]
-        return own.free(self._distance())
-
-    def _deleted(self, side: Side) -> int:
-        own = self._sides[side]
-        return own.levels[0][0] if self._rng.random() < _TOUCH_DELETED else own.near(self._distance())[0]
-
-    def _distance(self) -> int:
-        return int(215 * exp(self._rng.gauss(0, 1.53)))
+    def _ladder(self, side: Side) -> Ladder:
+        return tuple([(abs(key), self._truth.sizes[key]) for key in reversed(self._truth.ladder(side))])
 
     def _send(self, sizes: list[int], timing: random.Random) -> None:
         """Events happen in groups; a message leaves with its last event."""
         at_ns, left, event = START_NS, 0, 0
         for size in sizes:
             if not left:
-                left = _drawn(timing, _GROUP_SIZES)
+                left = _GROUPS.draw(timing)
                 at_ns += int(timing.expovariate(1 / _GROUP_GAP_MS) * MS) + MS
             left -= 1
             for _ in range(size):
@@ -319,31 +260,12 @@ class Market:
         """A price and a size as text: the same number now with all its decimals, now without trailing zeros."""
         if not price and not size:
             return "0", "0"
-        return _text(price, self.price_decimals, padded=variant % 3 == 0), _text(
-            size, SIZE_DECIMALS, padded=variant % 7 == 0
-        )
+        price_text = scaled_text(price, self.price_decimals, padded=variant % 3 == 0)
+        return price_text, scaled_text(size, SIZE_DECIMALS, padded=variant % 7 == 0)
 
 
 def _bytes(value: dict[str, object]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _drawn(rng: random.Random, weights: dict[int, int]) -> int:
-    return rng.choices(list(weights), list(weights.values()))[0]
-
-
-def _size(rng: random.Random) -> int:
-    """Log-normal over four decades, and often round."""
-    size = max(1, int(0.686 * 10**SIZE_DECIMALS * exp(rng.gauss(0, 2.7))))
-    return (size // 10**SIZE_DECIMALS + 1) * 10**SIZE_DECIMALS if rng.random() < 0.25 else size
-
-
-def _text(value: int, decimals: int, *, padded: bool) -> str:
-    whole, fraction = divmod(value, 10**decimals)
-    digits = str(fraction).rjust(decimals, "0")
-    if not padded:
-        digits = digits.rstrip("0")
-    return f"{whole}.{digits}" if digits else str(whole)
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,11 @@ def left_out(root: Path) -> list[str]:
 
 
 def undeclared(root: Path) -> list[str]:
-    """What the packages import is declared, and what is declared is imported."""
-    declared = {re.split(r"[^\w.-]", text)[0] for text in project(root)["project"]["dependencies"]}
+    """What the packages import is declared, as a dependency or in an extra, and what is declared is imported."""
+    table = project(root)["project"]
+    extras = [text for texts in table.get("optional-dependencies", {}).values() for text in texts]
+    # The name of a distribution may have hyphens where its module has underscores.
+    declared = {re.split(r"[^\w.-]", text)[0].replace("-", "_") for text in table["dependencies"] + extras}
     imported = {
         one.target.partition(".")[0]
         for path in modules(root).values()
@@ -70,8 +73,14 @@ def undeclared(root: Path) -> list[str]:
     }
     foreign = imported - set(PACKAGES) - sys.stdlib_module_names
     return [
-        *(f"{name} is imported but is not in [project] dependencies" for name in sorted(foreign - declared)),
-        *(f"{name} is in [project] dependencies but is not imported" for name in sorted(declared - foreign)),
+        *(
+            f"{name} is imported but is not in [project] dependencies, nor in an extra"
+            for name in sorted(foreign - declared)
+        ),
+        *(
+            f"{name} is in [project] dependencies or in an extra but is not imported"
+            for name in sorted(declared - foreign)
+        ),
     ]
 
 
@@ -121,6 +130,8 @@ def test_the_command_is_there() -> None:
 PYPROJECT = """
 [project]
 dependencies = ["click>=8.1"]
+[project.optional-dependencies]
+metrics = ["some-metrics>=1"]
 [tool.setuptools.packages.find]
 include = ["orderbook", "orderbook.*", "snapshots"]
 [tool.setuptools.package-data]
@@ -132,6 +143,7 @@ SOUND = {
     "orderbook/__init__.py": "import click\nfrom os import path",
     "orderbook/py.typed": "",
     "orderbook/cli/__init__.py": "import orderbook, snapshots",
+    "orderbook/cli/metrics.py": "def lazily():\n    import some_metrics.core",
     "orderbook/data/origin.txt": "https://example.org/home/page and a/home/of ~/home/x",
     "orderbook/__pycache__/x.pyc": "",
     "snapshots/__init__.py": "",
@@ -144,7 +156,8 @@ PLANTED: tuple[tuple[Rule, dict[str, str], str], ...] = (
     (left_out, {"orderbook/data/demo.jsonl.gz": ""}, "orderbook/data/demo.jsonl.gz matches nothing"),
     (left_out, {"snapshots/py.typed": ""}, "snapshots/py.typed matches nothing"),
     (undeclared, {"snapshots/fetch.py": "def lazily():\n    import aiohttp.web"}, "aiohttp is imported but"),
-    (undeclared, {"orderbook/__init__.py": ""}, "click is in [project] dependencies but"),
+    (undeclared, {"orderbook/__init__.py": ""}, "click is in [project] dependencies or"),
+    (undeclared, {"orderbook/cli/metrics.py": ""}, "some_metrics is in [project] dependencies or in an extra but"),
     (machine_paths, {"README.md": "see\n/" + "home/somebody/notes"}, "README.md, line 2: /" + "home/s..."),
     (machine_paths, {"tests/x.py": "'/" + "root/.cache'"}, "tests/x.py, line 1: /" + "root/...."),
 )

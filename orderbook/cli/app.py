@@ -12,6 +12,7 @@ from orderbook import __version__
 from orderbook.cli.demo import demo
 from orderbook.cli.info import info
 from orderbook.cli.replay import replay
+from orderbook.cli.simulate import simulate
 from orderbook.cli.terminal import (
     INTERRUPTED,
     PIPE_CLOSED,
@@ -87,6 +88,7 @@ Examples:
   orderbook demo --speed max --format json     the same as a test: one JSON object
   orderbook replay session.jsonl.gz            what became of each book of a recording
   orderbook replay day-*.jsonl.gz --format json | jq 'select(.state != "LIVE")'
+  orderbook simulate --faults plan.json        a local KuCoin to test bots against
   orderbook info                               versions, twin in use, limits
 
 Data goes to stdout, everything else to stderr. The exit code is 0 on success, 1 when a check came out bad or something
@@ -116,4 +118,5 @@ def main(ctx: click.Context) -> None:
 
 main.add_command(demo)
 main.add_command(replay)
+main.add_command(simulate)
 main.add_command(info)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from orderbook.events import LevelDifference
 
@@ -65,6 +65,17 @@ class SyncCounters:
     def resyncs(self) -> int:
         """Rebuilds from a new snapshot, after the first join."""
         return max(0, self.joins - 1)
+
+    def to_json(self) -> dict[str, int | dict[str, int]]:
+        """All of them by name, ``resyncs`` included; those with reasons as ``{reason: count}``. O(reasons).
+
+        (``dataclasses.asdict`` would count the reasons' counters anew and so get them wrong.)
+        """
+        found: dict[str, int | dict[str, int]] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            found[one.name] = dict(value) if isinstance(value, Counter) else value
+        return found | {"resyncs": self.resyncs}
 
 
 @dataclass(slots=True)

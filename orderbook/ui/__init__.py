@@ -1,1 +1,1 @@
-"""What a person looks at in a terminal. Nothing here decides or waits: values in, something printable out."""
+"""What a person looks at in a terminal: values in, something printable out. Only ``keys`` waits, for a person."""

@@ -6,29 +6,22 @@ Levels are shown of a LIVE book only. Colours are an addition: sides, states and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from typing import Final
 
 from rich.text import Text
 
 from orderbook.queries import BPS
 from orderbook.results import BookView
-from orderbook.types import BookState, Side
-from orderbook.ui.levels import QUIET, STYLES, UNICODE, Glyphs, Levels, level_lines
+from orderbook.types import Side
+from orderbook.ui.levels import QUIET, STYLES, UNICODE, Glyphs, level_lines
 from orderbook.ui.numbers import plain
+from orderbook.ui.pieces import ALARM, EXACT, cut, labelled, rounded, spread_out, state_word, total
 
 ALARMS: Final = frozenset({"rejected", "gaps", "resyncs", "crossed", "resets", "bad"})
 """Counters that stand out as soon as they are not 0."""
 
-_STATE_STYLES: Final = {
-    BookState.LIVE: "bold green",
-    BookState.CONNECTING: "bold yellow",
-    BookState.SYNCING: "bold yellow",
-}
-_ALARM: Final = "bold red"
 _LEVEL_LINES_MIN: Final = 4
-# Sums of 63-bit numbers at two scales stay exact, whatever context the caller has.
-_EXACT: Final = Context(prec=80)
 
 
 def ladder(
@@ -59,7 +52,7 @@ def ladder(
 
     Complexity: O(levels shown).
     """
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         head_count = 2 + bool(title)
         counted = _counters(counters, width, glyphs)
         room = height - head_count - _LEVEL_LINES_MIN
@@ -77,40 +70,19 @@ def ladder(
     return Text("\n", no_wrap=True, overflow="crop").join(lines[:height])
 
 
-def _cut(line: Text, width: int, glyphs: Glyphs) -> Text:
-    """The line, cut off where it is too long, and marked there: half a number would read as another one."""
-    if line.cell_len > width:
-        line.truncate(width - 1)
-        line.append(glyphs.cut)
-    return line
-
-
-def _spread_out(left: Text, rights: Sequence[str], width: int, style: str, glyphs: Glyphs) -> Text:
-    """Left and right in one line, with the first of the ``rights`` that fits."""
-    for right in rights:
-        room = width - left.cell_len - len(right) - 1
-        if room > 0:
-            return left + Text(" " * room) + Text(f"{right} ", style)
-    return _cut(left, width, glyphs)
-
-
 def _title(title: str, aside: str, width: int, glyphs: Glyphs) -> Text:
-    line = _spread_out(Text(f" {title}"), [aside], width, "", glyphs)
+    line = spread_out(Text(f" {title}"), [aside], width, "", glyphs)
     line.pad_right(width - line.cell_len)
     line.stylize("reverse")
     return line
 
 
 def _identity(view: BookView[Decimal], width: int, glyphs: Glyphs) -> Text:
-    left = Text(" ").append(view.symbol, "bold").append("  ").append_text(_state(view))
+    left = Text(" ").append(view.symbol, "bold").append("  ").append_text(state_word(view.state))
     if view.partial:
         left.append("  partial", "yellow")
     rights = f"sequence {view.sequence}  epoch {view.epoch}", f"sequence {view.sequence}", str(view.sequence)
-    return _spread_out(left, rights, width, QUIET, glyphs)
-
-
-def _state(view: BookView[Decimal]) -> Text:
-    return Text(view.state.value, _STATE_STYLES.get(view.state, _ALARM))
+    return spread_out(left, rights, width, QUIET, glyphs)
 
 
 def _summary(view: BookView[Decimal], rows: int, width: int, glyphs: Glyphs) -> Text:
@@ -120,43 +92,20 @@ def _summary(view: BookView[Decimal], rows: int, width: int, glyphs: Glyphs) -> 
     bids, asks = view.bids[:rows], view.asks[:rows]
     if bids and asks:
         spread, mid = asks[0].price - bids[0].price, (asks[0].price + bids[0].price) / 2
-        parts = [("spread", f"{plain(spread)} ({_rounded(spread / mid * BPS)} bps)"), ("mid", plain(mid))]
+        parts = [("spread", f"{plain(spread)} ({rounded(spread / mid * BPS)} bps)"), ("mid", plain(mid))]
     else:
         parts = [("spread", "none"), ("mid", "none")]
-    bid_size, ask_size = _total(bids), _total(asks)
-    if total := bid_size + ask_size:
-        parts.append(("imbalance", f"{(bid_size - ask_size) / total:+.2f}"))
-    return _labelled(parts, width, glyphs)[0]
-
-
-def _rounded(value: Decimal) -> str:
-    """Three significant digits, or all whole ones: a small spread is small, not 0."""
-    return f"{value:.0f}" if value >= 100 else plain(Decimal(f"{value:.3g}"))
-
-
-def _total(levels: Levels) -> Decimal:
-    return sum((level.size for level in levels), Decimal())
+    bid_size, ask_size = total(bids), total(asks)
+    if both := bid_size + ask_size:
+        parts.append(("imbalance", f"{(bid_size - ask_size) / both:+.2f}"))
+    return labelled(parts, width, glyphs)[0]
 
 
 def _counters(counters: Mapping[str, int], width: int, glyphs: Glyphs) -> list[Text]:
     if not counters:
         return []
     alarms = frozenset(label for label, count in counters.items() if count and ALARMS.intersection(label.split()))
-    return _labelled([(label, str(count)) for label, count in counters.items()], width, glyphs, alarms)
-
-
-def _labelled(
-    parts: Sequence[tuple[str, str]], width: int, glyphs: Glyphs, alarms: frozenset[str] = frozenset()
-) -> list[Text]:
-    """Labels and values, in as many lines as they take."""
-    lines = [Text()]
-    for label, value in parts:
-        alarm = label in alarms
-        item = Text().append(label, _ALARM if alarm else QUIET).append(f" {value}", _ALARM if alarm else "")
-        if lines[-1].cell_len and lines[-1].cell_len + 3 + item.cell_len > width:
-            lines.append(Text())
-        lines[-1].append("   " if lines[-1].cell_len else " ").append_text(item)
-    return [_cut(line, width, glyphs) for line in lines]
+    return labelled([(label, str(count)) for label, count in counters.items()], width, glyphs, alarms)
 
 
 def _others(views: Sequence[BookView[Decimal]], width: int, lines_max: int, glyphs: Glyphs) -> list[Text]:
@@ -173,7 +122,7 @@ def _others(views: Sequence[BookView[Decimal]], width: int, lines_max: int, glyp
     with_sizes = symbols + states + sum(widths) + 16 <= width
     lines = []
     for view, row in zip(views, touches, strict=True):
-        line = Text(f" {view.symbol:{symbols}}  ").append_text(_state(view))
+        line = Text(f" {view.symbol:{symbols}}  ").append_text(state_word(view.state))
         line.append(" " * (states - len(view.state.value)))
         if not view.is_live:
             line.append(f"  {view.reason}", QUIET)
@@ -182,7 +131,7 @@ def _others(views: Sequence[BookView[Decimal]], width: int, lines_max: int, glyp
                 rest = "".join(f" x {text}" for text in size * with_sizes)
                 line.append(f"  {side.name.lower()} ", QUIET).append(price, STYLES[side])
                 line.append(rest.ljust((room - len(price)) * with_sizes), QUIET)
-        lines.append(_cut(line, width, glyphs))
+        lines.append(cut(line, width, glyphs))
     return lines
 
 
@@ -199,9 +148,9 @@ def _body(view: BookView[Decimal], width: int, height: int, glyphs: Glyphs) -> l
     if view.is_live:
         lines = level_lines(view.bids, view.asks, width, height, glyphs)
     else:
-        notice = [Text(f"not LIVE: {view.state.value}", _ALARM), Text(view.reason), Text("no levels are shown", QUIET)]
+        notice = [Text(f"not LIVE: {view.state.value}", ALARM), Text(view.reason), Text("no levels are shown", QUIET)]
         for line in notice:
-            _cut(line, width, glyphs)
+            cut(line, width, glyphs)
             line.pad_left((width - line.cell_len) // 2)
         lines = [Text()] * ((height - len(notice)) // 2) + notice
     return (lines + [Text()] * height)[:height]

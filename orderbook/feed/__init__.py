@@ -1,0 +1,1 @@
+"""The live feed: the only place that waits."""

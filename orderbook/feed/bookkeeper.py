@@ -1,0 +1,332 @@
+"""One symbol of a feed: its ``BookSync``, and the driver that serves it.
+
+Whatever the synchroniser asks for is fetched beside the stream, by a task of this symbol alone; whatever it tells is
+handed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orderbook.errors import FrameError, RestError
+from orderbook.events import (
+    AuditFailed,
+    Event,
+    FrameRejected,
+    NeedProbe,
+    NeedSnapshot,
+    SnapshotRejected,
+    StateChanged,
+)
+from orderbook.feed.delivery import Subscription
+from orderbook.feed.metrics import SymbolMetrics
+from orderbook.feed.pacing import MS, Backoff
+from orderbook.feed.seams import World
+from orderbook.feed.settings import FeedSettings
+from orderbook.guard import Pulse
+from orderbook.sync import BookSync
+from orderbook.types import BookState, Delta, Message
+from orderbook.venues.base import Venue
+from orderbook.venues.rest import Depth, Priority
+
+log = logging.getLogger("orderbook.feed")
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """What was there to see when an audit failed.
+
+    Attributes:
+        symbol: Whose book.
+        event: At which sequence, and which levels differed by how much.
+        recent: The last deltas received, oldest first.
+        snapshot: The answer that the book was compared with.
+    """
+
+    symbol: str
+    event: AuditFailed
+    recent: tuple[Delta, ...]
+    snapshot: bytes
+
+
+class BookKeeper:
+    """Keeps the book of one symbol.
+
+    Args:
+        venue: Its venue.
+        symbol: The venue's identifier.
+        depth: How deep snapshots are asked for.
+        world: The seams.
+        settings: Bounds.
+        gate: How many snapshots may be under way in the whole feed.
+        tell: Gets every event.
+        keep: Gets a dump when an audit fails.
+
+    Attributes:
+        sync: The synchroniser.
+        metrics: What was counted beside the synchroniser's own counters.
+        subscriptions: Who gets updates.
+        since_ns: When the state last changed.
+        behind: Called when the stream stays behind the venue, with this symbol.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        symbol: str,
+        depth: Depth,
+        world: World,
+        settings: FeedSettings,
+        gate: asyncio.Semaphore,
+        tell: Callable[[str, Event], None],
+        keep: Callable[[Dump], None],
+    ) -> None:
+        self.symbol = symbol
+        self.since_ns = world.clock()
+        self.metrics = SymbolMetrics()
+        self.subscriptions: set[Subscription] = set()
+        self.behind: Callable[[str], None] = lambda _symbol: None
+        self.pulse = Pulse()
+        self._depth = depth
+        self._world = world
+        self._settings = settings
+        self._gate = gate
+        self._tell = tell
+        self._keep = keep
+        self._published = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ns = 0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._serves_lost = False
+        self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.sync = BookSync(
+            venue,
+            symbol,
+            snapshot_depth=depth,
+            settings=settings.sync,
+            clock=world.clock,
+            max_age_ms=settings.max_age_ms,
+            pulse=self.pulse,
+        )
+
+    def __repr__(self) -> str:
+        return f"<BookKeeper of {self.sync!r}>"
+
+    # -- what the link tells --
+
+    def share(self, pulse: Pulse) -> None:
+        """From now on the book is as fresh as that link."""
+        self.sync.book.pulse = pulse
+        self.pulse = pulse
+
+    def opened(self) -> None:
+        """A new link is up."""
+        now_ns = self._world.clock()
+        self._follow(self.sync.connection_opened(now_ns), now_ns)
+
+    def subscribed(self) -> None:
+        """The venue acknowledged the subscription."""
+        now_ns = self._world.clock()
+        self._follow(self.sync.subscribed(now_ns), now_ns)
+
+    def lost(self) -> None:
+        """The link is gone. What was asked for on its account is not waited for any more."""
+        self._drop_tasks()
+        now_ns = self._world.clock()
+        self._follow(self.sync.connection_lost(now_ns), now_ns)
+
+    def halt(self, reason: str) -> None:
+        """The venue does not trade it at the moment."""
+        self._drop_tasks()
+        now_ns = self._world.clock()
+        self._follow(self.sync.halt(reason, now_ns), now_ns)
+
+    def fail(self, reason: str) -> None:
+        """Only the user can help."""
+        now_ns = self._world.clock()
+        self._follow(self.sync.fail(reason, now_ns), now_ns)
+
+    def take(self, message: Message | FrameError, now_ns: int) -> None:
+        """A message of this symbol, or one that nobody can read."""
+        sync = self.sync
+        events = sync.receive_decoded(message, now_ns)
+        if type(message) is Delta:
+            self.metrics.received += 1
+            if message.venue_ms is not None:
+                self.metrics.observe_venue_time(message.venue_ms, self._world.wall_clock())
+            if self.subscriptions and not events:
+                self._publish(message, now_ns)
+        if events:
+            self._follow(events, now_ns)
+        elif sync.state is not BookState.LIVE or self._timer is None:
+            self._arm()
+
+    def wake(self) -> None:
+        """Something was heard on the link after a silence."""
+        now_ns = self._world.clock()
+        self._follow(self.sync.check(now_ns), now_ns)
+
+    def audit(self) -> None:
+        """Compare the book with a fresh snapshot, in the background."""
+        now_ns = self._world.clock()
+        self._follow(self.sync.audit(now_ns), now_ns)
+
+    async def changed(self) -> None:
+        """Wait for the next change of state."""
+        await self._changed.wait()
+
+    async def close(self) -> None:
+        """The end of this symbol: no task and no timer is left."""
+        now_ns = self._world.clock()
+        self._follow(self.sync.close(now_ns), now_ns)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        tasks = self._drop_tasks()
+        for subscription in tuple(self.subscriptions):
+            subscription.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- what the synchroniser tells --
+
+    def _follow(self, events: Sequence[Event], now_ns: int) -> None:
+        for event in events:
+            match event:
+                case StateChanged():
+                    self._state_changed(event, now_ns)
+                case NeedSnapshot():
+                    self._want_snapshot(event)
+                case NeedProbe():
+                    self._begin("probe", self._serve_probe())
+                case FrameRejected() | SnapshotRejected():
+                    log.info("%s: %s: %s", self.symbol, type(event).__name__, event.reason)
+            self._tell(self.symbol, event)
+        if events:
+            self._publish(None, now_ns)
+        self._arm()
+
+    def _state_changed(self, event: StateChanged, now_ns: int) -> None:
+        level = logging.INFO if event.new in (BookState.LIVE, BookState.CLOSED) else logging.WARNING
+        log.log(level, "%s: %s -> %s: %s", self.symbol, event.old.value, event.new.value, event.reason)
+        self.since_ns = now_ns
+        self.metrics.observe_state(event.old, event.new, now_ns)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+        for subscription in tuple(self.subscriptions):
+            subscription.publish(None, now_ns, state_changed=True)
+        if event.new is BookState.STALE and event.reason.startswith("venue ahead"):
+            self.behind(self.symbol)
+
+    def _publish(self, delta: Delta | None, now_ns: int) -> None:
+        sequence = self.sync.book.sequence
+        if sequence != self._published and self.sync.state is BookState.LIVE:
+            self._published = sequence
+            for subscription in tuple(self.subscriptions):
+                subscription.publish(delta, now_ns, state_changed=False)
+
+    # -- what it asks for --
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """One task of each kind at a time; it looks itself whether it is still wanted."""
+        running = self._tasks.get(name)
+        if running is not None and not running.done():
+            work.close()
+            return
+        self._tasks[name] = self._loop.create_task(work, name=f"{name} of {self.symbol}")
+
+    def _want_snapshot(self, wish: NeedSnapshot) -> None:
+        """Whoever lost the book does not wait behind what was asked for while it was good."""
+        is_lost = self.sync.state is not BookState.LIVE
+        if is_lost and not self._serves_lost and (task := self._tasks.pop("snapshot", None)) is not None:
+            task.cancel()
+        self._begin("snapshot", self._serve_snapshot(wish))
+        self._serves_lost = is_lost
+
+    def _drop_tasks(self) -> list[asyncio.Task[None]]:
+        tasks = [task for task in self._tasks.values() if not task.done()]
+        for task in tasks:
+            task.cancel()
+        self._tasks.clear()
+        return tasks
+
+    async def _serve_snapshot(self, wish: NeedSnapshot) -> None:
+        """Fetch snapshots until the synchroniser wants none any more."""
+        sync, settings = self.sync, self._settings
+        backoff = Backoff(settings.sync.snapshot_retry_ms * 2, settings.sync.snapshot_retry_max_ms, self._world.rng)
+        delay_ms = self._world.rng.uniform(wish.delay_ms / 2, wish.delay_ms)
+        while True:
+            await asyncio.sleep(delay_ms / 1000)
+            if not sync.wants_snapshot:
+                return
+            started_ns = self._world.clock()
+            try:
+                async with self._gate:
+                    body = await self._fetch(wish)
+            except RestError as error:
+                self.metrics.snapshot_errors += 1
+                if not error.is_transient:
+                    self.fail(str(error))
+                    return
+                delay_ms = backoff.next_ms()
+                log.warning("%s: no snapshot: %s; again in %d ms", self.symbol, error, delay_ms)
+                continue
+            now_ns = self._world.clock()
+            self.metrics.snapshot_rtt_ns.observe(now_ns - started_ns)
+            # This task is at its end: what the answer makes the book wish for next may begin another.
+            self._tasks.pop("snapshot", None)
+            events = sync.receive_snapshot(body, now_ns, depth=self._depth)
+            self._look(events, body)
+            self._follow(events, now_ns)
+            return
+
+    async def _fetch(self, wish: NeedSnapshot) -> bytes:
+        if self.sync.state is not BookState.LIVE:
+            priority = Priority.LOST
+        else:
+            priority = Priority.AUDIT if wish.reason == "audit" else Priority.HORIZON
+        return await self._world.rest.snapshot(self.symbol, self._depth, priority=priority)
+
+    def _look(self, events: Sequence[Event], body: bytes) -> None:
+        for event in events:
+            if isinstance(event, AuditFailed):
+                log.error(
+                    "%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences)
+                )
+                self._keep(Dump(self.symbol, event, self.sync.recent, body))
+
+    async def _serve_probe(self) -> None:
+        try:
+            sequence = await self._world.rest.probe(self.symbol)
+        except RestError as error:
+            log.warning("%s: no probe: %s", self.symbol, error)
+            return
+        now_ns = self._world.clock()
+        self._tasks.pop("probe", None)
+        self._follow(self.sync.receive_probe(sequence, now_ns), now_ns)
+
+    # -- timers --
+
+    def _arm(self) -> None:
+        """Have ``check`` called when the synchroniser's next wait is over."""
+        due_ns = self.sync.next_check_ns
+        if due_ns is None or (self._timer is not None and self._timer_ns <= due_ns):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ns = due_ns
+        self._timer = self._loop.call_later(max(due_ns - self._world.clock(), 0) / 1e9, self._ring, due_ns)
+
+    def _ring(self, due_ns: int) -> None:
+        now_ns = self._world.clock()
+        self._timer = None
+        if now_ns - due_ns > self._settings.lag_ms * MS:
+            # The loop was blocked: let it read what came meanwhile before anything is judged.
+            self._timer_ns = now_ns + self._settings.lag_ms * MS
+            self._timer = self._loop.call_later(self._settings.lag_ms / 1000, self._ring, self._timer_ns)
+            return
+        self._follow(self.sync.check(now_ns), now_ns)

@@ -1,0 +1,67 @@
+"""What can go wrong with a live feed, by who has to act."""
+
+from __future__ import annotations
+
+from orderbook.errors import OrderBookError, VenueError
+from orderbook.types import BookState
+
+
+class FeedError(OrderBookError):
+    """Base of the errors of a live feed."""
+
+
+class FeedClosed(FeedError):
+    """The feed was closed, or was not opened yet."""
+
+
+class ForkedFeed(FeedError):
+    """The process was forked: connections belong to the parent. Open a new feed in the child."""
+
+    def __init__(self) -> None:
+        super().__init__("this feed belongs to the parent process; open another one here")
+
+
+class NotReady(FeedError, TimeoutError):
+    """The book was not LIVE in time, or never will be without the user.
+
+    Attributes:
+        symbol: Whose book.
+        state: Where it stands.
+        reason: Why, in words.
+    """
+
+    def __init__(self, symbol: str, state: BookState, reason: str) -> None:
+        super().__init__(symbol, state, reason)
+        self.symbol = symbol
+        self.state = state
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the book of {self.symbol} is not ready: {self.state.value}, {self.reason}"
+
+
+class LinkError(VenueError):
+    """A connection could not be made, or ended. The feed connects anew."""
+
+    remedy = "reconnect"
+
+
+class SubscribeError(VenueError):
+    """The venue refused to subscribe a symbol.
+
+    Attributes:
+        symbol: The symbol.
+        code: The venue's code.
+        text: The venue's words.
+    """
+
+    remedy = "ignore"
+
+    def __init__(self, symbol: str, code: int | None, text: str) -> None:
+        super().__init__(symbol, code, text)
+        self.symbol = symbol
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"the venue refused to subscribe {self.symbol}: {self.code} {ascii(self.text)[1:-1][:200]}"

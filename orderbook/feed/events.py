@@ -1,0 +1,90 @@
+"""What a feed tells beside the events of its books."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orderbook.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A connection was welcomed by the venue."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A connection is over, or could not be made; the feed connects again."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReplaced:
+    """A connection was replaced before its end, with no book leaving LIVE for it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRefused:
+    """The venue does not stream a symbol to us; its book is FAILED."""
+
+    symbol: str
+    code: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """A subscriber's callback raised; it goes on with the next update."""
+
+    symbol: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """What is received is not recorded at the moment; a marker of the loss will stand in the recording."""
+
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingResumed:
+    """The recording goes on; ``lost`` records are missing."""
+
+    path: str
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlocked:
+    """The event loop did not run for so long. Reads of a book may have been refused meanwhile."""
+
+    milliseconds: int
+
+
+Notice = (
+    Event
+    | LinkUp
+    | LinkDown
+    | LinkReplaced
+    | SubscriptionRefused
+    | CallbackFailed
+    | RecordingFailed
+    | RecordingResumed
+    | LoopBlocked
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """An event with the symbol it is about; ``None``: the feed itself."""
+
+    symbol: str | None
+    event: Notice

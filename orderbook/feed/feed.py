@@ -1,0 +1,396 @@
+"""``Feed``: live books of many symbols. What a user holds; the work is done by the keepers of links and books."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from difflib import get_close_matches
+from types import TracebackType
+from typing import Self
+
+from orderbook.book import OrderBook
+from orderbook.errors import UnknownSymbol, UsageError
+from orderbook.feed import forks
+from orderbook.feed.bookkeeper import BookKeeper, Dump
+from orderbook.feed.delivery import Deliver, Subscription
+from orderbook.feed.errors import FeedClosed, ForkedFeed, NotReady
+from orderbook.feed.events import CallbackFailed, FeedEvent
+from orderbook.feed.health import FeedHealth, SymbolStatus
+from orderbook.feed.herald import EVENTS_MAX, EventStream, Herald
+from orderbook.feed.housekeeping import Housekeeping
+from orderbook.feed.linkkeeper import LinkKeeper
+from orderbook.feed.listeners import Callback, Listeners
+from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
+from orderbook.feed.pacing import MS, Pacer
+from orderbook.feed.placement import Placement
+from orderbook.feed.seams import World
+from orderbook.feed.settings import FeedSettings
+from orderbook.sync.journal import GapJournal, SyncCounters
+from orderbook.types import BookState
+from orderbook.venues.base import Venue
+from orderbook.venues.rest import Depth, Instrument
+
+log = logging.getLogger("orderbook.feed")
+
+OpenWorld = Callable[["Feed", AsyncExitStack], Awaitable[World]]
+"""Makes the seams of a feed when it starts; what has to be closed again goes on the stack."""
+
+
+class Feed:
+    """Live books, kept from the venue's stream for as long as the feed is open.
+
+    Made by ``open_feed``, and used as an asynchronous context manager. All of it belongs to one event loop.
+
+    Args:
+        venue: The venue.
+        symbols: Which books.
+        depth: How deep snapshots are asked for.
+        open_world: See ``OpenWorld``.
+        settings: Every bound.
+        on_event: Gets every event, as it happens; must not wait.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        symbols: Iterable[str],
+        depth: Depth,
+        open_world: OpenWorld,
+        settings: FeedSettings,
+        on_event: Callable[[FeedEvent], None] | None = None,
+    ) -> None:
+        self.venue = venue
+        self.settings = settings
+        self.metrics = FeedMetrics()
+        self.dumps: deque[Dump] = deque(maxlen=settings.dumps_max)
+        self.instruments: dict[str, Instrument] = {}
+        self._first = _checked(venue, symbols)
+        self._depth: Depth = depth
+        self._placement = Placement(settings, self._make_link)
+        self._open_world = open_world
+        self.herald = Herald(on_event)
+        self._books: dict[str, BookKeeper] = {}
+        self._listeners = Listeners(self._callback_failed)
+        self._stack = AsyncExitStack()
+        self._pid = os.getpid()
+        self._opened = self._closed = False
+
+    def __repr__(self) -> str:
+        live = sum(book.sync.state is BookState.LIVE for book in self._books.values())
+        return f"<Feed of {self.venue.name}: {live} of {len(self._books)} books LIVE>"
+
+    # -- life --
+
+    async def __aenter__(self) -> Self:
+        """Open it: see ``start``."""
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def start(self) -> None:
+        """Ask the venue for its symbols, and begin to connect. The books become LIVE later: see ``ready``.
+
+        Raises:
+            RestError: The venue cannot be asked.
+            UnknownSymbol: One that the venue does not have.
+            FeedClosed: It was opened before.
+        """
+        if self._opened:
+            raise FeedClosed("a feed is opened once; make another one")
+        self._opened = True
+        self._world = await self._open_world(self, self._stack)
+        self._clock = self._world.clock
+        self._gate = asyncio.Semaphore(self.settings.snapshots_max)
+        self._connects = Pacer(self.settings.connects_max, 60_000, self._clock)
+        await self.read_instruments()
+        self._require_known(self._first)
+        self._placement.require_room(len(self._first))
+        for symbol in self._first:
+            self._add(symbol)
+        self._housekeeping = Housekeeping(
+            self._books, self._world, self.settings, self.herald, self.metrics, self.read_instruments
+        )
+        self._stack.push_async_callback(self._housekeeping.close)
+        self._housekeeping.start()
+        forks.watch(self)
+
+    async def close(self) -> None:
+        """End it: books CLOSED, connections closed, no task, timer or socket left. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        forks.forget(self)
+        for book in self._books.values():
+            await book.close()
+        await self._listeners.close()
+        await asyncio.gather(*(link.close() for link in self._placement.links), return_exceptions=True)
+        self.herald.close()
+        await self._stack.aclose()
+
+    # -- books --
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols of the feed, in the order in which they were added."""
+        return tuple(self._books) if self._opened else self._first
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._books
+
+    def __getitem__(self, symbol: str) -> OrderBook:
+        """The book of a symbol: one object for life, that refuses to be read while it is not LIVE.
+
+        Raises:
+            UsageError: Not a symbol of this feed.
+            FeedClosed: The feed is not open.
+        """
+        return self._book(symbol).sync.book
+
+    async def ready(self, symbol: str, *, timeout_s: float | None = None) -> OrderBook:
+        """Wait until a book is LIVE.
+
+        Args:
+            symbol: Whose.
+            timeout_s: For how long, in seconds; ``None``: for ever.
+
+        Raises:
+            NotReady: Not in time, or never without the user (which is known at once). It is a ``TimeoutError``.
+            UsageError: Not a symbol of this feed.
+            FeedClosed: The feed is not open, or was closed meanwhile.
+        """
+        keeper = self._book(symbol)
+        book = keeper.sync.book
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not book.is_live:
+                    if book.state is BookState.CLOSED:
+                        raise FeedClosed(f"the book of {symbol} was closed")
+                    if book.state is BookState.FAILED:
+                        raise NotReady(symbol, book.state, book.reason)
+                    await keeper.changed()
+        except TimeoutError as error:
+            if isinstance(error, NotReady):
+                raise
+            raise NotReady(symbol, book.state, self._why(symbol, book.reason)) from None
+        return book
+
+    def _why(self, symbol: str, reason: str) -> str:
+        """Why a book is not LIVE; that its link cannot be made says more than that it is not there."""
+        problem = self._placement[symbol].last_problem
+        return reason if problem is None else str(problem)
+
+    async def add(self, *symbols: str) -> None:
+        """Keep more books. Those that the feed has already are passed over.
+
+        Raises:
+            UnknownSymbol: The venue does not have it; none is added then.
+            RestError: The venue cannot be asked.
+            FeedClosed: The feed is not open.
+        """
+        self._require_open()
+        new = [symbol for symbol in _checked(self.venue, symbols) if symbol not in self._books]
+        if not self.instruments.keys() >= set(new):
+            await self.read_instruments()
+        self._require_known(new)
+        self._placement.require_room(len(new))
+        for symbol in new:
+            if symbol not in self._books:
+                self._add(symbol)
+
+    async def remove(self, *symbols: str) -> None:
+        """Keep fewer books: they are CLOSED, and their subscriptions end.
+
+        Raises:
+            UsageError: Not a symbol of this feed; none is removed then.
+            FeedClosed: The feed is not open.
+        """
+        for symbol in symbols:
+            self._book(symbol)
+        for symbol in dict.fromkeys(symbols):
+            del self._books[symbol]
+            await self._placement.take(symbol).close()
+
+    # -- delivery --
+
+    def updates(self, symbol: str, *, deliver: Deliver = "latest", limit: int = 1000, levels: int = 1) -> Subscription:
+        """An asynchronous iterator of what happens to a book.
+
+        Args:
+            symbol: Whose book.
+            deliver: ``every`` applied delta (in a queue of ``limit``), the ``latest`` book whenever it is asked for, or
+                the ``best`` prices when they change. What had to be left out is counted in ``Update.skipped``.
+            limit: Length of the queue, for ``every``.
+            levels: Levels a side in each update.
+
+        Raises:
+            UsageError: Not a symbol of this feed, or a bad argument.
+            FeedClosed: The feed is not open.
+        """
+        keeper = self._book(symbol)
+        subscription = Subscription(
+            keeper.sync.book,
+            deliver,
+            limit=limit,
+            levels=levels,
+            metrics=keeper.metrics,
+            clock=self._clock,
+            gone=keeper.subscriptions.discard,
+        )
+        keeper.subscriptions.add(subscription)
+        return subscription
+
+    def listen(
+        self, symbol: str, callback: Callback, *, deliver: Deliver = "latest", limit: int = 1000, levels: int = 1
+    ) -> Subscription:
+        """Have a function, or a coroutine function, called with every update; see ``updates``.
+
+        It is called by a task of its own: if it is slow, it misses updates and delays nobody. If it raises, that is
+        counted, told (``CallbackFailed``) and logged, and it is called again with the next update.
+
+        Returns:
+            The subscription; close it to end this.
+        """
+        subscription = self.updates(symbol, deliver=deliver, limit=limit, levels=levels)
+        self._listeners.add(subscription, callback)
+        return subscription
+
+    def _callback_failed(self, subscription: Subscription, problem: str) -> None:
+        if (book := self._books.get(subscription.symbol)) is not None:
+            book.metrics.callback_errors += 1
+        self.herald.tell(subscription.symbol, CallbackFailed(subscription.symbol, problem))
+
+    def events(self, *, limit: int = EVENTS_MAX) -> EventStream:
+        """An asynchronous iterator of everything that is told from now on; the oldest go when it is not read."""
+        self._require_open()
+        return self.herald.stream(limit)
+
+    # -- how it is doing --
+
+    def counters(self, symbol: str) -> SyncCounters:
+        """What was counted of a symbol since it was added."""
+        return self._book(symbol).sync.counters
+
+    def journal(self, symbol: str) -> GapJournal:
+        """Every loss of LIVE of a symbol."""
+        return self._book(symbol).sync.journal
+
+    def symbol_metrics(self, symbol: str) -> SymbolMetrics:
+        """Delivery, latencies and recoveries of a symbol."""
+        return self._book(symbol).metrics
+
+    def status(self, symbol: str) -> SymbolStatus:
+        """How a symbol is doing at this moment."""
+        keeper = self._book(symbol)
+        view = keeper.sync.book.view(1)
+        counters = keeper.sync.counters
+        return SymbolStatus(
+            symbol=symbol,
+            state=view.state,
+            reason=view.reason if view.is_live else self._why(symbol, view.reason),
+            age_ms=view.age_ms,
+            sequence=view.sequence,
+            frames_per_s=self._housekeeping.rate(symbol),
+            resyncs=counters.resyncs,
+            gaps=counters.gaps,
+            since_ms=max(0, self._clock() - keeper.since_ns) // MS,
+        )
+
+    def health(self) -> FeedHealth:
+        """How the feed is doing at this moment."""
+        self._require_open()
+        used, limit = self._world.budget()
+        return FeedHealth(
+            links=tuple(link.health() for link in self._placement.links),
+            budget_used=used,
+            budget_limit=limit,
+            client_messages=sum(link.messages for link in self._placement.links),
+        )
+
+    def audit_all(self) -> None:
+        """Compare every LIVE book with a fresh snapshot, in the background and within the budget."""
+        for book in self._books.values():
+            book.audit()
+
+    # -- inside --
+
+    async def read_instruments(self) -> None:
+        """Read the rules of all symbols; books of those that are not traded are HALTED. Raises ``RestError``."""
+        self.instruments = {one.symbol: one for one in await self._world.rest.symbols()}
+        for symbol, book in self._books.items():
+            self._judge_trading(symbol, book)
+
+    def _judge_trading(self, symbol: str, book: BookKeeper) -> None:
+        instrument = self.instruments.get(symbol)
+        is_halted = book.sync.state is BookState.HALTED
+        if instrument is None or not instrument.is_trading:
+            if not is_halted:
+                book.halt("not traded at the moment" if instrument else "the venue no longer lists it")
+        elif is_halted:
+            self._placement[symbol].renew(symbol)
+
+    def _add(self, symbol: str) -> None:
+        book = self._books[symbol] = BookKeeper(
+            self.venue, symbol, self._depth, self._world, self.settings, self._gate, self.herald.tell, self.dumps.append
+        )
+        self._placement.put(book)
+        self._judge_trading(symbol, book)
+
+    def _make_link(self, name: str, crowded: Callable[[LinkKeeper, int, list[str]], None]) -> LinkKeeper:
+        return LinkKeeper(
+            name,
+            self.venue,
+            self._world,
+            self.settings,
+            self._connects,
+            self.metrics,
+            crowded=crowded,
+            tell=self.herald.tell,
+        )
+
+    def _require_known(self, symbols: Iterable[str]) -> None:
+        for symbol in symbols:
+            if symbol not in self.instruments:
+                near = get_close_matches(symbol.upper(), self.instruments, n=3)
+                advice = f"did you mean {' or '.join(near)}?" if near else "see the venue's list of symbols"
+                raise UnknownSymbol(None, f"{self.venue.name} has no symbol {symbol}", advice=advice, symbol=symbol)
+
+    def _book(self, symbol: str) -> BookKeeper:
+        self._require_open()
+        try:
+            return self._books[symbol]
+        except (KeyError, TypeError):
+            known = ", ".join(self._books) or "none"
+            raise UsageError(f"{ascii(symbol)[:80]} is not a symbol of this feed; it has {known[:200]}") from None
+
+    def _require_open(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedFeed
+        if not self._opened or self._closed:
+            raise FeedClosed("the feed is closed" if self._closed else "open the feed first: async with open_feed(...)")
+
+    def disown(self) -> None:
+        """This process is a fork of the one that the connections belong to: no book may be read any more."""
+        for book in self._books.values():
+            book.sync.book.mark(BookState.CLOSED, "the feed belongs to the parent process", 0)
+
+
+def _checked(venue: Venue, symbols: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(symbols, str):
+        raise UsageError(f"symbols are a list of names: [{symbols!a:.40}], not one text")
+    names = tuple(dict.fromkeys(symbols))
+    for name in names:
+        venue.check_symbol(name)
+    return names

@@ -1,0 +1,109 @@
+"""What a feed does now and then: measures its rates and the loop, audits a book, reads the venue's symbols again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from orderbook.errors import RestError
+from orderbook.feed.bookkeeper import BookKeeper
+from orderbook.feed.events import LoopBlocked
+from orderbook.feed.herald import Herald
+from orderbook.feed.metrics import FeedMetrics
+from orderbook.feed.pacing import MS
+from orderbook.feed.seams import World
+from orderbook.feed.settings import FeedSettings
+from orderbook.types import BookState
+
+log = logging.getLogger("orderbook.feed")
+
+BEAT_S: Final = 0.5
+RATE_BEATS: Final = 10
+"""Rates are over so many beats: 5 s."""
+
+
+class Housekeeping:
+    """The tasks of a feed that no frame calls for.
+
+    Args:
+        books: The feed's books, by symbol.
+        world: The seams.
+        settings: How often.
+        herald: Told when the loop was blocked.
+        metrics: Gets the loop's lag.
+        read_instruments: Reads the venue's symbols again. May raise ``RestError``.
+    """
+
+    def __init__(
+        self,
+        books: Mapping[str, BookKeeper],
+        world: World,
+        settings: FeedSettings,
+        herald: Herald,
+        metrics: FeedMetrics,
+        read_instruments: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._books = books
+        self._world = world
+        self._settings = settings
+        self._herald = herald
+        self._metrics = metrics
+        self._read_instruments = read_instruments
+        self._samples: deque[tuple[int, dict[str, int]]] = deque(maxlen=RATE_BEATS)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin."""
+        create = asyncio.get_running_loop().create_task
+        self._tasks.append(create(self._beat()))
+        if (interval_ms := self._settings.audit_interval_ms) is not None:
+            self._tasks.append(create(self._audit(interval_ms)))
+        if (interval_ms := self._settings.instruments_interval_ms) is not None:
+            self._tasks.append(create(self._refresh(interval_ms)))
+
+    async def close(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def rate(self, symbol: str) -> float:
+        """Frames of a symbol in a second, over the last seconds."""
+        book = self._books[symbol]
+        if not self._samples:
+            return 0.0
+        then_ns, received = self._samples[0]
+        elapsed_ns = self._world.clock() - then_ns
+        return max(0, book.metrics.received - received.get(symbol, 0)) * 1e9 / max(elapsed_ns, MS)
+
+    async def _beat(self) -> None:
+        clock = self._world.clock
+        while True:
+            before_ns = clock()
+            self._samples.append((before_ns, {name: book.metrics.received for name, book in self._books.items()}))
+            await asyncio.sleep(BEAT_S)
+            lag_ns = clock() - before_ns - int(BEAT_S * 1e9)
+            self._metrics.observe_loop_lag(lag_ns)
+            if lag_ns > self._settings.lag_ms * MS:
+                log.warning("the event loop was blocked for %d ms", lag_ns // MS)
+                self._herald.tell(None, LoopBlocked(lag_ns // MS))
+
+    async def _audit(self, interval_ms: int) -> None:
+        """One sampled book at a time, while the budget is not needed for anything else."""
+        while True:
+            await asyncio.sleep(interval_ms / 1000)
+            used, limit = self._world.budget()
+            live = [book for book in self._books.values() if book.sync.state is BookState.LIVE]
+            if live and used * 2 < limit:
+                self._world.rng.choice(live).audit()
+
+    async def _refresh(self, interval_ms: int) -> None:
+        while True:
+            await asyncio.sleep(interval_ms / 1000)
+            try:
+                await self._read_instruments()
+            except RestError as error:
+                log.warning("the venue's symbols cannot be read: %s", error)

@@ -1,0 +1,273 @@
+"""One connection to the venue, from its welcome to its end: reading, pings, and requests with their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from orderbook.errors import FrameError
+from orderbook.feed.errors import LinkError
+from orderbook.feed.pacing import MS, Pacer
+from orderbook.feed.seams import Socket, SocketClosed, World
+from orderbook.feed.settings import FeedSettings
+from orderbook.guard import Pulse
+from orderbook.types import Control, Message
+from orderbook.venues import kucoin_session
+from orderbook.venues.base import Venue, decode_frame
+from orderbook.venues.rest import Server
+
+log = logging.getLogger("orderbook.feed")
+
+
+class Receiver(Protocol):
+    """Gets what comes out of a link."""
+
+    def take(self, message: Message | FrameError, now_ns: int) -> None:
+        """A message that is not about the link itself, and when it was received (ns of the clock)."""
+
+    def wake(self) -> None:
+        """Something was heard after a silence."""
+
+
+class Link:
+    """One WebSocket connection that is up.
+
+    One task reads and never waits for anything else; another sends pings. ``ended`` gets the reason when it is over,
+    whoever ended it.
+
+    Args:
+        url: Where to, without secrets.
+        socket: The connection, after its handshake.
+        server: Ping interval and time-out, as the venue asks for them.
+        venue: For decoding.
+        world: Clock and recorder.
+        settings: Bounds.
+        pulse: Set at every frame; the books of this link share it.
+        receiver: Gets the messages.
+
+    Attributes:
+        url: As given.
+        opened_ns: Since when it is up.
+        ended: The reason, once it is over.
+        subscribed: Symbols that the venue acknowledged.
+        rtt_ms: The last ping's round trip.
+        frames: Messages received.
+        messages: Messages sent.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        socket: Socket,
+        server: Server,
+        venue: Venue,
+        world: World,
+        settings: FeedSettings,
+        pulse: Pulse,
+        receiver: Receiver,
+    ) -> None:
+        self.url = url
+        self.opened_ns = world.clock()
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.subscribed: set[str] = set()
+        self.rtt_ms: float | None = None
+        self.frames = 0
+        self.messages = 0
+        self._socket = socket
+        self._server = server
+        self._venue = venue
+        self._world = world
+        self._settings = settings
+        self._pulse = pulse
+        self._receiver = receiver
+        self._answers: dict[str, asyncio.Future[Control]] = {}
+        self._pings: OrderedDict[str, int] = OrderedDict()
+        self._pacer = Pacer(settings.messages_max * 9 // 10, settings.messages_window_ms, world.clock)
+        self._complaint = ""
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Link to {self.url}, {len(self.subscribed)} symbols>"
+
+    async def welcome(self) -> None:
+        """Wait for the venue's first frame; nothing may be sent before it.
+
+        Raises:
+            LinkError: It did not come, or something else did.
+        """
+        try:
+            async with asyncio.timeout(self._settings.welcome_timeout_ms / 1000):
+                message = self._decode(await self._receive())
+        except TimeoutError:
+            raise LinkError("no welcome in time") from None
+        except SocketClosed as error:
+            raise LinkError(f"closed before the welcome: {error}") from None
+        if not isinstance(message, Control) or message.kind != "welcome":
+            told = f"{message.code} {message.text}" if isinstance(message, Control) else type(message).__name__
+            raise LinkError(f"refused instead of a welcome: {ascii(told)[1:-1][:120]}")
+
+    def start(self) -> None:
+        """Begin to read and to ping."""
+        loop = asyncio.get_running_loop()
+        self._tasks = (loop.create_task(self._read()), loop.create_task(self._keep_alive()))
+
+    async def request(self, make: Callable[[str], str]) -> Control:
+        """Send a request, paced by the venue's limit, and wait for what it answers.
+
+        Args:
+            make: Makes the message from a fresh id.
+
+        Returns:
+            The acknowledgement or the error.
+
+        Raises:
+            LinkError: The link ended first.
+            TimeoutError: No answer in time.
+        """
+        await self._pacer.turn()
+        request_id = self._world.new_id()
+        answer: asyncio.Future[Control] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = answer
+        try:
+            async with asyncio.timeout(self._settings.ack_timeout_ms / 1000):
+                await self._send(make(request_id))
+                return await answer
+        except SocketClosed as error:
+            raise LinkError(str(error)) from None
+        finally:
+            self._answers.pop(request_id, None)
+
+    async def fence(self) -> None:
+        """Wait until everything that the venue sent before now has been received: a ping and its pong.
+
+        Raises:
+            LinkError: The link ended first.
+            TimeoutError: No pong in time.
+        """
+        pong: asyncio.Future[Control] = asyncio.get_running_loop().create_future()
+        request_id = self._world.new_id()
+        self._answers[request_id] = pong
+        try:
+            async with asyncio.timeout(self._server.ping_timeout_ms / 1000):
+                await self._ping(request_id)
+                await pong
+        except SocketClosed as error:
+            raise LinkError(str(error)) from None
+        finally:
+            self._answers.pop(request_id, None)
+
+    def end(self, reason: str) -> None:
+        """It is over: cut the connection. The first reason counts."""
+        if not self.ended.done():
+            self.ended.set_result(f"{reason} ({self._complaint})" if self._complaint else reason)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(LinkError(reason))
+        for task in self._tasks:
+            task.cancel()
+        self._socket.abort()
+
+    async def close(self, reason: str) -> None:
+        """End it politely; takes no longer than the closing time-out."""
+        await self._socket.close()
+        self.end(reason)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- reading --
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                frame = await self._receive()
+                now_ns = self._world.clock()
+                heard_ns, self._pulse.heard_ns = self._pulse.heard_ns, now_ns
+                message = self._decode(frame)
+                if type(message) is Control:
+                    self._control(message, now_ns)
+                else:
+                    self._receiver.take(message, now_ns)
+                if heard_ns is None or now_ns - heard_ns > 1000 * MS:
+                    self._receiver.wake()
+        except SocketClosed as error:
+            self.end(str(error))
+        except Exception as error:
+            # A bug of ours: the books cannot be trusted to have had this frame.
+            log.exception("reading %s failed", self.url)
+            self.end(f"internal error: {type(error).__name__}")
+
+    async def _receive(self) -> bytes:
+        frame = await self._socket.receive()
+        self.frames += 1
+        if self._world.record is not None:
+            self._world.record("ws", self.url, frame, None)
+        return frame
+
+    def _decode(self, frame: bytes) -> Message | FrameError:
+        return decode_frame(self._venue, frame, self._settings.sync.frame_bytes_max)
+
+    def _control(self, message: Control, now_ns: int) -> None:
+        answer = self._answers.get(message.id or "")
+        if message.kind == "pong":
+            # Only the pong of a ping of ours counts; any other frame tells nothing about the way back.
+            sent_ns = self._pings.pop(message.id or "", None)
+            if sent_ns is not None:
+                self.rtt_ms = (now_ns - sent_ns) / MS
+        elif message.kind == "error" and answer is None:
+            self._complaint = f"error {message.code} {ascii(message.text)[1:-1][:120]}"
+            log.warning("%s: %s", self.url, self._complaint)
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+    # -- pings --
+
+    async def _keep_alive(self) -> None:
+        """Ping after a silence, and at the venue's interval at the latest; end the link when no pong comes."""
+        try:
+            last_ns = self._world.clock()
+            while True:
+                due_ns = self._next_ping_ns(last_ns)
+                deadline_ns = self._pong_deadline_ns()
+                await self._sleep_until(min(due_ns, deadline_ns or due_ns))
+                now_ns = self._world.clock()
+                deadline_ns = self._pong_deadline_ns()
+                if deadline_ns is not None and now_ns >= deadline_ns:
+                    self.end(f"no pong within {self._server.ping_timeout_ms} ms")
+                    return
+                if now_ns >= self._next_ping_ns(last_ns):
+                    async with asyncio.timeout(self._server.ping_timeout_ms / 1000):
+                        await self._ping(self._world.new_id())
+                    last_ns = self._world.clock()
+        except TimeoutError:
+            self.end("a ping could not be sent")
+        except SocketClosed as error:
+            self.end(str(error))
+
+    def _next_ping_ns(self, last_ns: int) -> int:
+        silence_ns = self._settings.ping_silence_ms * MS
+        heard_ns = self._pulse.heard_ns or 0
+        return min(last_ns + self._server.ping_interval_ms * MS, max(last_ns, heard_ns) + silence_ns)
+
+    def _pong_deadline_ns(self) -> int | None:
+        if not self._pings:
+            return None
+        return next(iter(self._pings.values())) + self._server.ping_timeout_ms * MS
+
+    async def _sleep_until(self, due_ns: int) -> None:
+        """Sleep; and when the loop was blocked meanwhile, let it read what came before anything is judged."""
+        await asyncio.sleep(max(due_ns - self._world.clock(), 0) / 1e9)
+        lag_ns = self._world.clock() - due_ns
+        if lag_ns > self._settings.lag_ms * MS:
+            await asyncio.sleep(self._settings.lag_ms / 1000)
+
+    async def _ping(self, request_id: str) -> None:
+        self._pings[request_id] = self._world.clock()
+        # Not paced: a late ping ends the session, and the limit has a tenth to spare for them.
+        self._pacer.take()
+        await self._send(kucoin_session.ping(request_id))
+
+    async def _send(self, text: str) -> None:
+        self.messages += 1
+        await self._socket.send(text)

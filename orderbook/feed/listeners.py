@@ -1,0 +1,57 @@
+"""Callbacks: each is called by a task of its own, so that it can be slow or raise at nobody else's cost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from orderbook.feed.delivery import Subscription, Update
+
+log = logging.getLogger("orderbook.feed")
+
+Callback = Callable[[Update], Awaitable[None] | None]
+
+
+class Listeners:
+    """The callbacks of a feed.
+
+    Args:
+        failed: Told of each exception: whose subscription, and what it was.
+    """
+
+    def __init__(self, failed: Callable[[Subscription, str], None]) -> None:
+        self._failed = failed
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, subscription: Subscription, callback: Callback) -> None:
+        """Have a callback called with every update of a subscription, until that is closed."""
+        task = asyncio.get_running_loop().create_task(self._call(subscription, callback))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Call nobody any more."""
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _call(self, subscription: Subscription, callback: Callback) -> None:
+        async for update in subscription:
+            try:
+                result = callback(update)
+                if result is not None:
+                    await result
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                self._report(subscription, "it cancelled itself")
+            except Exception as error:
+                log.exception("%s: a callback failed", subscription.symbol)
+                self._report(subscription, f"{type(error).__name__}: {ascii(str(error))[1:-1][:200]}")
+
+    def _report(self, subscription: Subscription, problem: str) -> None:
+        subscription.callback_errors += 1
+        self._failed(subscription, problem)

@@ -1,0 +1,132 @@
+"""``open_feed``: where a live feed is composed from REST, WebSocket, recorder and books."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+
+from orderbook.errors import UsageError
+from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
+from orderbook.feed.feed import Feed
+from orderbook.feed.seams import World
+from orderbook.feed.settings import FeedSettings
+from orderbook.feed.websocket import connector
+from orderbook.secret import Credentials
+from orderbook.venues import venue_named
+from orderbook.venues.kucoin_rest import HOST
+from orderbook.venues.rest import Depth, Pool
+from snapshots.fetch import OnAnswer, Rest, credentials_for
+from snapshots.recorder import Recorder, RecorderEvent, RecorderResumed
+
+URLS = {"kucoin": HOST}
+"""Where each venue's REST interface is; everything else follows from its answers."""
+
+
+def open_feed(
+    venue: str = "kucoin",
+    symbols: Iterable[str] = (),
+    *,
+    url: str | None = None,
+    credentials: Credentials | None = None,
+    depth: Depth | None = None,
+    settings: FeedSettings | None = None,
+    record: str | os.PathLike[str] | Recorder | None = None,
+    proxy: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    on_event: Callable[[FeedEvent], None] | None = None,
+) -> Feed:
+    """Keep live books of a venue.
+
+    ::
+
+        async with orderbook.open_feed("kucoin", ["BTC-USDT"]) as feed:
+            book = await feed.ready("BTC-USDT", timeout_s=10)
+
+    Nothing is connected before the ``async with``. No signal handler and no loop policy is set, and no thread started
+    (but the recorder's, if there is one).
+
+    Args:
+        venue: Its name.
+        symbols: Which books to keep.
+        url: Another REST host, such as a local KuCoin's; plain HTTP only on this machine.
+        credentials: An API key, for full snapshots. Without, it is taken from ``KUCOIN_API_KEY``, ``KUCOIN_API_SECRET``
+            and ``KUCOIN_API_PASSPHRASE``, but only for the venue's own hosts over TLS.
+        depth: How deep snapshots are asked for. Default: ``"full"`` with a key, else 100 levels a side, beyond which
+            queries raise ``BeyondHorizon``.
+        settings: Every bound and limit.
+        record: A path to record everything received to, or a recorder (which stays open).
+        proxy: Address of an HTTP proxy; the environment's are not used.
+        tls: A context that trusts another certificate authority.
+        on_event: Called with every event as it happens; must not wait.
+
+    Raises:
+        UnknownVenue: No such venue.
+        UsageError: A symbol that cannot be one, a bad address, a full depth without a key, or a key of which a part is
+            missing.
+    """
+    wire = venue_named(venue)
+    address = url or URLS[wire.name]
+    keys = credentials_for(address, credentials, os.environ)
+    if depth is None:
+        depth = "full" if keys else 100
+    elif depth == "full" and keys is None:
+        raise UsageError("full snapshots need an API key: give credentials, or ask for depth=100")
+    settings = settings or FeedSettings()
+    # Whatever is wrong with these is to be told here, not in the background.
+    probe = Rest(address, credentials=keys, proxy=proxy, ssl=tls)
+    del probe
+
+    async def world(feed: Feed, stack: AsyncExitStack) -> World:
+        recorder = _recorder(record, feed, stack)
+        rest = Rest(
+            address,
+            credentials=keys,
+            proxy=proxy,
+            ssl=tls,
+            on_answer=None if recorder is None else _answers_to(recorder),
+        )
+        await stack.enter_async_context(rest)
+        pool: Pool = "spot" if depth == "full" else "public"
+        loop = asyncio.get_running_loop()
+        return World(
+            rest=rest,
+            connect=connector(settings, proxy=proxy, tls=tls),
+            budget=lambda: (rest.budget.used(pool), rest.budget.limit(pool)),
+            record=None if recorder is None else recorder.record,
+            clock=lambda: int(loop.time() * 1e9),
+        )
+
+    return Feed(wire, symbols, depth, world, settings, on_event)
+
+
+def _answers_to(recorder: Recorder) -> OnAnswer:
+    def answered(url: str, status: int, body: bytes, _headers: Mapping[str, str]) -> None:
+        recorder.record("rest", url, body, status)
+
+    return answered
+
+
+def _recorder(record: str | os.PathLike[str] | Recorder | None, feed: Feed, stack: AsyncExitStack) -> Recorder | None:
+    if record is None or isinstance(record, Recorder):
+        return record
+    loop = asyncio.get_running_loop()
+
+    def told(event: RecorderEvent) -> None:
+        """Something happened to the recording; this runs on the recorder's thread."""
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(heard, event)
+
+    def heard(event: RecorderEvent) -> None:
+        if isinstance(event, RecorderResumed):
+            feed.herald.tell(None, RecordingResumed(event.path, event.lost))
+            # A replay of the recording needs snapshots to be LIVE again after the hole.
+            feed.audit_all()
+        else:
+            feed.herald.tell(None, RecordingFailed(event.path, event.problem))
+
+    recorder = Recorder(record, on_problem=told)
+    stack.push_async_callback(recorder.aclose)
+    return recorder

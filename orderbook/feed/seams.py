@@ -1,0 +1,92 @@
+"""What a feed needs of the world, as arguments: so that a day can run in seconds, and a test can cut any wire."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+from uuid import uuid4
+
+from orderbook.guard import Clock
+from orderbook.secret import Secret
+from orderbook.venues.rest import Depth, Instrument, Priority, Token
+
+
+class SocketClosed(Exception):
+    """The connection ended; the message is the close code with its reason, or what broke it."""
+
+
+class Socket(Protocol):
+    """One WebSocket connection, after its handshake."""
+
+    async def receive(self) -> bytes:
+        """The next message. Raises ``SocketClosed``."""
+
+    async def send(self, text: str) -> None:
+        """Send one. Raises ``SocketClosed``."""
+
+    async def close(self) -> None:
+        """The closing handshake, bounded in time; afterwards the connection is cut."""
+
+    def abort(self) -> None:
+        """Cut the connection now."""
+
+
+Connect = Callable[[Secret], Awaitable[Socket]]
+"""Opens a connection to an address (a secret: the token is in it). Raises ``LinkError``."""
+
+RecordKind = Literal["ws", "rest", "open", "close"]
+Record = Callable[[RecordKind, str, bytes, int | None], object]
+"""Takes note of kind, address, bytes and HTTP status; must neither wait nor raise."""
+
+
+class Rest(Protocol):
+    """The venue's REST interface. Every call raises ``RestError``."""
+
+    async def token(self, *, private: bool = False) -> Token:
+        """A fresh connection token and the servers it is for."""
+
+    async def symbols(self) -> tuple[Instrument, ...]:
+        """Every symbol of the venue."""
+
+    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority) -> bytes:
+        """The body of a snapshot."""
+
+    async def probe(self, symbol: str) -> int:
+        """The venue's present sequence."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+
+def loop_clock() -> int:
+    """The running event loop's clock, in ns."""
+    return int(asyncio.get_running_loop().time() * 1e9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The seams of one feed.
+
+    Attributes:
+        rest: The venue's REST interface.
+        connect: Opens WebSocket connections.
+        budget: Request weight used in the venue's present window, and its limit.
+        record: Takes note of everything received, if wanted.
+        clock: Monotonic, in ns; that of the loop the feed runs on.
+        wall_clock: ns since 1970.
+        rng: For jitter and samples.
+        new_id: A fresh identifier for connections and requests.
+    """
+
+    rest: Rest
+    connect: Connect
+    budget: Callable[[], tuple[int, int]]
+    record: Record | None = None
+    clock: Clock = loop_clock
+    wall_clock: Clock = time.time_ns
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    new_id: Callable[[], str] = lambda: uuid4().hex

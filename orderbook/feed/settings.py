@@ -1,0 +1,80 @@
+"""Every bound, wait and limit of a live feed, with its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from orderbook.errors import UsageError
+from orderbook.settings import SyncSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSettings:
+    """Bounds of one feed. The limits are KuCoin's documented ones of 2023, the strictest that were ever published.
+
+    Raises:
+        UsageError: A value that is no whole number of at least 1 (``None`` where that switches something off).
+
+    Attributes:
+        sync: Bounds of each book.
+        max_age_ms: Reads are refused when nothing was heard on the link for longer: the loop's clock is asked at every
+            read, so that a blocked event loop cannot serve an old book. ``None``: only the timers tell.
+        connect_timeout_ms: For TCP, TLS and the WebSocket handshake.
+        welcome_timeout_ms: For the venue's first frame after that.
+        ack_timeout_ms: For the acknowledgement of a subscription.
+        subscribe_attempts: Unacknowledged subscriptions in a row before the link is given up.
+        resubscribe_ms: A symbol whose stream stays behind the venue is subscribed anew, at most this often.
+        ping_silence_ms: A ping goes out when nothing was heard for this long (and at the venue's interval anyway).
+        lag_ms: Timers that fire later than this let the sockets be read before they judge.
+        close_timeout_ms: For a closing handshake; afterwards the connection is cut.
+        reconnect_min_ms: Back-off after a lost link: uniform between 0 and this, doubling.
+        reconnect_max_ms: Cap of that.
+        useful_after_ms: A link that lived so long, with a LIVE book, ends the doubling.
+        link_life_ms: A link is replaced before it is this old (the venue ends it after 24 h).
+        connects_max: Connections in a minute.
+        links_max: Connections at a time.
+        topics_max: Symbols on a connection.
+        batch_max: Symbols in a subscription.
+        messages_max: Client messages in ``messages_window_ms`` on a connection; nine tenths of it are used.
+        messages_window_ms: See there.
+        snapshots_max: REST snapshots under way at a time.
+        audit_interval_ms: One sampled LIVE book is compared with a fresh snapshot so often; ``None``: never.
+        instruments_interval_ms: The venue's list of symbols is read again so often, for trading halts.
+        dumps_max: Dumps of failed audits that are kept.
+    """
+
+    sync: SyncSettings = field(default_factory=SyncSettings)
+    max_age_ms: int | None = 5_000
+    connect_timeout_ms: int = 10_000
+    welcome_timeout_ms: int = 10_000
+    ack_timeout_ms: int = 5_000
+    subscribe_attempts: int = 3
+    resubscribe_ms: int = 5_000
+    ping_silence_ms: int = 2_000
+    lag_ms: int = 250
+    close_timeout_ms: int = 500
+    reconnect_min_ms: int = 250
+    reconnect_max_ms: int = 30_000
+    useful_after_ms: int = 10_000
+    link_life_ms: int = 23 * 3_600_000
+    connects_max: int = 30
+    links_max: int = 50
+    topics_max: int = 300
+    batch_max: int = 100
+    messages_max: int = 100
+    messages_window_ms: int = 10_000
+    snapshots_max: int = 16
+    audit_interval_ms: int | None = 10_000
+    instruments_interval_ms: int | None = 600_000
+    dumps_max: int = 16
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "sync" or (value is None and one.name in _OPTIONAL):
+                continue
+            if type(value) is not int or value < 1:
+                raise UsageError(f"setting {one.name} is a whole number of at least 1, not {value!r}")
+
+
+_OPTIONAL = frozenset({"max_age_ms", "audit_interval_ms", "instruments_interval_ms"})

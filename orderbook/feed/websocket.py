@@ -1,0 +1,111 @@
+"""WebSocket connections on ``websockets``: the only module that knows that library."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from orderbook.feed.errors import LinkError
+from orderbook.feed.redaction import safe_logger
+from orderbook.feed.seams import Connect, Socket, SocketClosed
+from orderbook.feed.settings import FeedSettings
+from orderbook.secret import Secret
+
+_logger = safe_logger("orderbook.feed.websocket")
+
+
+class WebSocket:
+    """One connection."""
+
+    def __init__(self, connection: ClientConnection, close_timeout_s: float) -> None:
+        self._connection = connection
+        self._close_timeout_s = close_timeout_s
+
+    async def receive(self) -> bytes:
+        """The next message, be it a text or a binary one."""
+        try:
+            return await self._connection.recv(decode=False)
+        except ConnectionClosed as error:
+            raise SocketClosed(_ending(error)) from None
+
+    async def send(self, text: str) -> None:
+        """Send a text message; waits while the peer does not read."""
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as error:
+            raise SocketClosed(_ending(error)) from None
+
+    async def close(self) -> None:
+        """Say goodbye, but do not wait for long."""
+        try:
+            async with asyncio.timeout(self._close_timeout_s):
+                await self._connection.close()
+        except TimeoutError:
+            pass
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut it."""
+        self._connection.transport.abort()
+
+
+def _ending(error: ConnectionClosed) -> str:
+    """Close code and reason, as short text that is safe to show."""
+    if error.rcvd is None and error.sent is None:
+        return "1006 connection cut"
+    close = error.rcvd or error.sent
+    assert close is not None
+    return f"{close.code} {ascii(close.reason)[1:-1][:120]}".rstrip()
+
+
+def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLContext | None = None) -> Connect:
+    """Make what opens connections.
+
+    Compression is not offered (a small frame could then become any amount of memory), and the library's own pings are
+    off: the venue does not count them.
+
+    Args:
+        settings: Time-outs, and the longest frame.
+        proxy: Address of an HTTP or SOCKS proxy; the environment is not asked.
+        tls: Another context than the default one, for a certificate authority of one's own. Verification cannot be
+            switched off here.
+    """
+
+    async def open_socket(url: Secret) -> Socket:
+        host = urlsplit(url.reveal()).hostname
+        try:
+            connection = await connect(
+                url.reveal(),
+                compression=None,
+                ping_interval=None,
+                proxy=proxy,
+                open_timeout=settings.connect_timeout_ms / 1000,
+                close_timeout=settings.close_timeout_ms / 1000,
+                max_size=settings.sync.frame_bytes_max,
+                logger=_logger,
+                ssl=tls if url.reveal().startswith("wss:") else None,
+            )
+        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+            # Its own text may hold the address, with the token in it.
+            raise LinkError(f"cannot connect to {host!a}: {_problem(error)}") from None
+        return WebSocket(connection, settings.close_timeout_ms / 1000)
+
+    return open_socket
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its TLS certificate is not valid: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if isinstance(error, InvalidURI):
+        return "not a WebSocket address"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return f"refused with HTTP status {status}" if status else f"bad handshake ({type(error).__name__})"

@@ -1,0 +1,316 @@
+"""Faults as data: what can go wrong, when, to whom; read from JSON and checked before anything runs.
+
+A plan is a list of objects. Each names a ``fault`` of ``FAULTS`` below, its knobs, and when it strikes:
+
+- a fault at a *message* (a delta, an answer, a pong, ...) strikes those that ``p`` (a probability), ``nth`` (a number
+  or a list: 1 is the first), or ``every`` (each so manieth) select, while the entry is active: from ``at_ms`` on, for
+  ``for_ms``. Without any of these it strikes once; with ``for_ms`` alone, all there are in that time;
+- a fault at a *moment* (a disconnect, a reset, ...) strikes at ``at_ms`` and, with ``every_ms``, again and again. It
+  may instead be tied to messages: ``on`` says which, and ``p``, ``nth`` and ``every`` select.
+
+``times`` bounds how often. ``scope`` is ``"all"``, a symbol, a list of symbols, or ``"connection:2"``. Times count from
+when the plan was given, in ms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from orderbook.errors import UsageError
+
+
+class Point(Enum):
+    """Where a fault can strike. Its value is what ``on`` calls it."""
+
+    DELTA = "delta"
+    CONNECT = "connect"
+    WELCOME = "welcome"
+    MESSAGE = "message"
+    ACK = "ack"
+    PONG = "pong"
+    BULLET = "bullet"
+    BOOK = "book"
+    REST = "rest"
+    MOMENT = "time"
+
+
+class Knob(NamedTuple):
+    """One setting of a fault: what it defaults to (its type is the knob's) and what it may be."""
+
+    default: int | float | str | bool | None
+    minimum: float = 0
+    choices: tuple[str, ...] = ()
+    kind: type = int
+
+
+def _text(default: str | None, *choices: str) -> Knob:
+    return Knob(default, choices=choices, kind=str)
+
+
+def _flag(default: bool) -> Knob:  # noqa: FBT001 - a constructor of tables
+    return Knob(default, kind=bool)
+
+
+class Kind(NamedTuple):
+    """What one fault is."""
+
+    point: Point
+    knobs: Mapping[str, Knob]
+    does: str
+
+
+_MS: Final = Knob(100, 0)
+_BEHIND: Final = Knob(1, 1)
+_HOLD: Final = Knob(1_000, 1)
+_CODE: Final = Knob(1001, 1000)
+
+FAULTS: Final[Mapping[str, Kind]] = MappingProxyType({
+    # -- the stream --
+    "drop": Kind(Point.DELTA, {"run": Knob(1, 1)}, "deltas are not sent; run: so many in a row"),
+    "duplicate": Kind(Point.DELTA, {"lag": Knob(0, 0)}, "a delta is sent again, lag deltas later"),
+    "swap": Kind(Point.DELTA, {"by": _BEHIND, "hold_ms": _HOLD}, "a delta is sent only after the next ones"),
+    "delay": Kind(Point.DELTA, {"ms": _MS}, "a delta comes late, others pass it"),
+    "merge": Kind(Point.DELTA, {"rows": Knob(3, 2), "hold_ms": _HOLD}, "consecutive deltas come as one"),
+    "mute": Kind(Point.DELTA, {}, "the topic is silent though the market moves on"),
+    "price_zero": Kind(Point.DELTA, {"size": _text("0")}, "a delta gets one more row, of price 0"),
+    "corrupt": Kind(
+        Point.DELTA, {"what": _text("size", "size", "delete", "missing")}, "a delta lies, and nothing in it shows that"
+    ),
+    "wrong_symbol": Kind(Point.DELTA, {"symbol": _text("XXX-YYY")}, "the data names another symbol than the topic"),
+    "garble": Kind(
+        Point.DELTA, {"how": _text("cut", "cut", "flip", "utf8", "binary", "nest", "extra")}, "a frame is damaged"
+    ),
+    # -- order book answers --
+    "stale_snapshot": Kind(Point.BOOK, {"by": Knob(None, 1), "ms": Knob(None, 1)}, "the book as it was a while ago"),
+    "delayed_snapshot": Kind(
+        Point.BOOK, {"ms": _MS, "computed": _text("early", "early", "late")}, "the answer takes its time"
+    ),
+    "shallow_snapshot": Kind(Point.BOOK, {"rows": Knob(5, 0)}, "fewer levels than were asked for"),
+    "bad_snapshot": Kind(
+        Point.BOOK,
+        {"how": _text("empty", "empty", "bids", "asks", "unsorted", "crossed", "other", "null", "corrupt")},
+        "a book that cannot be, or is another's: both or one side empty, unsorted, crossed, no data, one level wrong",
+    ),
+    # -- any answer of REST --
+    "rate_limited": Kind(
+        Point.REST, {"path": _text(""), "reset_ms": Knob(None, 0)}, "429; with headers if reset_ms says how long"
+    ),
+    "rest_error": Kind(
+        Point.REST,
+        {"path": _text(""), "code": _text("500000"), "msg": _text("internal error"), "status": Knob(200, 100)},
+        "an error envelope",
+    ),
+    "html": Kind(Point.REST, {"path": _text(""), "status": Knob(503, 100)}, "a web page where JSON should be"),
+    "cut_body": Kind(Point.REST, {"path": _text("")}, "half of the answer"),
+    "big_body": Kind(Point.REST, {"path": _text(""), "bytes": Knob(32_000_000, 1)}, "an answer without end"),
+    "slow": Kind(Point.REST, {"path": _text(""), "ms": _MS}, "any answer takes its time"),
+    "hang": Kind(Point.REST, {"path": _text("")}, "no answer, ever"),
+    "cut": Kind(Point.REST, {"path": _text("")}, "the connection is cut instead of an answer"),
+    "bad_token": Kind(
+        Point.BULLET,
+        {
+            "how": _text("empty", "empty", "downgrade", "no_ping", "moved", "no_token"),
+            "endpoint": _text("http://example.invalid/"),
+        },
+        "a token answer without servers, ping times or token, or with another endpoint",
+    ),
+    # -- the session --
+    "refuse": Kind(Point.CONNECT, {"status": Knob(503, 400)}, "the upgrade is refused with an HTTP status"),
+    "token_expired": Kind(Point.CONNECT, {}, "error 401 after the upgrade, then close"),
+    "close_on_connect": Kind(Point.CONNECT, {"code": _CODE, "reason": _text("")}, "accepted, then closed at once"),
+    "lost_welcome": Kind(Point.WELCOME, {}, "accepted, then silence"),
+    "late_welcome": Kind(Point.WELCOME, {"ms": _MS}, "the welcome takes its time"),
+    "lost_ack": Kind(Point.ACK, {}, "carried out, but not acknowledged"),
+    "late_ack": Kind(Point.ACK, {"ms": _MS}, "acknowledged late"),
+    "error_ack": Kind(
+        Point.ACK, {"code": Knob(500, 0), "text": _text("system error")}, "not carried out: an error instead of an ack"
+    ),
+    "partial_ack": Kind(Point.ACK, {"keep": Knob(0, 0)}, "acknowledged, but only the first symbols are served"),
+    "lost_pong": Kind(Point.PONG, {}, "a ping without answer"),
+    "late_pong": Kind(Point.PONG, {"ms": _MS}, "a pong that takes its time"),
+    "wrong_pong": Kind(Point.PONG, {}, "a pong with another id"),
+    # -- at a moment --
+    "disconnect": Kind(
+        Point.MOMENT,
+        {"how": _text("abort", "abort", "close"), "code": _CODE, "reason": _text("")},
+        "connections are reset, or closed with a code",
+    ),
+    "black_hole": Kind(Point.MOMENT, {}, "connections stay open and nothing passes any more"),
+    "stall": Kind(Point.MOMENT, {"ms": _MS}, "nothing is sent for a while, then all of it at once"),
+    "error_frame": Kind(
+        Point.MOMENT, {"code": Knob(500, 0), "text": _text("system error")}, "an error nobody asked for"
+    ),
+    "sequence_reset": Kind(
+        Point.MOMENT, {"base": Knob(1, 0), "close": _flag(default=False)}, "the venue counts anew, from base on"
+    ),
+    "maintenance": Kind(
+        Point.MOMENT,
+        {"ms": Knob(1_000, 1), "code": Knob(1012, 1000), "base": Knob(None, 0)},
+        "all connections closed, everything refused with 503, then back; base: counting anew",
+    ),
+    "delist": Kind(Point.MOMENT, {"ms": Knob(None, 1)}, "a symbol stops trading; ms: for a while"),
+    "clock_skew": Kind(Point.MOMENT, {"ms": Knob(0, -1e15)}, "the venue's clock is set forward or back"),
+})  # fmt: skip
+"""Every fault by name."""
+
+_TRIGGERS: Final = MappingProxyType({
+    "at_ms": Knob(0, 0), "for_ms": Knob(None, 1), "p": Knob(None, 0, kind=float), "every": Knob(None, 1),
+    "every_ms": Knob(None, 1), "times": Knob(None, 1),
+})  # fmt: skip
+_SELECTORS: Final = ("p", "nth", "every")
+_TRIGGER_POINTS: Final = (Point.DELTA, Point.MESSAGE, Point.CONNECT, Point.ACK)
+_CONNECTION: Final = "connection:"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One entry of a plan, checked and complete."""
+
+    name: str
+    point: Point
+    symbols: frozenset[str] | None
+    """Whose messages; ``None`` is everybody's."""
+    connection: int | None
+    """Which connection, counted from 1 in the order of acceptance; ``None`` is each."""
+    at_ms: int
+    for_ms: int | None
+    p: float | None
+    nth: frozenset[int]
+    every: int | None
+    every_ms: int | None
+    times: int | None
+    knobs: Mapping[str, Any]
+    text: str
+    """The entry as JSON: what its random numbers are drawn for."""
+
+
+class FaultPlan:
+    """A checked plan.
+
+    Args:
+        entries: Objects as described at the top of this module.
+
+    Raises:
+        UsageError: An entry that does not say exactly what shall happen; the message names it.
+    """
+
+    def __init__(self, entries: Sequence[object] = ()) -> None:
+        self.faults = tuple(_fault(entry, number) for number, entry in enumerate(entries, 1))
+
+    @classmethod
+    def parse(cls, text: str) -> FaultPlan:
+        """Read a plan from JSON: a list, or an object whose ``faults`` is that list.
+
+        Raises:
+            UsageError: Not JSON, not a list, or an entry that is wrong.
+        """
+        try:
+            plan = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"the fault plan is not JSON: {error}") from None
+        if isinstance(plan, dict) and plan.keys() == {"faults"}:
+            plan = plan["faults"]
+        if not isinstance(plan, list):
+            raise UsageError('the fault plan is not a list; write [{"fault": "drop", "p": 0.001}, ...]')
+        return cls(plan)
+
+
+def _fault(entry: object, number: int) -> Fault:
+    where = f"fault plan, entry {number}"
+    if not isinstance(entry, dict):
+        raise UsageError(f'{where} is not an object; write {{"fault": "drop", "p": 0.001}}')
+    name = entry.get("fault")
+    where = f"{where} ({ascii(name)[:40]})"
+    kind = FAULTS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        near = get_close_matches(str(name), FAULTS, 1)
+        raise UsageError(f"{where}: no such fault; {f'did you mean {near[0]}?' if near else ', '.join(FAULTS)}")
+    allowed = [*kind.knobs, *_TRIGGERS, "nth", "on", "scope", "fault"]
+    for key in entry:
+        if key not in allowed:
+            raise UsageError(f"{where}: no such knob {ascii(key)[:40]}; it has {', '.join(allowed[:-1])}")
+    trigger = {key: _checked(where, key, knob, entry) for key, knob in _TRIGGERS.items()}
+    knobs = {key: _checked(where, key, knob, entry) for key, knob in kind.knobs.items()}
+    nth = _nth(where, entry.get("nth"))
+    point = _point(where, kind, entry, trigger, nth)
+    symbols, connection = _scope(where, entry.get("scope", "all"))
+    if name == "stale_snapshot" and (knobs["by"] is None) == (knobs["ms"] is None):
+        raise UsageError(f"{where}: say either by (sequences) or ms")
+    if trigger["p"] is not None and trigger["p"] > 1:
+        raise UsageError(f"{where}: p is a probability, from 0 to 1")
+    if trigger["times"] is None and not nth and all(trigger[key] is None for key in ("p", "every", "every_ms")):
+        trigger["times"] = None if trigger["for_ms"] is not None or (name == "mute") else 1
+    text = json.dumps(entry, sort_keys=True)
+    return Fault(
+        name=str(name), point=point, symbols=symbols, connection=connection, nth=nth, knobs=knobs, text=text,
+        **trigger,
+    )  # fmt: skip
+
+
+def _point(where: str, kind: Kind, entry: Mapping[str, object], trigger: Mapping[str, Any], nth: object) -> Point:
+    """Where the entry strikes: a fault at a moment may be tied to messages instead."""
+    selected = bool(nth) or trigger["p"] is not None or trigger["every"] is not None
+    if kind.point is not Point.MOMENT:
+        if "on" in entry or trigger["every_ms"] is not None:
+            raise UsageError(f"{where}: it strikes at messages of its own; select them with p, nth or every")
+        return kind.point
+    if not selected and "on" not in entry:
+        if trigger["for_ms"] is not None:
+            raise UsageError(f"{where}: it strikes at a moment; for_ms means nothing to it")
+        return Point.MOMENT
+    if trigger["every_ms"] is not None:
+        raise UsageError(f"{where}: say either every_ms, or which messages with on and p, nth or every")
+    on = entry.get("on", Point.DELTA.value)
+    for point in _TRIGGER_POINTS:
+        if on == point.value:
+            return point
+    raise UsageError(f"{where}: on is one of {', '.join(point.value for point in _TRIGGER_POINTS)}")
+
+
+def _checked(where: str, key: str, knob: Knob, entry: Mapping[str, object]) -> Any:
+    value = entry.get(key, knob.default)
+    if value is None and knob.default is None:
+        return None
+    if knob.kind is str:
+        if not isinstance(value, str) or (knob.choices and value not in knob.choices):
+            options = f" of {', '.join(knob.choices)}" if knob.choices else ""
+            raise UsageError(f"{where}: {key} is a text{options}, not {ascii(value)[:40]}")
+    elif knob.kind is bool:
+        if not isinstance(value, bool):
+            raise UsageError(f"{where}: {key} is true or false, not {ascii(value)[:40]}")
+    elif (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float) if knob.kind is float else int)
+        or not knob.minimum <= value <= 1e15  # Neither NaN nor infinite.
+    ):
+        raise UsageError(f"{where}: {key} is a number from {knob.minimum:g} on, not {ascii(value)[:40]}")
+    return value
+
+
+def _nth(where: str, value: object) -> frozenset[int]:
+    numbers = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in numbers):
+        raise UsageError(f"{where}: nth is a number from 1 on, or a list of them, not {ascii(value)[:40]}")
+    return frozenset(numbers)
+
+
+def _scope(where: str, value: object) -> tuple[frozenset[str] | None, int | None]:
+    if value == "all":
+        return None, None
+    if isinstance(value, str) and value.startswith(_CONNECTION):
+        number = value.removeprefix(_CONNECTION)
+        if number.isascii() and number.isdigit() and int(number):
+            return None, int(number)
+    elif isinstance(value, str) and value:
+        return frozenset((value,)), None
+    elif isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
+        return frozenset(value), None
+    raise UsageError(
+        f'{where}: scope is "all", a symbol, a list of symbols, or "connection:1", not {ascii(value)[:60]}'
+    )

@@ -1,0 +1,377 @@
+"""The venue's REST side: routes, weights, signatures, envelopes, and the faults of answers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from orderbook.errors import UsageError
+from orderbook.secret import Credentials
+from orderbook.simulator import damage, messages
+from orderbook.simulator.common import MS, Common, Past, Tokens
+from orderbook.simulator.faults import Fault, Point
+from orderbook.simulator.limits import Quota, Share
+from orderbook.simulator.truth import Rules, Source, TrueBook
+from orderbook.venues import kucoin_auth
+
+
+class Reply(NamedTuple):
+    """An HTTP answer, to be given after ``delay_ns``."""
+
+    delay_ns: int
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Late(NamedTuple):
+    """An answer that is worked out only after ``delay_ns``: call ``finish`` with the time then."""
+
+    delay_ns: int
+    finish: Callable[[int], Reply]
+
+
+class Hang(NamedTuple):
+    """No answer, ever; the connection stays open."""
+
+
+class Drop(NamedTuple):
+    """No answer; the connection is cut."""
+
+
+Answer = Reply | Late | Hang | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. ``path`` has no query."""
+
+    method: str
+    target: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: str
+    now_ns: int
+    now_ms: int
+
+
+class Route(NamedTuple):
+    """One endpoint."""
+
+    method: Literal["GET", "POST"]
+    weight: int
+    pool: Literal["public", "spot"] = "public"
+    depth: int | None = None
+
+    @property
+    def is_signed(self) -> bool:
+        """The pool of an account is open to those who prove to own it."""
+        return self.pool == "spot"
+
+
+_BOOKS: Final = "/api/v1/market/orderbook/"
+_SYMBOLS: Final = "/api/v2/symbols"
+ROUTES: Final[Mapping[str, Route]] = {
+    "/api/v1/bullet-public": Route("POST", 10),
+    "/api/v1/bullet-private": Route("POST", 10, "spot"),
+    "/api/v1/timestamp": Route("GET", 3),
+    "/api/v1/status": Route("GET", 3),
+    _SYMBOLS: Route("GET", 4),
+    f"{_BOOKS}level1": Route("GET", 2, depth=1),
+    f"{_BOOKS}level2_20": Route("GET", 2, depth=20),
+    f"{_BOOKS}level2_100": Route("GET", 2, depth=100),
+    "/api/v3/market/orderbook/level2": Route("GET", 3, "spot"),
+}
+"""Every path there is; ``/api/v2/symbols/{symbol}`` counts as its parent."""
+
+_REFUSALS: Final = {
+    "400001": (401, "Please check the header of your request for KC-API-KEY, KC-API-SIGN, KC-API-TIMESTAMP"),
+    "400002": (400, "KC-API-TIMESTAMP Invalid"),
+    "400003": (401, "KC-API-KEY not exists"),
+    "400004": (401, "KC-API-PASSPHRASE error"),
+    "400005": (401, "Signature error"),
+    "400008": (401, "the version of the API key is not supported"),
+}  # fmt: skip
+_HTML: Final = b"<html>\r\n<head><title>%d</title></head>\r\n<body><center><h1>error %d</h1></center></body>\r\n</html>"
+_SILENCES: Final[Mapping[str, Answer]] = {"hang": Hang(), "cut": Drop()}
+_JSON: Final = {"content-type": "application/json"}
+
+
+class RestDesk:
+    """Answers requests.
+
+    Args:
+        common: Time, faults, limits.
+        market: The books.
+        tokens: Where tokens are entered.
+        past: Where the books stood a while ago.
+        credentials: The key that may sign; ``None``: every signed request is refused with 400003.
+    """
+
+    def __init__(
+        self,
+        common: Common,
+        market: Mapping[str, Source],
+        *,
+        tokens: Tokens,
+        past: Past,
+        credentials: Credentials | None,
+    ) -> None:
+        limits = common.limits
+        self._common = common
+        self._market = market
+        self._tokens = tokens
+        self._past = past
+        self._credentials = credentials
+        self.quotas = {
+            "public": Quota(limits.public_weight_max, limits.weight_window_ms),
+            "spot": Quota(limits.spot_weight_max, limits.weight_window_ms),
+        }
+        self.calls = 0
+        """Requests of any kind."""
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: str, now_ns: int, now_ms: int
+    ) -> Answer:
+        """What becomes of one request."""
+        self.calls += 1
+        parts = urlsplit(target)
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        request = Request(method.upper(), target, unquote(parts.path), query, headers, body, now_ns, now_ms)
+        delay_ns = self._common.manners.rest_delay_ms * MS
+        answer: Answer | None = None
+        spoil: list[Fault] = []
+        for fault, _ in self._common.injector.pick(Point.REST, now_ns, symbol=query.get("symbol"), path=request.path):
+            self._note(request, fault)
+            if fault.name == "slow":
+                delay_ns += fault.knobs["ms"] * MS
+            elif fault.name in ("cut_body", "big_body"):
+                spoil.append(fault)
+            elif answer is None:
+                answer = self._instead(fault, delay_ns)
+        if answer is None:
+            answer = self._routed(request, delay_ns)
+        for fault in spoil:
+            if isinstance(answer, Reply):
+                answer = answer._replace(body=_spoilt(fault, answer.body))
+        return answer
+
+    def _note(self, request: Request, fault: Fault) -> None:
+        self._common.injector.note(
+            request.now_ns, fault, symbol=request.query.get("symbol"), detail=f"{request.method} {request.path}"
+        )
+
+    def _instead(self, fault: Fault, delay_ns: int) -> Answer:
+        """An answer that has nothing to do with the request."""
+        knobs = fault.knobs
+        if fault.name in _SILENCES:
+            return _SILENCES[fault.name]
+        match fault.name:
+            case "html":
+                status = knobs["status"]
+                return Reply(delay_ns, status, {"content-type": "text/html"}, _HTML % (status, status))
+            case "rate_limited":
+                reset_ms = knobs["reset_ms"]
+                # Without headers the venue means: overloaded, not your quota.
+                extra = (
+                    {}
+                    if reset_ms is None
+                    else _rate_headers(
+                        Share(is_granted=False, limit=self.quotas["public"].limit, remaining=0, reset_ms=reset_ms)
+                    )
+                )
+                return _envelope(delay_ns, 429, "429000", "Too many requests", extra)
+            case _:
+                return _envelope(delay_ns, knobs["status"], knobs["code"], knobs["msg"], {})
+
+    def _routed(self, request: Request, delay_ns: int) -> Answer:
+        common = self._common
+        path = _SYMBOLS if request.path.startswith(f"{_SYMBOLS}/") else request.path
+        route = ROUTES.get(path)
+        if route is None or route.method != request.method:
+            return _no_such_endpoint(delay_ns, is_known=route is not None)
+        if request.now_ns < common.closed_until_ns and not path.endswith("/status"):
+            return _envelope(delay_ns, 503, "503000", "the system is under maintenance", {})
+        share = self.quotas[route.pool].take(route.weight, request.now_ns)
+        headers = _rate_headers(share)
+        if not share.is_granted:
+            common.violations[f"weight_{route.pool}"] += 1
+            return _envelope(delay_ns, 429, "429000", "Too many requests in a short period of time", headers)
+        refusal = self._refusal(request) if route.is_signed else None
+        if refusal is not None:
+            return _envelope(delay_ns, _REFUSALS[refusal][0], refusal, _REFUSALS[refusal][1], headers)
+        if "orderbook" in path:
+            return self._book(request, route, delay_ns, headers)
+        return Reply(delay_ns, 200, _JSON | headers, self._plain(request, path).encode())
+
+    def _refusal(self, request: Request) -> str | None:
+        """The code with which a signature is refused."""
+        if self._credentials is None:
+            return "400003"
+        now_ms = request.now_ms + self._common.skew_ns // MS
+        return kucoin_auth.verify(
+            self._credentials, request.headers, request.method, request.target, request.body, now_ms=now_ms
+        )
+
+    # -- everything but books --
+
+    def _plain(self, request: Request, path: str) -> str:
+        common = self._common
+        if path == _SYMBOLS:
+            return self._symbols(request)
+        if path.endswith("/timestamp"):
+            return f'{{"code":"200000","data":{request.now_ms + common.skew_ns // MS}}}'
+        if path.endswith("/status"):
+            status = "close" if request.now_ns < common.closed_until_ns else "open"
+            return f'{{"code":"200000","data":{{"status":"{status}","msg":""}}}}'
+        return self._token(request, is_private=path.endswith("-private"))
+
+    def _token(self, request: Request, *, is_private: bool) -> str:
+        common = self._common
+        server: dict[str, object] = {
+            "endpoint": common.endpoint,
+            "encrypt": common.endpoint.startswith("wss:"),
+            "protocol": "websocket",
+            "pingInterval": common.manners.ping_interval_ms,
+            "pingTimeout": common.manners.ping_timeout_ms,
+        }
+        data: dict[str, object] = {
+            "token": self._tokens.issue(request.now_ns, is_private=is_private),
+            "instanceServers": [server],
+        }
+        for fault, _ in common.injector.pick(Point.BULLET, request.now_ns):
+            self._note(request, fault)
+            match fault.knobs["how"]:
+                case "empty":
+                    data["instanceServers"] = []
+                case "downgrade" | "moved":
+                    server["endpoint"] = fault.knobs["endpoint"]
+                case "no_ping":
+                    del server["pingInterval"], server["pingTimeout"]
+                case _:
+                    del data["token"]
+        return json.dumps({"code": "200000", "data": data}, separators=(",", ":"))
+
+    def _symbols(self, request: Request) -> str:
+        wanted = request.path.removeprefix(_SYMBOLS).removeprefix("/")
+        if not wanted:
+            listed: object = [self._listed(source.rules) for source in self._market.values()]
+        elif wanted in self._market:
+            listed = self._listed(self._market[wanted].rules)
+        else:
+            return '{"code":"900001","msg":"symbol not exists"}'
+        return json.dumps({"code": "200000", "data": listed}, separators=(",", ":"))
+
+    def _listed(self, rules: Rules) -> dict[str, object]:
+        return {
+            "symbol": rules.symbol, "name": rules.symbol, "baseCurrency": rules.base, "quoteCurrency": rules.quote,
+            "feeCurrency": rules.quote, "market": "USDS" if rules.quote.startswith("USD") else rules.quote,
+            "baseMinSize": rules.lot, "quoteMinSize": "0.1", "baseMaxSize": "10000000000",
+            "quoteMaxSize": "99999999", "baseIncrement": rules.lot, "quoteIncrement": rules.tick,
+            "priceIncrement": rules.tick, "priceLimitRate": "0.1", "minFunds": "0.1", "isMarginEnabled": True,
+            "enableTrading": rules.symbol not in self._common.delisted, "feeCategory": 1,
+            "makerFeeCoefficient": "1.00", "takerFeeCoefficient": "1.00", "st": False,
+            "callauctionIsEnabled": False, "tradingStartTime": None,
+        }  # fmt: skip
+
+    # -- books --
+
+    def _book(self, request: Request, route: Route, delay_ns: int, headers: dict[str, str]) -> Answer:
+        symbol = request.query.get("symbol", "")
+        if not symbol:
+            return _envelope(delay_ns, 400, "400100", "symbol is required", headers)
+        source = self._market.get(symbol)
+        if source is None or symbol in self._common.delisted:
+            return _envelope(delay_ns, 200, "900001", "symbol not exists", headers)
+        if route.depth == 1:
+            return Reply(delay_ns, 200, _JSON | headers, self._touch(source, request.now_ms).encode())
+        struck = self._common.injector.pick(Point.BOOK, request.now_ns, symbol=symbol)
+        is_late = False
+        for fault, _ in struck:
+            self._note(request, fault)
+            if fault.name == "delayed_snapshot":
+                delay_ns += fault.knobs["ms"] * MS
+                is_late = is_late or fault.knobs["computed"] == "late"
+
+        def finish(at_ns: int) -> Reply:
+            text = self._book_text(source, route.depth, struck, at_ns, request.now_ms + (at_ns - request.now_ns) // MS)
+            return Reply(0 if is_late else delay_ns, 200, _JSON | headers, text.encode())
+
+        return Late(delay_ns, finish) if is_late else finish(request.now_ns)
+
+    def _book_text(
+        self, source: Source, depth: int | None, struck: list[tuple[Fault, random.Random]], now_ns: int, now_ms: int
+    ) -> str:
+        book: TrueBook | None = None
+        for fault, _ in struck:
+            if fault.name == "stale_snapshot":
+                book = self._stale(source, fault, depth, now_ns)
+        book = book or source.book(depth=depth)
+        for fault, _ in struck:
+            if fault.name == "shallow_snapshot":
+                rows = fault.knobs["rows"]
+                book = book._replace(bids=book.bids[:rows], asks=book.asks[:rows])
+            elif fault.name == "bad_snapshot":
+                other = next((one for one in self._market.values() if one is not source), None)
+                other_book = None if other is None else other.book(depth=depth)
+                spoilt = damage.impossible(book, fault.knobs["how"], other_book)
+                if spoilt is None:
+                    return '{"code":"200000","data":null}'
+                book = spoilt
+        return messages.book_body(book.sequence, book.bids, book.asks, now_ms + self._common.skew_ns // MS)
+
+    def _stale(self, source: Source, fault: Fault, depth: int | None, now_ns: int) -> TrueBook:
+        """The true book of a while ago, or as far back as is remembered."""
+        behind = fault.knobs["by"]
+        if behind is None:
+            position = self._past.position(source.symbol, now_ns - fault.knobs["ms"] * MS)
+            if position is not None:
+                return source.book(position[1], depth, epoch=position[0])
+        while behind:
+            try:
+                return source.book(source.sequence - behind, depth)
+            except UsageError:
+                # The count began only just now.
+                behind //= 2
+        return source.book(depth=depth)
+
+    def _touch(self, source: Source, now_ms: int) -> str:
+        bid, ask = source.ticker()
+        (bid_price, bid_size), (ask_price, ask_size) = bid or ("", ""), ask or ("", "")
+        data = {
+            "time": now_ms + self._common.skew_ns // MS, "sequence": str(source.sequence),
+            "price": ask_price or bid_price, "size": ask_size or bid_size, "bestBid": bid_price,
+            "bestBidSize": bid_size, "bestAsk": ask_price, "bestAskSize": ask_size,
+        }  # fmt: skip
+        return json.dumps({"code": "200000", "data": data}, separators=(",", ":"))
+
+
+def _rate_headers(share: Share) -> dict[str, str]:
+    return {
+        "gw-ratelimit-limit": str(share.limit),
+        "gw-ratelimit-remaining": str(share.remaining),
+        "gw-ratelimit-reset": str(share.reset_ms),
+    }
+
+
+def _no_such_endpoint(delay_ns: int, *, is_known: bool) -> Reply:
+    if is_known:
+        return _envelope(delay_ns, 405, "405000", "Method Not Allowed", {})
+    return Reply(delay_ns, 404, _JSON, b'{"code":"404","msg":"Not Found","retry":false,"success":false}')
+
+
+def _envelope(delay_ns: int, status: int, code: str, text: str, headers: Mapping[str, str]) -> Reply:
+    body = json.dumps({"code": code, "msg": text}, separators=(",", ":"))
+    return Reply(delay_ns, status, _JSON | dict(headers), body.encode())
+
+
+def _spoilt(fault: Fault, body: bytes) -> bytes:
+    if fault.name == "cut_body":
+        return body[: len(body) // 2]
+    # Blanks are valid JSON: only a reader that bounds its memory notices.
+    return body.ljust(fault.knobs["bytes"])

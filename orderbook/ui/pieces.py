@@ -1,0 +1,101 @@
+"""Pieces that pictures are made of: words, rows of labelled numbers, lines that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Context, Decimal
+from typing import Final
+
+from rich.text import Text
+
+from orderbook.types import BookState
+from orderbook.ui.levels import QUIET, Glyphs, Levels
+from orderbook.ui.numbers import plain
+
+ALARM: Final = "bold red"
+WARNING: Final = "yellow"
+EXACT: Final = Context(prec=80)
+"""Sums of 63-bit numbers at two scales stay exact, whatever context the caller has."""
+
+_STATE_STYLES: Final = {
+    BookState.LIVE: "bold green",
+    BookState.CONNECTING: "bold yellow",
+    BookState.SYNCING: "bold yellow",
+}
+
+
+def state_word(state: BookState) -> Text:
+    """The word is there without colours; the colour says how bad it is."""
+    return Text(state.value, _STATE_STYLES.get(state, ALARM))
+
+
+def cut(line: Text, width: int, glyphs: Glyphs) -> Text:
+    """The line, cut off where it is too long, and marked there: half a number would read as another one."""
+    if line.cell_len > width:
+        line.truncate(width - 1)
+        line.append(glyphs.cut)
+    return line
+
+
+def padded(line: Text, width: int, glyphs: Glyphs) -> Text:
+    """The line, exactly so wide."""
+    line = cut(line, width, glyphs)
+    line.pad_right(width - line.cell_len)
+    return line
+
+
+def spread_out(left: Text, rights: Sequence[str], width: int, style: str, glyphs: Glyphs) -> Text:
+    """Left and right in one line, with the first of the ``rights`` that fits."""
+    for right in rights:
+        room = width - left.cell_len - len(right) - 1
+        if room > 0:
+            return left + Text(" " * room) + Text(f"{right} ", style)
+    return cut(left, width, glyphs)
+
+
+def labelled(
+    parts: Sequence[tuple[str, str]], width: int, glyphs: Glyphs, alarms: frozenset[str] = frozenset()
+) -> list[Text]:
+    """Labels and values, in as many lines as they take."""
+    lines = [Text()]
+    for label, value in parts:
+        alarm = label in alarms
+        item = Text().append(label, ALARM if alarm else QUIET).append(f" {value}", ALARM if alarm else "")
+        if lines[-1].cell_len and lines[-1].cell_len + 3 + item.cell_len > width:
+            lines.append(Text())
+        lines[-1].append("   " if lines[-1].cell_len else " ").append_text(item)
+    return [cut(line, width, glyphs) for line in lines]
+
+
+def printable(text: str, glyphs: Glyphs) -> str:
+    """Words from outside in one line that is safe to draw, in characters that the terminal has."""
+    line = " ".join(text.split())
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    return line.encode("ascii", "backslashreplace").decode() if glyphs.cut.isascii() else line
+
+
+def rounded(value: Decimal) -> str:
+    """Three significant digits, or all whole ones: a small spread is small, not 0."""
+    return f"{value:.0f}" if abs(value) >= 100 else plain(Decimal(f"{value:.3g}"))
+
+
+def total(levels: Levels) -> Decimal:
+    """Size of the levels together."""
+    return sum((level.size for level in levels), Decimal())
+
+
+def duration(ms: float) -> str:
+    """A length of time in a unit that gives it few digits."""
+    if ms < 1_000:
+        return f"{ms:.0f} ms"
+    if ms < 60_000:
+        return f"{int(ms / 100) / 10:.1f} s"
+    for unit, unit_ms, next_ms in (("min", 60_000, 3_600_000), ("h", 3_600_000, 172_800_000)):
+        if ms < next_ms:
+            return f"{int(ms / unit_ms)} {unit}"
+    return f"{int(ms / 86_400_000)} d"
+
+
+def rate(per_s: float) -> str:
+    """A number of messages in a second: slow ones with a decimal."""
+    return f"{per_s:.0f}" if per_s >= 9.95 else f"{per_s:.1f}"

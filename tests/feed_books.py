@@ -1,0 +1,263 @@
+"""A local venue on real sockets, a feed on it, and a reader that compares every book with the truth all the time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orderbook.book import OrderBook
+from orderbook.errors import BookNotLive, UsageError
+from orderbook.events import Event, StateChanged
+from orderbook.feed.events import FeedEvent, Notice
+from orderbook.feed.feed import Feed
+from orderbook.feed.seams import Record, World
+from orderbook.feed.settings import FeedSettings
+from orderbook.feed.websocket import connector
+from orderbook.settings import SyncSettings
+from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.limits import Limits
+from orderbook.simulator.market import Market, Source, book_digest
+from orderbook.simulator.profiles import PROFILES, Profile
+from orderbook.simulator.server import LocalKuCoin
+from orderbook.venues import venue_named
+from orderbook.venues.rest import Depth, Pool
+from snapshots.budget import LIMITS, WeightBudget
+from snapshots.fetch import Rest
+
+BTC, ETH, SOL = "BTC-USDT", "ETH-USDT", "SOL-USDT"
+BOUND_S = 10
+"""Of every wait; only a failing test waits that long."""
+SMALL = replace(PROFILES["normal"], name="small", bids=40, asks=60)
+"""A market whose whole book is compared within a millisecond."""
+SYNC = SyncSettings(
+    catch_up_ms=300,
+    first_delta_wait_ms=100,
+    snapshot_timeout_ms=1_000,
+    snapshot_retry_ms=20,
+    snapshot_retry_max_ms=100,
+    symbol_silence_ms=400,
+    probe_interval_ms=100,
+    probe_catch_up_ms=100,
+)
+"""The library's, but for waits that no test needs in full length."""
+FAST = FeedSettings(
+    sync=SYNC,
+    reconnect_min_ms=10,
+    reconnect_max_ms=100,
+    resubscribe_ms=100,
+    ack_timeout_ms=500,
+    audit_interval_ms=None,
+    instruments_interval_ms=None,
+)
+"""The same for the feed. Nothing is audited unless a test asks for it."""
+
+Faults = Sequence[Mapping[str, object]]
+
+
+async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(bound_s):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def is_right(book: OrderBook, source: Source) -> bool:
+    """Whether a book equals the venue's at the sequence it names, in one of the venue's counts.
+
+    Raises:
+        BookNotLive: It says that it may not be read.
+    """
+    digest, sequence = book_digest(book.exact.bids, book.exact.asks), book.sequence
+    for epoch in range(source.epoch, -1, -1):
+        try:
+            if digest == source.digest(sequence, epoch=epoch):
+                return True
+        except UsageError:
+            continue  # That count never came to this sequence.
+    return False
+
+
+@dataclass
+class Watch:
+    """Reads every book again and again, and writes down what is told."""
+
+    feed: Feed
+    market: Mapping[str, Source]
+    reads: int = 0
+    refused: int = 0
+    wrong: list[str] = field(default_factory=list)
+    events: list[FeedEvent] = field(default_factory=list)
+    transitions: defaultdict[str, list[StateChanged]] = field(default_factory=lambda: defaultdict(list))
+
+    def look(self, symbol: str) -> None:
+        """One read."""
+        book = self.feed[symbol]
+        try:
+            right = is_right(book, self.market[symbol])
+        except BookNotLive:
+            self.refused += 1
+            return
+        self.reads += 1
+        if not right:
+            self.wrong.append(f"{symbol} at {book.sequence}")
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            for symbol in self.feed.symbols:
+                self.look(symbol)
+                await asyncio.sleep(0.001)
+
+    def hear(self, event: FeedEvent) -> None:
+        """Take note of an event; the book is read at once, in the middle of whatever happens."""
+        self.events.append(event)
+        if event.symbol is not None and event.symbol in self.feed:
+            if isinstance(event.event, StateChanged):
+                self.transitions[event.symbol].append(event.event)
+            self.look(event.symbol)
+
+    def told(self, *kinds: type[Notice] | type[Event], symbol: str | None = None) -> list[Any]:
+        """The events of these kinds so far."""
+        return [
+            one.event
+            for one in self.events
+            if isinstance(one.event, kinds) and (symbol is None or one.symbol == symbol)
+        ]
+
+
+@dataclass
+class Stage:
+    """A venue, a feed and its watch."""
+
+    venue: LocalKuCoin
+    feed: Feed
+    watch: Watch
+    budget: WeightBudget
+    rest: list[Rest] = field(default_factory=list)
+
+    @property
+    def market(self) -> Mapping[str, Source]:
+        """The truth."""
+        return self.venue.market
+
+    def strike(self, *faults: Mapping[str, object]) -> None:
+        """Let go wrong what a plan says, from now on; what was told before is forgotten."""
+        self.watch.transitions.clear()
+        self.watch.events.clear()
+        self.venue.exchange.add_faults(FaultPlan(faults), now_ns())
+
+    def struck(self, fault: str) -> int:
+        """How often a fault struck so far."""
+        return self.venue.exchange.ledger.count(fault)
+
+    async def live(self, symbols: Iterable[str] | None = None) -> None:
+        """Wait until books are LIVE."""
+        for symbol in symbols or self.feed.symbols:
+            await self.feed.ready(symbol, timeout_s=BOUND_S)
+
+    async def settled(self) -> None:
+        """Wait until every book is LIVE where the venue stands now, or later; and equal."""
+        marks = {symbol: (one.epoch, one.sequence) for symbol, one in self.market.items() if symbol in self.feed}
+        for symbol, mark in marks.items():
+            await until(lambda symbol=symbol, mark=mark: self._reached(symbol, mark))  # type: ignore[misc]
+        assert all(is_right(self.feed[symbol], self.market[symbol]) for symbol in marks)
+
+    def _reached(self, symbol: str, mark: tuple[int, int]) -> bool:
+        book, source = self.feed[symbol], self.market[symbol]
+        return book.is_live and (source.epoch, book.sequence) >= mark and book.sequence <= source.sequence
+
+    def check(self) -> None:
+        """Nothing was read that is not true, and no limit of the venue was overstepped."""
+        assert [] == self.watch.wrong
+        assert {} == dict(self.venue.exchange.violations)
+        assert self.watch.reads > 0
+
+
+def now_ns() -> int:
+    """The loop's clock, which the venue and the feed share."""
+    return int(asyncio.get_running_loop().time() * 1e9)
+
+
+@asynccontextmanager
+async def stage(
+    *faults: Mapping[str, object],
+    symbols: Sequence[str] = (BTC, ETH),
+    rate: float = 150.0,
+    profile: Profile | str = SMALL,
+    seed: int = 1,
+    depth: Depth = "full",
+    settings: FeedSettings = FAST,
+    limits: Limits | None = None,
+    record: Record | None = None,
+    wait: bool = True,
+    listed: Sequence[str] = (),
+    **manners: Any,
+) -> AsyncIterator[Stage]:
+    """Set it up; with ``wait`` every book is LIVE when the test begins.
+
+    Args:
+        faults: What goes wrong from the first moment on.
+        symbols: Which books the feed keeps.
+        rate: Deltas a second, of each symbol.
+        profile: How the market behaves.
+        seed: Of all chance.
+        depth: ``"full"`` is with a key, anything else without.
+        settings: The feed's.
+        limits: The venue's; the feed's budget has the same.
+        record: See ``World``.
+        wait: See above.
+        listed: Symbols of the venue beside those of the feed.
+        manners: See ``Manners``.
+    """
+    market = Market([*symbols, *listed], seed, profile, rate)
+    limits = limits or Limits()
+    window_ms = limits.weight_window_ms
+    public, spot = limits.public_weight_max, limits.spot_weight_max
+    async with LocalKuCoin(market, seed=seed, faults=FaultPlan(faults), limits=limits, **manners) as venue:
+        budget = WeightBudget({**LIMITS, "public": (public, window_ms), "spot": (spot, window_ms)})
+        rests: list[Rest] = []
+
+        async def world(_feed: Feed, stack: AsyncExitStack) -> World:
+            rest = Rest(
+                venue.url,
+                credentials=venue.credentials if depth == "full" else None,
+                budget=budget,
+                rng=random.Random(seed),
+                timeout_ms=300,
+                retry_base_ms=10,
+                retry_max_ms=50,
+                body_bytes_max=1_000_000,
+                on_answer=None if record is None else lambda url, status, body, _: record("rest", url, body, status),
+            )
+            rests.append(await stack.enter_async_context(rest))
+            pool: Pool = "spot" if depth == "full" else "public"
+            return World(
+                rest=rest,
+                connect=connector(settings),
+                budget=lambda: (budget.used(pool), budget.limit(pool)),
+                record=record,
+                clock=now_ns,
+                rng=random.Random(seed),
+            )
+
+        def heard(event: FeedEvent) -> None:
+            watch.hear(event)
+
+        feed = Feed(venue_named("kucoin"), symbols, depth, world, settings, heard)
+        watch = Watch(feed, venue.market)
+        async with feed:
+            if wait:
+                for symbol in symbols:
+                    await feed.ready(symbol, timeout_s=BOUND_S)
+            watching = asyncio.create_task(watch.run())
+            try:
+                yield Stage(venue, feed, watch, budget, rests)
+            finally:
+                watching.cancel()
+                (ended,) = await asyncio.gather(watching, return_exceptions=True)
+                assert isinstance(ended, asyncio.CancelledError), ended
