@@ -74,6 +74,9 @@ class Recorder:
     Raises:
         CaptureError: The file exists, or cannot be made or continued.
         UsageError: Arguments that contradict each other or are out of range.
+
+    Attributes:
+        on_problem: As given; may be set at any time, as a feed does that is given a recorder.
     """
 
     def __init__(
@@ -104,7 +107,7 @@ class Recorder:
         self._wall_clock = wall_clock
         self._clock = clock
         self._interval_s = flush_interval_s
-        self._on_problem = on_problem
+        self.on_problem = on_problem
         self._queue = RecorderQueue(queue_max, queue_bytes_max)
         self._scribe = Scribe(writer, self._queue, self._tell, wall_clock, private=private)
         if continues:
@@ -232,9 +235,9 @@ class Recorder:
             _logger.warning("recording to %s: %s; %s", event.path, event.problem, event.remedy)
         else:
             _logger.info("recording to %s goes on; %d records are lost", event.path, event.lost)
-        if self._on_problem is not None:
+        if self.on_problem is not None:
             try:
-                self._on_problem(event)
+                self.on_problem(event)
             except Exception:
                 _logger.exception("on_problem raised; the recording goes on")
 

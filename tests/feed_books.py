@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from orderbook.book import OrderBook
-from orderbook.errors import BookNotLive, UsageError
+from orderbook.errors import BeyondHorizon, BookNotLive, UsageError
 from orderbook.events import Event, StateChanged
+from orderbook.feed.errors import FeedClosed
 from orderbook.feed.events import FeedEvent, Notice
 from orderbook.feed.feed import Feed
 from orderbook.feed.seams import Record, World
@@ -21,13 +23,14 @@ from orderbook.feed.websocket import connector
 from orderbook.settings import SyncSettings
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.limits import Limits
-from orderbook.simulator.market import Market, Source, book_digest
+from orderbook.simulator.market import Market, Source, TrueBook, book_digest
 from orderbook.simulator.profiles import PROFILES, Profile
 from orderbook.simulator.server import LocalKuCoin
+from orderbook.types import Level
 from orderbook.venues import venue_named
 from orderbook.venues.rest import Depth, Pool
 from snapshots.budget import LIMITS, WeightBudget
-from snapshots.fetch import Rest
+from snapshots.fetch import OnAnswer, Rest
 
 BTC, ETH, SOL = "BTC-USDT", "ETH-USDT", "SOL-USDT"
 BOUND_S = 10
@@ -62,24 +65,42 @@ Faults = Sequence[Mapping[str, object]]
 async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(bound_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - whatever can be asked for, without an event of its own
             await asyncio.sleep(0.002)
 
 
 def is_right(book: OrderBook, source: Source) -> bool:
-    """Whether a book equals the venue's at the sequence it names, in one of the venue's counts.
+    """Whether all that a book tells is the venue's book at the sequence it names, in one of the venue's counts.
 
     Raises:
         BookNotLive: It says that it may not be read.
     """
-    digest, sequence = book_digest(book.exact.bids, book.exact.asks), book.sequence
+    (bids, bids_cut), (asks, asks_cut) = known(book.exact.bids), known(book.exact.asks)
+    digest = None if bids_cut or asks_cut else book_digest(bids, asks)
     for epoch in range(source.epoch, -1, -1):
         try:
-            if digest == source.digest(sequence, epoch=epoch):
+            if digest is not None and digest == source.digest(book.sequence, epoch=epoch):
+                return True
+            if digest is None and _begins(source.book(book.sequence, epoch=epoch), bids, asks):
                 return True
         except UsageError:
             continue  # That count never came to this sequence.
     return False
+
+
+def known(side: Iterable[Level[Decimal]]) -> tuple[list[Level[Decimal]], bool]:
+    """The levels of a side up to its horizon, and whether there is one."""
+    levels: list[Level[Decimal]] = []
+    try:
+        levels.extend(side)
+    except BeyondHorizon:
+        return levels, True
+    return levels, False
+
+
+def _begins(truth: TrueBook, bids: Sequence[Level[Decimal]], asks: Sequence[Level[Decimal]]) -> bool:
+    sides = ((truth.bids, bids), (truth.asks, asks))
+    return all([*ours] == [(Decimal(p), Decimal(s)) for p, s in theirs[: len(ours)]] for theirs, ours in sides)
 
 
 @dataclass
@@ -96,10 +117,10 @@ class Watch:
 
     def look(self, symbol: str) -> None:
         """One read."""
-        book = self.feed[symbol]
         try:
+            book = self.feed[symbol]
             right = is_right(book, self.market[symbol])
-        except BookNotLive:
+        except (BookNotLive, FeedClosed):
             self.refused += 1
             return
         self.reads += 1
@@ -121,7 +142,7 @@ class Watch:
                 self.transitions[event.symbol].append(event.event)
             self.look(event.symbol)
 
-    def told(self, *kinds: type[Notice] | type[Event], symbol: str | None = None) -> list[Any]:
+    def told(self, *kinds: type[Notice | Event], symbol: str | None = None) -> list[Any]:
         """The events of these kinds so far."""
         return [
             one.event
@@ -178,6 +199,13 @@ class Stage:
         assert self.watch.reads > 0
 
 
+def _answers_to(record: Record) -> OnAnswer:
+    def answered(url: str, status: int, body: bytes, _headers: Mapping[str, str]) -> None:
+        record("rest", url, body, status)
+
+    return answered
+
+
 def now_ns() -> int:
     """The loop's clock, which the venue and the feed share."""
     return int(asyncio.get_running_loop().time() * 1e9)
@@ -232,7 +260,7 @@ async def stage(
                 retry_base_ms=10,
                 retry_max_ms=50,
                 body_bytes_max=1_000_000,
-                on_answer=None if record is None else lambda url, status, body, _: record("rest", url, body, status),
+                on_answer=None if record is None else _answers_to(record),
             )
             rests.append(await stack.enter_async_context(rest))
             pool: Pool = "spot" if depth == "full" else "public"
@@ -261,3 +289,4 @@ async def stage(
                 watching.cancel()
                 (ended,) = await asyncio.gather(watching, return_exceptions=True)
                 assert isinstance(ended, asyncio.CancelledError), ended
+        assert 0 == feed.herald.callback_errors

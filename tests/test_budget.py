@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -21,10 +20,12 @@ SMALL: dict[Pool, tuple[int, int]] = {"public": (10, 30_000), "spot": (10, 30_00
 
 
 def now_s() -> float:
+    """The loop's clock."""
     return asyncio.get_running_loop().time()
 
 
 def small(share: float = 1, in_flight_max: int = 16) -> WeightBudget:
+    """A budget of 10 in 30 s."""
     return WeightBudget(SMALL, share=share, in_flight_max=in_flight_max)
 
 
@@ -80,6 +81,7 @@ def test_what_is_under_way_counts_until_it_ends() -> None:
 
 
 async def in_order(budget: WeightBudget, wishes: list[tuple[str, int, Priority]]) -> list[str]:
+    """Make requests of a name, weight and priority all at once; the names in the order in which they were let go."""
     served: list[str] = []
 
     async def one(name: str, weight: int, priority: Priority) -> None:
@@ -222,14 +224,9 @@ def test_granted_and_cancelled_in_one_breath() -> None:
     run(main)
 
 
-def told(
-    budget: WeightBudget, pool: Pool, limit: int, remaining: int, reset_ms: int = 30_000
-) -> Coroutine[Any, Any, None]:
-    async def answer() -> None:
-        grant = await budget.acquire(pool, 1, LOST)
-        budget.settle(grant, RateLimit(limit, remaining, reset_ms))
-
-    return answer()
+async def told(budget: WeightBudget, pool: Pool, limit: int, remaining: int, reset_ms: int = 30_000) -> None:
+    """Make a request of weight 1, whose answer says this of the quota."""
+    budget.settle(await budget.acquire(pool, 1, LOST), RateLimit(limit, remaining, reset_ms))
 
 
 def test_limits_are_learnt() -> None:
@@ -316,7 +313,7 @@ async def test_two_threads_share_it() -> None:
     first = await budget.acquire("public", 1, LOST)
     other = asyncio.create_task(asyncio.to_thread(asyncio.run, budget.acquire("public", 2, LOST)))
     async with asyncio.timeout(10):
-        while not budget.waiting:
+        while not budget.waiting:  # noqa: ASYNC110 - it is about no event of this thread
             await asyncio.sleep(0)
         budget.settle(first)
         grant = await other
@@ -341,7 +338,7 @@ def test_a_loop_that_was_closed_holds_nobody_up() -> None:
     budget.settle(first)
 
     assert (0, 1) == (budget.waiting, budget.used("public"))
-    task.get_coro().close()  # type: ignore[union-attr]
+    task.get_coro().close()
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import traceback
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import pytest
 
@@ -19,87 +16,21 @@ from orderbook.errors import (
     RestError,
     UnknownSymbol,
     Unreachable,
-    UsageError,
 )
 from orderbook.secret import Credentials
 from orderbook.venues import kucoin_rest
 from orderbook.venues.kucoin_auth import verify
-from orderbook.venues.rest import Priority
 from snapshots.budget import WeightBudget
 from snapshots.fetch import Rest
 from snapshots.transport import Answer
-from tests.virtual_time import run, settled
-
-CREDENTIALS = Credentials.of("canary-key", "canary-secret", "canary-passphrase")
-WALL_MS = 1_700_000_000_000
-QUOTA = {"gw-ratelimit-limit": "2000", "gw-ratelimit-remaining": "0", "gw-ratelimit-reset": "12000"}
-BOOK = b'{"code":"200000","data":{"time":1,"sequence":"7","bids":[["1","2"]],"asks":[["3","4"]]}}'
-
-Script = list[Answer | RestError | Callable[[], Awaitable[Answer]]]
-
-
-def ok(data: object) -> Answer:
-    return Answer(200, {}, json.dumps({"code": "200000", "data": data}).encode())
-
-
-def no(code: str, status: int = 200, headers: Mapping[str, str] | None = None, words: str = "words") -> Answer:
-    return Answer(status, headers or {}, json.dumps({"code": code, "msg": words}).encode())
-
-
-def down() -> Unreachable:
-    return Unreachable(None, "down", is_transient=True)
-
-
-class Script_:
-    """A transport that answers by a script, and remembers what it was asked and when."""
-
-    def __init__(self, *script: Any) -> None:
-        self.script = list(script)
-        self.asked: list[tuple[str, str]] = []
-        self.headers: list[Mapping[str, str]] = []
-        self.times: list[float] = []
-        self.is_closed = False
-
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: str, *, timeout_ms: int) -> Answer:
-        assert (10_000, "") == (timeout_ms, body)
-        self.asked.append((method, url.removeprefix("https://api.kucoin.com")))
-        self.headers.append(headers)
-        self.times.append(asyncio.get_running_loop().time())
-        step = self.script.pop(0)
-        if isinstance(step, RestError):
-            raise step
-        return step if isinstance(step, Answer) else await step()
-
-    async def close(self) -> None:
-        self.is_closed = True
-
-
-def with_script(main: Callable[[Rest, Script_], Awaitable[None]], *script: Any, **options: Any) -> Script_:
-    """Run ``main`` with a client of a scripted venue, in virtual time; nothing of the script may be left."""
-    transport = Script_(*script)
-
-    async def body() -> None:
-        async with Rest(transport=transport, wall=lambda: WALL_MS * 1_000_000, rng=random.Random(1), **options) as rest:
-            await main(rest, transport)
-
-    run(body)
-    assert transport.is_closed
-    assert [] == transport.script
-    return transport
-
-
-async def refused_with(awaitable: Awaitable[object]) -> RestError:
-    with pytest.raises(RestError) as caught:
-        await awaitable
-    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)
-    assert "canary" not in shown + repr(caught.value) + str(caught.value)
-    return caught.value
+from tests.scripted_venue import BOOK, CREDENTIALS, QUOTA, WALL_MS, Script, down, no, ok, refused_with, with_script
+from tests.virtual_time import settled
 
 
 def test_what_is_asked_and_answered() -> None:
     """A snapshot is the body as it came; the others are decoded."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         assert BOOK == await rest.snapshot("A-B", 100)
         assert 7 == await rest.probe("A-B")
         assert 9 == json.loads(await rest.call(kucoin_rest.time_request()))["data"]
@@ -133,14 +64,14 @@ def test_what_is_asked_and_answered() -> None:
 def test_a_signed_request() -> None:
     """It carries what the venue checks; one without a key is not even sent."""
 
-    async def main(rest: Rest, script: Script_) -> None:
+    async def main(rest: Rest, script: Script) -> None:
         assert BOOK == await rest.snapshot("A-B", "full")
         (_, target), headers = script.asked[0], script.headers[0]
         assert None is verify(CREDENTIALS, headers, "GET", target, "", now_ms=WALL_MS)
 
     with_script(main, Answer(200, {}, BOOK), credentials=CREDENTIALS)
 
-    async def without(rest: Rest, _: Script_) -> None:
+    async def without(rest: Rest, _: Script) -> None:
         error = await refused_with(rest.snapshot("A-B", "full"))
         assert isinstance(error, Refused)
         assert "set KUCOIN_API_KEY" in str(error)
@@ -156,7 +87,7 @@ def test_a_signed_request() -> None:
 def test_what_may_pass_is_tried_again(failure: object) -> None:
     """After a random wait that grows and is capped; the answer is as if nothing had been."""
 
-    async def main(rest: Rest, script: Script_) -> None:
+    async def main(rest: Rest, script: Script) -> None:
         assert BOOK == await rest.snapshot("A-B", 100)
         waits = [round(after - before, 9) for before, after in zip(script.times, script.times[1:], strict=False)]
         rng = random.Random(1)
@@ -180,7 +111,7 @@ def test_what_may_pass_is_tried_again(failure: object) -> None:
 def test_what_does_not_pass_is_tried_once(failure: object, kind: type[RestError]) -> None:
     """A refusal is a refusal the next time too."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         assert kind is type(await refused_with(rest.snapshot("A-B", 100)))
 
     with_script(main, failure)
@@ -189,7 +120,7 @@ def test_what_does_not_pass_is_tried_once(failure: object, kind: type[RestError]
 def test_patience_has_an_end() -> None:
     """The last failure is what the caller gets."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         error = await refused_with(rest.call(kucoin_rest.time_request(), attempts=2))
         assert "HTML" in str(error)
 
@@ -199,7 +130,7 @@ def test_patience_has_an_end() -> None:
 def test_an_answer_that_cannot_be_decoded_is_tried_again() -> None:
     """A token without a server, or a server without encryption, may be a slip of one machine of the venue."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         error = await refused_with(rest.token())
         assert "not encrypted" in str(error)
         error = await refused_with(rest.probe("A-B"))
@@ -212,7 +143,7 @@ def test_an_answer_that_cannot_be_decoded_is_tried_again() -> None:
 def test_a_used_up_quota_stops_its_pool_until_the_time_named() -> None:
     """Not only the request that was told so."""
 
-    async def main(rest: Rest, script: Script_) -> None:
+    async def main(rest: Rest, script: Script) -> None:
         first = asyncio.create_task(rest.snapshot("A-B", 100))
         await settled()
         second = asyncio.create_task(rest.probe("A-B"))
@@ -225,7 +156,7 @@ def test_a_used_up_quota_stops_its_pool_until_the_time_named() -> None:
 def test_an_edge_that_blocks_the_address_stops_everything() -> None:
     """It looks at the address alone, so the other pool waits too."""
 
-    async def main(rest: Rest, script: Script_) -> None:
+    async def main(rest: Rest, script: Script) -> None:
         await refused_with(rest.call(kucoin_rest.time_request(), attempts=1))
         assert BOOK == await rest.snapshot("A-B", "full")
         assert 30 <= script.times[1] - script.times[0]
@@ -236,7 +167,7 @@ def test_an_edge_that_blocks_the_address_stops_everything() -> None:
 def test_patience_with_a_limit_has_an_end_too() -> None:
     """The error says that it was a limit, and whose."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         error = await refused_with(rest.call(kucoin_rest.time_request(), attempts=2))
         assert isinstance(error, RateLimited)
         assert (True, 12_000) == (error.is_quota, error.retry_ms)
@@ -251,7 +182,7 @@ def test_a_wrong_clock_is_set_once() -> None:
         await asyncio.sleep(2)
         return ok(WALL_MS + 60_000)
 
-    async def main(rest: Rest, script: Script_) -> None:
+    async def main(rest: Rest, script: Script) -> None:
         assert 0 == rest.skew_ms
         assert BOOK == await rest.snapshot("A-B", "full")
         assert 61_000 == pytest.approx(rest.skew_ms, abs=1)
@@ -271,125 +202,18 @@ def test_a_wrong_clock_is_set_once() -> None:
 def test_without_the_venues_time_the_clock_stays() -> None:
     """The failure to get it is what the caller is told, after the usual attempts."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         assert "no such path" in str(await refused_with(rest.snapshot("A-B", "full")))
         assert 0 == rest.skew_ms
 
     with_script(main, no("400002", 400), no("404", 404), credentials=CREDENTIALS)
 
 
-def test_one_snapshot_of_a_symbol_is_under_way() -> None:
-    """Who asks for the same shares it, who asks for another depth waits; other symbols are not held up."""
-    gate = asyncio.Event()
-
-    async def held() -> Answer:
-        await gate.wait()
-        return Answer(200, {}, BOOK)
-
-    async def main(rest: Rest, script: Script_) -> None:
-        same = [asyncio.create_task(rest.snapshot("A-B", 100)) for _ in range(3)]
-        other = asyncio.create_task(rest.snapshot("A-B", 20))
-        await settled()
-        assert b"7" in await rest.snapshot("C-D", 100)
-        assert 2 == len(script.asked)
-        gate.set()
-        assert [BOOK] * 3 == [await task for task in same]
-        assert b"8" in await other
-        assert b"9" in await rest.snapshot("A-B", 100)
-
-    with_script(main, held, ok({"sequence": "7"}), ok({"sequence": "8"}), ok({"sequence": "9"}))
-
-
-def test_a_failure_is_shared_too() -> None:
-    """Each who waits gets the error, and the next who asks starts anew."""
-
-    async def main(rest: Rest, _: Script_) -> None:
-        tasks = [asyncio.create_task(rest.snapshot("A-B", 100)) for _ in range(2)]
-        await asyncio.wait(tasks)
-        assert [Refused, Refused] == [type(task.exception()) for task in tasks]
-        assert BOOK == await rest.snapshot("A-B", 100)
-
-    with_script(main, no("400006", 403), Answer(200, {}, BOOK))
-
-
-def test_cancelling_one_of_two_cancels_nothing() -> None:
-    """Only when the last one has lost interest is the request given up; who asks then starts anew."""
-    gate = asyncio.Event()
-
-    async def held() -> Answer:
-        await gate.wait()
-        return Answer(200, {}, BOOK)
-
-    async def main(rest: Rest, _: Script_) -> None:
-        first, second, third = (asyncio.create_task(rest.snapshot("A-B", 100)) for _ in range(3))
-        await settled()
-        first.cancel()
-        await settled()
-        assert first.cancelled()
-        assert not second.done()
-        second.cancel()
-        third.cancel()
-        await settled()
-        assert third.cancelled()
-        assert BOOK == await rest.snapshot("A-B", 100)
-
-    with_script(main, held, Answer(200, {}, BOOK))
-
-
-def test_a_snapshot_becomes_as_urgent_as_who_wants_it() -> None:
-    """An audit's request that a lost book wants too overtakes what waits."""
-
-    async def main(rest: Rest, script: Script_) -> None:
-        rest.budget.ban("public", 1_000)
-        audits = [asyncio.create_task(rest.snapshot(s, 20, priority=Priority.AUDIT)) for s in ("A-B", "C-D", "E-F")]
-        await settled()
-        lost = asyncio.create_task(rest.snapshot("E-F", 20))
-        await asyncio.wait([*audits, lost])
-        assert ["E-F", "A-B", "C-D"] == [target.rpartition("=")[2] for _, target in script.asked]
-
-    with_script(main, *[Answer(200, {}, BOOK)] * 3, budget=WeightBudget(in_flight_max=1))
-
-
-def test_closing_ends_what_is_under_way() -> None:
-    """Who waits for a snapshot is told that the client was closed; so is who asks later."""
-
-    async def never() -> Answer:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def main(rest: Rest, _: Script_) -> None:
-        waiting = asyncio.create_task(rest.snapshot("A-B", 100))
-        await settled()
-        await rest.close()
-        await rest.close()
-        for awaitable in (waiting, rest.snapshot("A-B", 100), rest.probe("A-B")):
-            with pytest.raises(UsageError, match="closed"):
-                await awaitable
-        assert 1 == len(asyncio.all_tasks())
-
-    with_script(main, never)
-
-
-def test_closing_ends_what_waits_for_its_turn() -> None:
-    """A request whose turn comes after the end is not sent."""
-
-    async def main(rest: Rest, _: Script_) -> None:
-        rest.budget.ban("public", 1_000)
-        waiting = asyncio.create_task(rest.probe("A-B"))
-        await settled()
-        await rest.close()
-        with pytest.raises(UsageError, match="closed"):
-            await waiting
-        assert 0 == rest.budget.used("spot")
-
-    with_script(main, budget=WeightBudget())
-
-
 def test_what_a_failure_repeats_of_the_key_is_taken_out() -> None:
     """The venue may quote a header in its message; neither the error nor the listener sees it."""
     told: list[bytes] = []
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         error = await refused_with(rest.snapshot("A-B", "full"))
         assert "key TOKEN, secret TOKEN, TOKEN, of a short k" in str(error)
 
@@ -406,7 +230,7 @@ def test_what_a_failure_repeats_of_the_key_is_taken_out() -> None:
 def test_a_secret_too_short_to_be_searched_for_changes_no_message() -> None:
     """Every second text would hold it."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         assert "code 400003: words" in str(await refused_with(rest.snapshot("A-B", "full")))
 
     with_script(main, no("400003", 401), credentials=Credentials.of("w", "o", "r"))
@@ -416,7 +240,7 @@ def test_the_listener_hears_every_whole_answer() -> None:
     """Successes and failures, with status and headers; not what never came whole."""
     heard: list[tuple[str, int, bytes, dict[str, str]]] = []
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         await rest.snapshot("A-B", 20)
 
     with_script(
@@ -430,7 +254,7 @@ def test_the_listener_hears_every_whole_answer() -> None:
 def test_the_budget_is_charged_and_told() -> None:
     """By the request's weight, which settings may change, and by what answers say of the quota."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         await rest.snapshot("A-B", 100)
         assert 7 == rest.budget.used("public")
         await rest.snapshot("A-B", 20)
@@ -443,7 +267,7 @@ def test_the_budget_is_charged_and_told() -> None:
 def test_the_symbol_and_depth_are_judged_before_anything_is_sent() -> None:
     """A caller's mistake is no request."""
 
-    async def main(rest: Rest, _: Script_) -> None:
+    async def main(rest: Rest, _: Script) -> None:
         for symbol, depth in (("x", 100), ("A-B", 50)):
             with pytest.raises(OrderBookError, match=r"symbol|depth"):
                 await rest.snapshot(symbol, depth)  # type: ignore[arg-type]

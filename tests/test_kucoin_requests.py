@@ -24,10 +24,12 @@ QUOTA = {"GW-RateLimit-Limit": "2000", "gw-ratelimit-remaining": "17", "gw-ratel
 
 
 def good(data: object) -> str:
+    """A successful answer."""
     return json.dumps({"code": "200000", "data": data})
 
 
 def failed(code: object, message: str = "words") -> str:
+    """An answer with another code."""
     return json.dumps({"code": code, "msg": message})
 
 
@@ -73,6 +75,7 @@ def test_a_query_is_sent_encoded_and_signed_plain() -> None:
 
 
 def server(**changes: object) -> dict[str, object]:
+    """A server of a token answer; ``None`` takes a field away."""
     fields = {"endpoint": "wss://ws.example.org/endpoint", "pingInterval": 18000, "pingTimeout": 10000} | changes
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -126,7 +129,9 @@ def test_a_token_answer_that_cannot_be_used(data: object, problem: str) -> None:
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "problem"), [("[]", "not a JSON object"), ("{", "is no answer"), (failed("1"), "success")])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("[]", "not a JSON object"), ("{", "is no answer"), (failed("1"), "success")]
+)
 def test_a_decoder_wants_a_success(text: str, problem: str) -> None:
     """An answer that was judged by nobody is still no token."""
     with pytest.raises(BadAnswer, match=problem):
@@ -134,6 +139,7 @@ def test_a_decoder_wants_a_success(text: str, problem: str) -> None:
 
 
 def entry(**changes: object) -> dict[str, object]:
+    """An entry of a symbols answer."""
     fields = {"symbol": "A-B", "baseCurrency": "A", "quoteCurrency": "B", "priceIncrement": "0.1"}
     return {**fields, "baseIncrement": "0.00001", "enableTrading": True, "name": "odd", **changes}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,8 +13,11 @@ import click
 from orderbook import __version__
 from orderbook.cli.demo import demo
 from orderbook.cli.info import info
+from orderbook.cli.logs import log_to
+from orderbook.cli.record import record
 from orderbook.cli.replay import replay
 from orderbook.cli.simulate import simulate
+from orderbook.cli.snapshot import snapshot
 from orderbook.cli.terminal import (
     INTERRUPTED,
     PIPE_CLOSED,
@@ -21,6 +26,7 @@ from orderbook.cli.terminal import (
     complain,
     is_terminal,
 )
+from orderbook.cli.watch import watch
 from orderbook.errors import OrderBookError
 
 
@@ -104,19 +110,27 @@ could not be read, 2 for a mistake on the command line, 130 after Ctrl-C.
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(__version__, prog_name="orderbook", message="%(prog)s %(version)s")
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write a line for every change of state and every trouble; - is stderr.")  # fmt: skip
+@click.option("--debug", is_flag=True, help="Everything there is, in the log.")
 @click.pass_context
-def main(ctx: click.Context) -> None:
+def main(ctx: click.Context, *, log: Path | None, debug: bool) -> None:
     """Keep local order books that are never silently wrong.
 
     A book says LIVE only when it equals the venue's book at the sequence it names; otherwise it says why not.
     """
     ctx.ensure_object(Timing)
+    if log is not None:
+        ctx.with_resource(log_to(log, logging.DEBUG if debug else logging.INFO))
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
 
 
 main.add_command(demo)
+main.add_command(watch)
+main.add_command(record)
+main.add_command(snapshot)
 main.add_command(replay)
 main.add_command(simulate)
 main.add_command(info)

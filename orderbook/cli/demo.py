@@ -1,197 +1,210 @@
-"""``orderbook demo``: watch books being kept."""
+"""``orderbook demo``: the real client against a local KuCoin that misbehaves, compared with what is true."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import click
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
-from orderbook.cli import bundled
-from orderbook.cli.options import checked_seconds, checked_speed, format_option
-from orderbook.cli.player import Pace, play
-from orderbook.cli.tables import glyphs_of, report_table
-from orderbook.cli.terminal import Timing, can_draw, print_json, show, stdout_console
-from orderbook.sync import BookSync
-from orderbook.types import BookState
-from orderbook.ui.ladder import ladder
-from orderbook.ui.numbers import plain
-from snapshots.checks import Tally
-from snapshots.replay import Replay
-from snapshots.report import SymbolReport
+from orderbook.cli.live import panels_of, ready_or_reason, stop_signals, until
+from orderbook.cli.options import checked_seconds, format_option
+from orderbook.cli.simulate import read_plan
+from orderbook.cli.terminal import can_draw, print_json
+from orderbook.cli.watch_screen import Screen
+from orderbook.feed.errors import NotReady
+from orderbook.feed.feed import Feed
+from orderbook.feed.opening import open_feed
+from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.market import PROFILES
+from orderbook.simulator.server import LocalKuCoin
+from orderbook.simulator.truth import book_digest
 
-SPEED_ON_TERMINAL: Final = 1.0
-SPEED_ELSEWHERE: Final = 3.0
-FRAME_S: Final = 0.1
-LINE_S: Final = 1.0
-LEVELS: Final = 200
-LINE_COUNTERS: Final = frozenset({"books LIVE", "frames", "gaps", "resyncs", "tickers equal", "tickers bad"})
+SECONDS_ELSEWHERE: Final = 10.0
+READ_S: Final = 0.02
+LEVELS_ALL: Final = 100_000
+SETTLE_S: Final = 15.0
+"""How long the last book may take to be LIVE at the end."""
+FAULTS: Final[Sequence[dict[str, Any]]] = (
+    {"fault": "drop", "p": 0.003},
+    {"fault": "duplicate", "p": 0.005},
+    {"fault": "swap", "p": 0.005},
+    {"fault": "stale_snapshot", "p": 0.2, "by": 20},
+    {"fault": "disconnect", "at_ms": 5_000, "every_ms": 20_000},
+)
 
 EPILOG = """\b
 Examples:
-  orderbook demo                               as it was recorded, for 30 seconds
-  orderbook demo --symbol FET-BTC --speed 5
-  orderbook demo --speed max --format json | tail -n 1
+  orderbook demo                               live ladders; q ends
+  orderbook demo --calm --symbols 8            with nothing going wrong
+  orderbook demo --faults plan.json            with your own faults; `orderbook simulate --list-faults` names them
+  orderbook demo --format json | tail -n 1     the summary
 
-In this version the demo plays a real recording that comes with the library. "Truth" is what KuCoin itself published in
-the same recording: its best bid and ask, which every book is compared with at exactly the same sequence. The exit code
-is 0 if there were such comparisons and all came out equal, else 1.
+A local KuCoin is started on a free port of this machine. It makes up a market that moves as a real one was measured to,
+and it loses, repeats, swaps and delays messages on purpose. The books are kept by the very client that talks to the
+venue: token, WebSocket, signed snapshots with a throw-away key. Because the local venue knows its own book at every
+sequence, each LIVE book can be compared with the truth. The exit code is 0 if every comparison came out equal.
 """
 
 
 @click.command(epilog=EPILOG)
+@click.option("--symbols", type=click.IntRange(1, 50), default=4, show_default=True, help="How many books.")
+@click.option("--rate", type=click.FloatRange(1, 10_000), default=200.0, show_default=True, help="Deltas a second.")
+@click.option("--profile", type=click.Choice(list(PROFILES)), default="normal", show_default=True, help="The market.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is left to chance.")
+@click.option("--calm", is_flag=True, help="Nothing goes wrong.")
+@click.option("--faults", type=click.Path(path_type=Path), metavar="PLAN", help="A JSON file: what goes wrong instead.")
+@click.option("--keyless", is_flag=True, help="Without a key: 100 levels a side, and a horizon.")
 @click.option(
-    "--speed",
-    callback=checked_speed,
-    metavar="X",
-    help="Times as fast as recorded; 0 or max: as fast as possible. Default: 1 on a terminal, else 3 (about 10 s).",
+    "--seconds", callback=checked_seconds, metavar="N", help="Stop after so many; 10 where nobody looks, else at q."
 )
-@click.option("--symbol", default=bundled.BUSIEST, show_default=True, metavar="SYMBOL", help="Whose ladder to show.")
-@click.option("--levels", type=click.IntRange(1, LEVELS), default=LEVELS, help="At most so many levels a side.")
-@click.option("--seconds", callback=checked_seconds, metavar="N", help="Stop after so many seconds.")
 @format_option
 @click.pass_context
-def demo(ctx: click.Context, *, speed: float | None, symbol: str, levels: int, seconds: float, form: str) -> None:
-    """Watch local books being kept from real KuCoin traffic.
+def demo(
+    ctx: click.Context,
+    *,
+    symbols: int,
+    rate: float,
+    profile: str,
+    seed: int,
+    calm: bool,
+    faults: Path | None,
+    keyless: bool,
+    seconds: float,
+    form: Literal["table", "json"],
+) -> None:
+    """Watch live books being kept from a local KuCoin, and compared with the truth.
 
-    On a terminal: a live ladder. Elsewhere: a line about once a second. With --format json these lines go to stderr,
-    and stdout is one line: a JSON object.
+    With --format json the lines go to stderr, and stdout is one line: a JSON object.
     """
-    timing = ctx.ensure_object(Timing)
-    drawn = form == "table" and can_draw()
-    if speed is None:
-        speed = SPEED_ON_TERMINAL if drawn else SPEED_ELSEWHERE
-    show_run = _Demo(symbol, levels, speed)
-    with show_run.drawn() if drawn else show_run.told(err=form == "json") as look:
-        pace = Pace(speed, FRAME_S if drawn else LINE_S, seconds)
-        position = play(show_run.records, show_run.run.feed, look, pace, timing)
-    ctx.exit(0 if show_run.conclude(position, form) else 1)
+    if calm and faults is not None:
+        raise click.UsageError("--calm and --faults contradict each other")
+    plan = FaultPlan(() if calm else FAULTS) if faults is None else read_plan(faults)
+    if seconds == float("inf") and not (form == "table" and can_draw()):
+        seconds = SECONDS_ELSEWHERE
+    venue = LocalKuCoin(symbols=symbols, rate=rate, profile=profile, seed=seed, faults=plan)
+    ctx.exit(0 if asyncio.run(_demo(venue, seconds, form, is_keyless=keyless)) else 1)
 
 
-class _Demo:
-    """The recording, the books kept from it, and how they are shown."""
+async def _demo(venue: LocalKuCoin, seconds: float, form: Literal["table", "json"], *, is_keyless: bool) -> bool:
+    async with stop_signals() as stop, venue:
+        keys = None if is_keyless else venue.credentials
+        async with open_feed("kucoin", list(venue.market), url=venue.url, credentials=keys) as feed:
+            witness = Witness(venue, feed)
+            watching = asyncio.ensure_future(witness.watch())
+            try:
+                await until(stop, _show(feed, seconds, is_json=form == "json"))
+                stop.clear()
+                await until(stop, witness.settle())
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+            return witness.conclude(form)
 
-    def __init__(self, symbol: str, levels: int, speed: float) -> None:
-        self.records = list(bundled.read_bundled())
-        self.run = Replay(bundled.VENUE)
-        self._symbol = symbol
-        self._levels = levels
-        self._pace = "as fast as possible" if math.isinf(speed) else f"played at {speed:g}x"
-        stamps = [record.ts for record in self.records if record.ts is not None]
-        self._length = (stamps[-1] - stamps[0]) / 1e9
-        guesses = {self.run.venue.guess_symbol(record.raw.decode("latin-1")) for record in self.records}
-        self._known = sorted(guess for guess in guesses if guess is not None)
-        if symbol not in self._known:
-            raise click.BadParameter(
-                f"{symbol} is not in the recording; it has {', '.join(self._known)}", param_hint="'--symbol'"
-            )
 
-    # -- while it runs --
+async def _show(feed: Feed, seconds: float, *, is_json: bool) -> None:
+    await ready_or_reason(feed, SETTLE_S)
+    screen: Screen = Screen(
+        lambda: panels_of(feed, screen.levels),
+        feed.health,
+        venue="a local KuCoin",
+        to_stderr=is_json,
+    )
+    await screen.run(None if seconds == float("inf") else seconds)
 
-    @contextmanager
-    def drawn(self) -> Iterator[Callable[[float], None]]:
-        """A live ladder that fills the terminal."""
-        console = stdout_console()
-        with Live(console=console, screen=True, auto_refresh=False) as live:
-            yield lambda position: live.update(self._picture(console, position), refresh=True)
 
-    def _picture(self, console: Console, position: float) -> Text:
-        sync = self._sync(self._symbol)
-        others = [other.book.exact.view(1) for symbol, other in sorted(self.run.books.items()) if symbol != sync.symbol]
-        width, height = console.size
-        return ladder(
-            sync.book.exact.view(min(self._levels, height)),
-            self._counters(),
-            width,
-            height,
-            title=f"{bundled.TITLE}, {self._pace}",
-            aside=f"{position:.1f} of {self._length:.1f} s",
-            others=others,
-            glyphs=glyphs_of(console),
-        )
+class Witness:
+    """Compares books with what is true of them, again and again."""
 
-    def _counters(self) -> dict[str, int]:
-        """Over all books."""
-        counters = [sync.counters for sync in self.run.books.values()]
-        tickers = self._tickers()
+    def __init__(self, venue: LocalKuCoin, feed: Feed) -> None:
+        self._venue = venue
+        self._feed = feed
+        self._reads = self._refused = self._wrong = 0
+        self._began = asyncio.get_running_loop().time()
+
+    async def watch(self) -> None:
+        """Read one book after the other, all the time."""
+        while True:
+            for symbol in self._feed.symbols:
+                await asyncio.sleep(READ_S)
+                self._read(symbol)
+
+    def _read(self, symbol: str) -> None:
+        equal = self.is_equal(symbol)
+        if equal is None:
+            self._refused += 1
+        else:
+            self._reads += 1
+            self._wrong += not equal
+
+    def is_equal(self, symbol: str) -> bool | None:
+        """Whether a book is equal to the truth at its sequence, as far as it is known; ``None``: not LIVE."""
+        view = self._feed[symbol].exact.view(LEVELS_ALL)
+        if not view.is_live:
+            return None
+        truth = self._venue.market[symbol].book(view.sequence)
+        bids, asks = truth.bids, truth.asks
+        if view.partial:
+            bids, asks = bids[: len(view.bids)], asks[: len(view.asks)]
+        return book_digest(view.bids, view.asks) == book_digest(bids, asks)
+
+    async def settle(self) -> None:
+        """Give the books that are just recovering the time to do so."""
+        for symbol in self._feed.symbols:
+            try:
+                await self._feed.ready(symbol, timeout_s=SETTLE_S)
+            except NotReady as error:
+                click.echo(str(error), err=True)
+
+    def conclude(self, form: str) -> bool:
+        """Print the summary; whether every comparison came out equal."""
+        summary = self.summary()
+        if form == "json":
+            print_json(summary)
+        else:
+            self._tell(summary)
+        return summary["equal_to_truth"] is True
+
+    def summary(self) -> dict[str, Any]:
+        """What happened, in numbers."""
+        feed = self._feed
+        live = [symbol for symbol in feed.symbols if feed[symbol].is_live]
+        equal = [symbol for symbol in live if self.is_equal(symbol)]
+        counters = [feed.counters(symbol) for symbol in feed.symbols]
+        state = self._venue.exchange.state()
         return {
-            "books LIVE": self._live_count,
             "frames": sum(one.frames for one in counters),
             "applied": sum(one.applied for one in counters),
             "duplicates": sum(one.duplicates for one in counters),
             "rejected": sum(one.rejected_count for one in counters),
+            "reorders": sum(one.reorders for one in counters),
             "gaps": sum(one.gaps for one in counters),
             "resyncs": sum(one.resyncs for one in counters),
-            "tickers equal": tickers.ok,
-            "tickers bad": tickers.bad,
+            "crossed": sum(one.crossed for one in counters),
+            "snapshots": sum(one.snapshots_asked for one in counters),
+            "reconnects": feed.health().reconnects,
+            "books": {"all": len(counters), "live": len(live), "equal": len(equal)},
+            "reads": {"equal": self._reads - self._wrong, "wrong": self._wrong, "refused": self._refused},
+            "equal_to_truth": len(equal) == len(counters) and self._wrong == 0 and self._reads > 0,
+            "faults": dict(state["injected"]),
+            "violations": dict(state["violations"]),
+            "seconds": round(asyncio.get_running_loop().time() - self._began, 3),
         }
 
-    @property
-    def _live_count(self) -> int:
-        return sum(sync.book.is_live for sync in self.run.books.values())
-
-    @contextmanager
-    def told(self, *, err: bool) -> Iterator[Callable[[float], None]]:
-        """One line at each look."""
-        click.echo(f"orderbook demo: {bundled.TITLE}, {self._pace}", err=err)
-        yield lambda position: click.echo(self._line(position), err=err)
-
-    def _line(self, position: float) -> str:
-        book = self._sync(self._symbol).book
-        view = book.exact.view(1)
-        if view.is_live:
-            (bid, *_), (ask, *_) = (view.bids or (None,), view.asks or (None,))
-            touch = "  ".join(
-                f"{name} " + ("none" if level is None else f"{plain(level.price)} x {plain(level.size)}")
-                for name, level in (("bid", bid), ("ask", ask))
-            )
-        else:
-            touch = view.reason
-        counters = "  ".join(f"{label} {count}" for label, count in self._counters().items() if label in LINE_COUNTERS)
-        return f"{position:5.1f} s  {view.symbol} {view.state.value}  {touch}  {counters}"
-
-    def _sync(self, symbol: str) -> BookSync:
-        """The book of a symbol; before its first frame, one that says so."""
-        return self.run.books.get(symbol) or BookSync(bundled.VENUE, symbol)
-
-    def _tickers(self) -> Tally:
-        tallies = [self.run.checks(symbol)["ticker"] for symbol in self.run.books]
-        return Tally(sum(t.ok for t in tallies), sum(t.bad for t in tallies), sum(t.skipped for t in tallies))
-
-    # -- at the end --
-
-    def conclude(self, position: float, form: str) -> bool:
-        """Print the summary; whether there were comparisons and all came out equal."""
-        reports = self.run.reports(capture=bundled.NAME)
-        tickers = self._tickers()
-        equal = tickers.ok > 0 and not any(report.bad for report in reports)
-        if form == "json":
-            print_json(self._summary(reports, tickers, position, equal=equal))
-            return equal
-        show(report_table(reports, stdout_console()))
-        click.echo(f"{tickers.ok} of {tickers.ok + tickers.bad} ticker checks equal: best bid and ask, price and size,")
-        click.echo("as KuCoin sent them in this recording, against our book at that sequence.")
-        click.echo(f"{tickers.skipped} more were not compared: the book was not LIVE at their sequence.")
-        for report in reports:
-            for difference in report.differences:
-                click.echo(f"{report.symbol}: {difference}")
-        return equal
-
-    def _summary(
-        self, reports: Sequence[SymbolReport], tickers: Tally, position: float, *, equal: bool
-    ) -> dict[str, object]:
-        names = ("frames", "applied", "duplicates", "rejected", "gaps", "resyncs", "crossed")
-        return {
-            **{name: sum(getattr(report, name) for report in reports) for name in names},
-            "equal_to_truth": equal,
-            "truth": "best bids and asks that the venue published in the recording",
-            "ticker": tickers.to_json(),
-            "books": {"live": sum(report.state is BookState.LIVE for report in reports), "all": len(reports)},
-            "recorded_seconds": round(position, 3),
-            "capture": bundled.NAME,
-        }
+    def _tell(self, summary: dict[str, Any]) -> None:
+        faults = ", ".join(f"{name} {count}" for name, count in sorted(summary["faults"].items())) or "none"
+        reads, books = summary["reads"], summary["books"]
+        click.echo(f"{summary['frames']} frames in {summary['seconds']:.1f} s; {summary['applied']} deltas applied")
+        click.echo(f"what went wrong on purpose: {faults}")
+        click.echo(
+            f"what the client made of it: {summary['gaps']} gaps, {summary['reorders']} reorders healed, "
+            f"{summary['duplicates']} duplicates ignored, {summary['resyncs']} resyncs, "
+            f"{summary['reconnects']} reconnects"
+        )
+        click.echo(
+            f"reads compared with the truth: {reads['equal']} equal, {reads['wrong']} wrong; "
+            f"{reads['refused']} refused while a book was not LIVE"
+        )
+        click.echo(f"at the end: {books['equal']} of {books['all']} books LIVE and equal to the truth")

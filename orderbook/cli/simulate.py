@@ -17,7 +17,7 @@ from orderbook.cli.options import checked_seconds, format_option
 from orderbook.cli.terminal import print_json
 from orderbook.errors import UsageError
 from orderbook.simulator.capture import read_market
-from orderbook.simulator.faults import FAULTS, FaultPlan, Point
+from orderbook.simulator.faults import FAULTS, FaultPlan
 from orderbook.simulator.market import PROFILES
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.venues.kucoin import KuCoin
@@ -75,8 +75,7 @@ def _list_faults(ctx: click.Context, _param: click.Parameter, value: bool) -> No
         return
     for name, kind in FAULTS.items():
         knobs = " ".join(f"{key}={'' if knob.default is None else knob.default}" for key, knob in kind.knobs.items())
-        when = "at a moment" if kind.point is Point.MOMENT else f"at a {kind.point.value}"
-        click.echo(f"{name:17} {when:13} {kind.does}{f'  [{knobs}]' if knobs else ''}")
+        click.echo(f"{name:17} {kind.point.value:8} {kind.does}{f'  [{knobs}]' if knobs else ''}")
     ctx.exit()
 
 
@@ -103,14 +102,14 @@ def simulate(
     """Run a local KuCoin to test bots against.
 
     It speaks KuCoin's REST and WebSocket protocol on this machine only, knows the true book at every sequence, enforces
-    the documented limits, and fails in every way that a plan asks for. With --format json the first line of stdout is an
-    object with the address and the key, the last one is the summary; the lines between go to stderr.
+    the documented limits, and fails in every way that a plan asks for. With --format json the first line of stdout is
+    an object with the address and the key, the last one is the summary; the lines between go to stderr.
     """
     if capture is not None and rate is not None:
         raise click.UsageError("--rate is for a made market; a capture has --speed")
     if capture is not None and isinstance(symbols, int):
         raise click.UsageError("name the --symbols of the capture that you want; without, all are played")
-    plan = FaultPlan() if faults is None else _read_plan(faults)
+    plan = FaultPlan() if faults is None else read_plan(faults)
     wanted = symbols if isinstance(symbols, tuple) else None
     venue = LocalKuCoin(
         None if capture is None else read_market(capture, symbols=wanted, speed=speed, repeat=repeat),
@@ -120,7 +119,8 @@ def simulate(
     asyncio.run(_serve(venue, seconds, every, is_json=form == "json"))
 
 
-def _read_plan(path: Path) -> FaultPlan:
+def read_plan(path: Path) -> FaultPlan:
+    """A plan of faults from a file. Raises ``UsageError`` that names the file and the entry, or ``OSError``."""
     try:
         return FaultPlan.parse(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -168,9 +168,8 @@ def _announce(venue: LocalKuCoin, *, is_json: bool) -> None:
     click.echo("A throw-away key for signed requests; no other venue knows it:")
     for name, text in secrets.items():
         click.echo(f"  {name}={shlex.quote(text)}")
-    click.echo(
-        f"Use {venue.url} instead of https://api.kucoin.com; the socket's address comes with the token. Ctrl-C ends."
-    )
+    click.echo(f"Use {venue.url} in place of https://api.kucoin.com; the socket's address comes with the token.")
+    click.echo("Ctrl-C ends it.")
 
 
 def _line(state: Mapping[str, Any], elapsed_s: float, rate: float) -> str:

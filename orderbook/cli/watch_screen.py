@@ -43,6 +43,7 @@ class Screen:
         health: The feed as it is now.
         venue: Its name.
         form: ``"json"``: a JSON object a symbol and second, never a picture.
+        to_stderr: Lines go to stderr, and there is no picture.
         console: Where to draw; by default stdout, if it is a terminal. One given is drawn to.
         source: Where keys come from; by default the terminal at stdin.
         wall_ns: The time for JSON, nanoseconds since 1970.
@@ -55,6 +56,7 @@ class Screen:
         *,
         venue: str,
         form: Literal["table", "json"] = "table",
+        to_stderr: bool = False,
         console: Console | None = None,
         source: Input | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
@@ -63,7 +65,8 @@ class Screen:
         self._health = health
         self._venue = venue
         self._form = form
-        self._drawn = form == "table" and (console is not None or can_draw())
+        self._to_stderr = to_stderr
+        self._drawn = form == "table" and not to_stderr and (console is not None or can_draw())
         self._console = console or stdout_console()
         self._glyphs = glyphs_of(self._console)
         self._source = source
@@ -151,5 +154,5 @@ class Screen:
                 if self._form == "json":
                     print_json(to_json(one, self._wall_ns()))
                 else:
-                    click.echo(told(one))
+                    click.echo(told(one), err=self._to_stderr)
             await asyncio.sleep(LINE_S)

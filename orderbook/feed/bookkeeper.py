@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orderbook.errors import FrameError, RestError
+from orderbook.errors import FrameError, RestError, UnknownSymbol
 from orderbook.events import (
     AuditFailed,
     Event,
@@ -137,6 +137,7 @@ class BookKeeper:
     def lost(self) -> None:
         """The link is gone. What was asked for on its account is not waited for any more."""
         self._drop_tasks()
+        self.metrics.reconnects += 1
         now_ns = self._world.clock()
         self._follow(self.sync.connection_lost(now_ns), now_ns)
 
@@ -269,7 +270,8 @@ class BookKeeper:
                     body = await self._fetch(wish)
             except RestError as error:
                 self.metrics.snapshot_errors += 1
-                if not error.is_transient:
+                # The venue listed the symbol: that it knows no book of it may pass, and if not, its list will tell.
+                if not error.is_transient and not isinstance(error, UnknownSymbol):
                     self.fail(str(error))
                     return
                 delay_ms = backoff.next_ms()

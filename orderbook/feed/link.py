@@ -138,7 +138,7 @@ class Link:
         except SocketClosed as error:
             raise LinkError(str(error)) from None
         finally:
-            self._answers.pop(request_id, None)
+            self._forget(request_id)
 
     async def fence(self) -> None:
         """Wait until everything that the venue sent before now has been received: a ping and its pong.
@@ -157,7 +157,12 @@ class Link:
         except SocketClosed as error:
             raise LinkError(str(error)) from None
         finally:
-            self._answers.pop(request_id, None)
+            self._forget(request_id)
+
+    def hand_to(self, receiver: Receiver, pulse: Pulse) -> None:
+        """From now on another one gets the messages, and another pulse is set."""
+        pulse.heard_ns = self._pulse.heard_ns
+        self._receiver, self._pulse = receiver, pulse
 
     def end(self, reason: str) -> None:
         """It is over: cut the connection. The first reason counts."""
@@ -175,6 +180,12 @@ class Link:
         await self._socket.close()
         self.end(reason)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _forget(self, request_id: str) -> None:
+        answer = self._answers.pop(request_id, None)
+        if answer is not None and answer.done():
+            # Seen, even where sending failed first: else asyncio complains about it at some later time.
+            answer.exception()
 
     # -- reading --
 

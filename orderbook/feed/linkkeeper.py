@@ -247,7 +247,8 @@ class LinkKeeper:
         if is_live and age_ns >= self._settings.useful_after_ms * MS:
             self._backoff.reset()
         self.messages_before += link.messages
-        self._metrics.reconnects[reason] += 1
+        # Without what differs each time: it is a label of a metric.
+        self._metrics.reconnects[reason.partition(" (")[0][:60]] += 1
         self._record("close", link, reason)
         self._tell(None, LinkDown(self.name, reason))
         for book in tuple(self.books.values()):

@@ -86,7 +86,7 @@ def open_feed(
             credentials=keys,
             proxy=proxy,
             ssl=tls,
-            on_answer=None if recorder is None else _answers_to(recorder),
+            on_answer=_answers_of(feed, recorder),
         )
         await stack.enter_async_context(rest)
         pool: Pool = "spot" if depth == "full" else "public"
@@ -102,16 +102,20 @@ def open_feed(
     return Feed(wire, symbols, depth, world, settings, on_event)
 
 
-def _answers_to(recorder: Recorder) -> OnAnswer:
+def _answers_of(feed: Feed, recorder: Recorder | None) -> OnAnswer:
     def answered(url: str, status: int, body: bytes, _headers: Mapping[str, str]) -> None:
-        recorder.record("rest", url, body, status)
+        feed.metrics.rest_calls += 1
+        feed.metrics.rest_throttled += status == 429
+        if recorder is not None:
+            recorder.record("rest", url, body, status)
 
     return answered
 
 
 def _recorder(record: str | os.PathLike[str] | Recorder | None, feed: Feed, stack: AsyncExitStack) -> Recorder | None:
-    if record is None or isinstance(record, Recorder):
-        return record
+    """Make the recorder, or take the one given, and listen to it."""
+    if record is None:
+        return None
     loop = asyncio.get_running_loop()
 
     def told(event: RecorderEvent) -> None:
@@ -125,8 +129,14 @@ def _recorder(record: str | os.PathLike[str] | Recorder | None, feed: Feed, stac
             # A replay of the recording needs snapshots to be LIVE again after the hole.
             feed.audit_all()
         else:
-            feed.herald.tell(None, RecordingFailed(event.path, event.problem))
+            feed.herald.tell(None, RecordingFailed(event.path, f"{event.problem}; {event.remedy}"))
 
-    recorder = Recorder(record, on_problem=told)
-    stack.push_async_callback(recorder.aclose)
+    if isinstance(record, Recorder):
+        recorder = record
+        stack.callback(setattr, recorder, "on_problem", recorder.on_problem)
+        recorder.on_problem = told
+    else:
+        recorder = Recorder(record, on_problem=told)
+        stack.push_async_callback(recorder.aclose)
+    feed.metrics.recorder = lambda: recorder.counters
     return recorder

@@ -15,7 +15,7 @@ class Pacer:
     """At most so many turns in any window of time.
 
     Args:
-        limit: Turns.
+        limit: Turns; never less than one.
         window_ms: Of the window.
         clock: Monotonic, in ns.
 
@@ -24,7 +24,7 @@ class Pacer:
     """
 
     def __init__(self, limit: int, window_ms: int, clock: Clock) -> None:
-        self.limit = limit
+        self.limit = max(1, limit)
         self._window_ns = window_ms * MS
         self._clock = clock
         self._turns: deque[int] = deque()
@@ -37,16 +37,23 @@ class Pacer:
             self._turns.popleft()
         return len(self._turns)
 
-    async def turn(self) -> None:
-        """Wait until the next turn may be taken, and take it."""
+    async def turn(self) -> int:
+        """Wait until the next turn may be taken, and take it; returns what to ``settle`` it with."""
         while self.used >= self.limit:
             wait_ns = self._turns[-self.limit] + self._window_ns - self._clock()
             await asyncio.sleep(max(wait_ns, MS) / 1e9)
-        self.take()
+        return self.take()
 
-    def take(self) -> None:
+    def take(self) -> int:
         """Take a turn at once, come what may."""
         self._turns.append(self._clock())
+        return self._turns[-1]
+
+    def settle(self, turn_ns: int) -> None:
+        """What a turn was taken for is done only now, so it may have arrived as late as this: it counts from now on."""
+        if turn_ns in self._turns:
+            self._turns.remove(turn_ns)
+        self.take()
 
 
 class Backoff:

@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from orderbook.feed.errors import LinkError
-from orderbook.feed.redaction import safe_logger
+from orderbook.feed.redaction import safe_logger, scrub
 from orderbook.feed.seams import Connect, Socket, SocketClosed
 from orderbook.feed.settings import FeedSettings
 from orderbook.secret import Secret
@@ -60,7 +60,7 @@ def _ending(error: ConnectionClosed) -> str:
         return "1006 connection cut"
     close = error.rcvd or error.sent
     assert close is not None
-    return f"{close.code} {ascii(close.reason)[1:-1][:120]}".rstrip()
+    return f"{close.code} {scrub(ascii(close.reason)[1:-1][:120])}".rstrip()
 
 
 def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLContext | None = None) -> Connect:

@@ -332,13 +332,7 @@ class RestDesk:
             position = self._past.position(source.symbol, now_ns - fault.knobs["ms"] * MS)
             if position is not None:
                 return source.book(position[1], depth, epoch=position[0])
-        while behind:
-            try:
-                return source.book(source.sequence - behind, depth)
-            except UsageError:
-                # The count began only just now.
-                behind //= 2
-        return source.book(depth=depth)
+        return source.book(source.sequence - _known_behind(source, behind), depth)
 
     def _touch(self, source: Source, now_ms: int) -> str:
         bid, ask = source.ticker()
@@ -349,6 +343,21 @@ class RestDesk:
             "bestBidSize": bid_size, "bestAsk": ask_price, "bestAskSize": ask_size,
         }  # fmt: skip
         return json.dumps({"code": "200000", "data": data}, separators=(",", ":"))
+
+
+def _known_behind(source: Source, wanted: int) -> int:
+    """How many sequences back the book is known, up to ``wanted``. O(log of wanted) cheap look-ups."""
+    known, unknown = 0, wanted + 1
+    while unknown - known > 1:
+        # All of it at first: that is the usual case.
+        middle = wanted if unknown > wanted else (known + unknown) // 2
+        try:
+            source.digest(source.sequence - middle)
+        except UsageError:
+            unknown = middle
+        else:
+            known = middle
+    return known
 
 
 def _rate_headers(share: Share) -> dict[str, str]:

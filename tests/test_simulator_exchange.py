@@ -1,0 +1,600 @@
+"""The venue's protocol, on a clock moved by hand: what the documents promise, it does, and what they forbid, it counts."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from orderbook.errors import UsageError
+from orderbook.secret import Credentials
+from orderbook.simulator.exchange import Exchange
+from orderbook.simulator.limits import Limits, Quota, Recent
+from orderbook.simulator.market import Market
+from orderbook.simulator.messages import delta_2021, delta_2026, merged, ticker
+from orderbook.simulator.rest import Reply
+from orderbook.simulator.timeline import NEVER, Close
+from orderbook.simulator.truth import Tick
+from orderbook.sync import BookSync
+from orderbook.types import Ticker
+from orderbook.venues.kucoin import KuCoin
+from tests.simulator_bench import BASE, BOOK_20, BOOK_FULL, KEYS, MS, A, B, Bench
+
+BYE = Close(1000, "Bye")
+
+
+def error(code: int, text: str, request_id: str = "7") -> dict[str, Any]:
+    """An error frame."""
+    return {"id": request_id, "type": "error", "code": code, "data": text}
+
+
+# --- connecting ---
+
+
+def test_a_token_names_the_server_and_its_ping_times() -> None:
+    """As documented; the token holds characters that must be escaped, and no two are alike."""
+    bench = Bench(ping_interval_ms=500, ping_timeout_ms=200, endpoint="ws://127.0.0.1:9/")
+    data = bench.post("/api/v1/bullet-public")["data"]
+    server = {
+        "endpoint": "ws://127.0.0.1:9/", "encrypt": False, "protocol": "websocket",
+        "pingInterval": 500, "pingTimeout": 200,
+    }  # fmt: skip
+
+    assert [server] == data["instanceServers"]
+    assert "==." in data["token"]
+    assert data["token"] != bench.token()
+
+
+def test_welcome_is_first_and_echoes_the_connect_id() -> None:
+    """The server makes one up when there is none."""
+    bench = Bench()
+    bench.connect(connectId="a b/c")
+    bench.exchange.connect(f"/?token={bench.token()}", bench.now_ns)
+    bench.run(0)
+
+    assert [{"id": "a b/c", "type": "welcome"}] == bench.frames(1)
+    assert [{"id": "conn00000002", "type": "welcome"}] == bench.frames(2)
+
+
+@pytest.mark.parametrize(("age_ms", "text"), [(None, "token is invalid"), (86_400_000, "token is expired")])
+def test_a_bad_token_is_told_after_the_upgrade(age_ms: int | None, text: str) -> None:
+    """Error 401 with the connect id, then the connection is closed; it is counted."""
+    bench = Bench(symbols=())
+    token = "made up" if age_ms is None else bench.token()
+    bench.run(age_ms or 0)
+    bench.connect(token)
+
+    assert [json.dumps(error(401, text, "me"), separators=(",", ":")), BYE] == bench.payloads()
+    assert {"bad_token": 1} == bench.violations()
+
+
+def test_a_bad_token_can_refuse_the_upgrade() -> None:
+    """Setting: HTTP 401 instead of the error frame."""
+    answer = Bench(refusal="http").upgrade("made up")
+
+    assert isinstance(answer, Reply)
+    assert 401 == answer.status
+
+
+def test_a_token_just_before_its_end_is_good() -> None:
+    """Life is counted to the millisecond; a token serves more than one connection."""
+    bench = Bench(symbols=(), token_life_ms=1000)
+    token = bench.token()
+    bench.run(999)
+
+    assert ["welcome"] == [frame["type"] for frame in bench.frames(bench.connect(token))]
+    assert ["welcome"] == [frame["type"] for frame in bench.frames(bench.connect(token))]
+
+
+# --- requests ---
+
+
+@pytest.mark.parametrize(
+    ("request_frame", "expected"),
+    [
+        ({"type": "ping"}, {"id": "7", "type": "pong", "timestamp": 1_767_690_001_000_000}),
+        ({"type": "subscribe", "topic": f"/market/level2:{A}", "response": True}, {"id": "7", "type": "ack"}),
+        ({"type": "unsubscribe", "topic": f"/market/level2:{A}", "response": True}, {"id": "7", "type": "ack"}),
+        ({"type": "subscribe", "topic": "/market/level2:NO-SUCH", "response": True}, {"id": "7", "type": "ack"}),
+        ({"type": "subscribe"}, error(406, "topic is required")),
+        ({"type": "subscribe", "topic": ""}, error(406, "topic is required")),
+        ({"type": "subscribe", "topic": "/market/level2"}, error(400, "topic is invalid")),
+        ({"type": "subscribe", "topic": f"/market/level2:{A}, {B}"}, error(400, "topic is invalid")),
+        ({"type": "subscribe", "topic": f"/market/level2:{A},"}, error(400, "topic is invalid")),
+        ({"type": "subscribe", "topic": 5}, error(400, "topic is invalid")),
+        ({"type": "subscribe", "topic": f"/market/level3:{A}"}, error(404, "topic does not exist")),
+        ({"type": "subscribe", "topic": f"/market/level2:{A}", "privateChannel": True},
+         error(403, "login is required")),
+        ({"type": "openTunnel"}, error(415, "type is not supported")),
+        ({"type": 3}, error(415, "command type is invalid")),
+        ({}, error(415, "command type is invalid")),
+    ],
+)  # fmt: skip
+def test_each_request_has_its_answer(request_frame: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The id comes back as text, whatever it was."""
+    bench = Bench()
+    conn = bench.connect()
+    bench.sent.clear()
+    bench.say(conn, id=7, **request_frame)
+
+    assert [expected] == bench.frames()
+
+
+@pytest.mark.parametrize("text", ["hello", "", "[", "[" * 100_000, "[1]", "5", '"Unrecognized"'])
+def test_what_is_no_object_is_error_400(text: str) -> None:
+    """The connection stays open."""
+    bench = Bench()
+    conn = bench.connect()
+    bench.sent.clear()
+    bench.say(conn, text)
+    bench.say(conn, id=1, type="ping")
+
+    assert [("error", 400), ("pong", None)] == [(frame["type"], frame.get("code")) for frame in bench.frames()]
+
+
+def test_no_ack_without_response() -> None:
+    """And a ping without an id is answered all the same."""
+    bench = Bench()
+    conn = bench.connect()
+    bench.sent.clear()
+    bench.say(conn, id=1, type="subscribe", topic=f"/market/level2:{A}")
+    bench.say(conn, type="ping")
+
+    assert ["pong"] == [frame["type"] for frame in bench.frames()]
+
+
+def test_a_private_token_may_ask_for_private_topics() -> None:
+    """Login is not required of it; there are no private topics here, though."""
+    bench = Bench()
+    token = json.loads(bench.signed("POST", "/api/v1/bullet-private").body)["data"]["token"]
+    conn = bench.connect(token)
+    bench.sent.clear()
+    bench.say(conn, id="x", type="subscribe", topic="/account/balance:x", privateChannel=True)
+
+    assert [error(404, "topic does not exist", "x")] == bench.frames()
+
+
+def test_an_unknown_symbol_can_be_an_error() -> None:
+    """Setting: as in 2019, for the whole list."""
+    bench = Bench(unknown_symbol="error")
+    conn = bench.connect()
+    bench.sent.clear()
+    bench.say(conn, id="x", type="subscribe", topic=f"/market/level2:{A},NO-SUCH", response=True)
+    bench.say(conn, id="y", type="subscribe", topic="/market/ticker:all", response=True)
+    bench.run(20)
+
+    assert error(404, "topic /market/level2:NO-SUCH is not found", "x") == bench.frames()[0]
+    assert {"id": "y", "type": "ack"} == bench.frames()[1]
+    assert [] == bench.deltas()
+
+
+# --- the stream ---
+
+
+def test_deltas_come_in_order_to_those_who_asked() -> None:
+    """Under the topic of the single symbol; twice subscribed is once served."""
+    bench = Bench()
+    conn = bench.subscribed(A, B)
+    bench.say(conn, id=2, type="subscribe", topic=f"/market/level2:{A}", response=True)
+    other = bench.subscribed(B)
+    bench.run(50)
+    bench.say(conn, id=3, type="unsubscribe", topic=f"/market/level2:{A}")
+    bench.run(50)
+
+    assert [1, 2, 3, 4, 5] == bench.ends(A, conn)
+    assert list(range(1, 11)) == bench.ends(B, conn) == bench.ends(B, other)
+    assert [] == bench.ends(A, other)
+    assert {} == bench.violations()
+
+
+def test_a_delta_reads_as_the_venue_writes_it() -> None:
+    """Both dialects, to the letter."""
+    tick = Tick(A, 8, 9, (("1.50", "0", "8"),), (("2", "3", "9"), ("4", "5", "9")))
+
+    assert (
+        '{"topic":"/market/level2:AAA-USDT","type":"message","subject":"trade.l2update","data":{"changes":{"asks":'
+        '[["2","3","9"],["4","5","9"]],"bids":[["1.50","0","8"]]},"sequenceEnd":9,"sequenceStart":8,'
+        '"symbol":"AAA-USDT","time":77}}'
+    ) == delta_2026(tick, 77)
+    assert (
+        '{"data":{"sequenceStart":8,"symbol":"AAA-USDT","changes":{"asks":[["2","3","9"],["4","5","9"]],'
+        '"bids":[["1.50","0","8"]]},"sequenceEnd":9},"subject":"trade.l2update","topic":"/market/level2:AAA-USDT",'
+        '"type":"message"}'
+    ) == delta_2021(tick, 77)
+
+
+def test_the_dialect_of_2021_has_no_time() -> None:
+    """Setting."""
+    bench = Bench(dialect="2021")
+    bench.subscribed()
+    bench.run(10)
+
+    assert ["data", "subject", "topic", "type"] == list(bench.frames()[0])
+
+
+def test_merged_ticks_keep_the_last_row_of_each_price() -> None:
+    """And span all their sequences."""
+    first = Tick(A, 1, 1, (("5", "1", "1"),), ())
+    second = Tick(A, 2, 3, (("5", "2", "3"),), (("9", "1", "2"),))
+
+    assert Tick(A, 1, 3, (("5", "2", "3"),), (("9", "1", "2"),)) == merged([first, second])
+
+
+def test_a_ticker_is_the_touch_at_its_sequence() -> None:
+    """Each 100 ms, when the book moved; by symbol and for all."""
+    bench = Bench()
+    bench.subscribed(A, channel="/market/ticker")
+    everything = bench.subscribed("all", channel="/market/ticker")
+    bench.run(305)
+    data = bench.frames(1)[-1]["data"]
+    truth = bench.market[A].book(int(data["sequence"]), 1)
+
+    assert (truth.bids[0], truth.asks[0]) == (
+        (data["bestBid"], data["bestBidSize"]),
+        (data["bestAsk"], data["bestAskSize"]),
+    )
+    assert [100, 200, 300] == bench.times(1)
+    assert {("trade.ticker", f"/market/ticker:{A}")} == {(one["subject"], one["topic"]) for one in bench.frames(1)}
+    assert {(A, "/market/ticker:all"), (B, "/market/ticker:all")} == {
+        (one["subject"], one["topic"]) for one in bench.frames(everything)
+    }
+
+
+def test_a_ticker_of_an_empty_side_reads_back_as_none() -> None:
+    """An empty price is what our own decoder takes for no level."""
+    text = ticker(f"/market/ticker:{A}", "trade.ticker", 5, None, ("3", "1"), 9)
+    found = KuCoin().decode(text)
+
+    assert isinstance(found, Ticker)
+    assert found.ask is not None
+    assert (None, "3") == (found.bid, str(found.ask.price.to_decimal()))
+
+
+def test_our_own_books_are_kept_from_it() -> None:
+    """The seeded market through the exchange into BookSync: equal to the truth, to the level."""
+    market = Market(2, seed=5, profile="batches", rate=400)
+    exchange = Exchange(market)
+    symbol = next(iter(market))
+    sync = BookSync("kucoin", symbol)
+    answer = exchange.rest("POST", "/api/v1/bullet-public", {}, "", 0)
+    assert isinstance(answer, Reply)
+    conn = exchange.connect(f"/?token={json.loads(answer.body)['data']['token']}", 0)
+    assert isinstance(conn, int)
+    exchange.receive(conn, json.dumps({"id": 1, "type": "subscribe", "topic": f"/market/level2:{symbol}"}), 0)
+    for ms in range(1, 2_000):
+        exchange.advance(ms * MS)
+        for sent in exchange.outbox():
+            assert isinstance(sent.payload, str)
+            sync.receive(sent.payload.encode())
+        if ms == 500:
+            path = f"/api/v1/market/orderbook/level2_100?symbol={symbol}"
+            snapshot = exchange.rest("GET", path, {}, "", ms * MS)
+            assert isinstance(snapshot, Reply)
+            sync.receive_snapshot(snapshot.body, depth=100)
+    view = sync.book.exact.view(20)
+    truth = market[symbol].book(view.sequence, 20)
+
+    assert (True, market[symbol].sequence) == (view.is_live, view.sequence)
+    assert truth.bids == tuple((f"{one.price:f}", f"{one.size:f}") for one in view.bids)
+
+
+# --- limits ---
+
+
+def test_more_than_100_symbols_in_a_message_is_509() -> None:
+    """The message is refused as a whole, and counted."""
+    bench = Bench()
+    conn = bench.connect()
+    bench.sent.clear()
+    for count in (100, 101):
+        symbols = ",".join(f"S{number}-USDT" for number in range(count))
+        bench.say(conn, id=count, type="subscribe", topic=f"/market/level2:{symbols}", response=True)
+
+    text = "exceed max subscription count limitation of 100 per time"
+    assert [{"id": "100", "type": "ack"}, error(509, text, "101")] == bench.frames()
+    assert {"topics_per_message": 1} == bench.violations()
+
+
+def test_more_than_300_topics_on_a_connection_is_509() -> None:
+    """Each symbol of each channel counts once; what is given back may be taken again."""
+    bench = Bench(limits=Limits(topics_per_connection_max=3))
+    conn = bench.connect()
+    bench.sent.clear()
+    for number, (kind, topic) in enumerate(
+        [("subscribe", f"level2:{A},{B}"), ("subscribe", f"ticker:{A}"), ("subscribe", f"level2:{A}"),
+         ("subscribe", f"ticker:{B}"), ("unsubscribe", f"level2:{A}"), ("subscribe", f"ticker:{B}")]
+    ):  # fmt: skip
+        bench.say(conn, id=number, type=kind, topic=f"/market/{topic}", response=True)
+
+    text = "exceed max subscription count limitation of 3 per session"
+    assert ["ack", "ack", "ack", "error", "ack", "ack"] == [frame["type"] for frame in bench.frames()]
+    assert error(509, text, "3") == bench.frames()[3]
+    assert {"topics_per_connection": 1} == bench.violations()
+
+
+def test_more_than_100_messages_in_10_s_ends_the_connection() -> None:
+    """Error 509, then close 1000 Bye; the window slides."""
+    bench = Bench(symbols=())
+    conn = bench.connect()
+    for _ in range(100):
+        bench.say(conn, id=1, type="ping")
+    bench.run(10_000)
+    for _ in range(100):
+        bench.say(conn, id=1, type="ping")
+    bench.sent.clear()
+    bench.run(9_999)
+    bench.say(conn, id=1, type="ping")
+    bench.say(conn, id=1, type="ping")
+
+    expected = json.dumps(error(509, "exceed max permits per second", "me"), separators=(",", ":"))
+    assert [expected, BYE] == bench.payloads()
+    assert {"messages": 1} == bench.violations()
+
+
+def test_pings_can_be_free() -> None:
+    """Setting: only requests count."""
+    bench = Bench(symbols=(), limits=Limits(pings_count=False, messages_max=1))
+    conn = bench.connect()
+    for _ in range(5):
+        bench.say(conn, id=1, type="ping")
+
+    assert {} == bench.violations()
+
+
+def test_silence_of_the_client_ends_the_connection() -> None:
+    """After 60 s without a message: error 400, close 1000 Bye. What is sent to the client does not count."""
+    bench = Bench()
+    conn = bench.subscribed()
+    bench.run(30_000)
+    bench.say(conn, id=1, type="ping")
+    bench.run(59_990)
+    before = len(bench.payloads())
+    bench.run(100)
+
+    assert "pong" in [frame["type"] for frame in bench.frames()[-before:]]
+    assert [error(400, "ping timeout", "me")] == [frame for frame in bench.frames() if frame["type"] == "error"]
+    assert (BYE, 90_000) == (bench.payloads()[-1], bench.times()[-1])
+    assert {"ping_timeout": 1} == bench.violations()
+
+
+def test_too_many_connections_are_turned_away() -> None:
+    """The 51st gets error 509; when one goes, there is room again."""
+    bench = Bench(symbols=(), limits=Limits(connections_max=2))
+    first, _, third = (bench.connect() for _ in range(3))
+    bench.exchange.disconnected(first, bench.now_ns)
+    fourth = bench.connect()
+
+    assert [error(509, "exceed max session count limitation of 2", "me")] == bench.frames(third)
+    assert ["welcome"] == [frame["type"] for frame in bench.frames(fourth)]
+    assert {"connections": 1} == bench.violations()
+
+
+def test_too_many_connects_are_turned_away() -> None:
+    """30 a minute; closing them does not help."""
+    bench = Bench(symbols=())
+    for _ in range(30):
+        bench.exchange.disconnected(bench.connect(), bench.now_ns)
+    late = bench.connect()
+    bench.run(60_000)
+    later = bench.connect()
+
+    assert [error(509, "service busy, please retry later", "me")] == bench.frames(late)
+    assert ["welcome"] == [frame["type"] for frame in bench.frames(later)]
+    assert {"connects": 1} == bench.violations()
+
+
+def test_a_client_that_talks_before_the_welcome_is_counted() -> None:
+    """It is answered all the same."""
+    bench = Bench([{"fault": "late_welcome", "ms": 50}])
+    conn = bench.connect()
+    bench.say(conn, id=1, type="ping")
+    bench.run(50)
+    bench.say(conn, id=2, type="ping")
+
+    assert {"message_before_welcome": 1} == bench.violations()
+    assert ["pong", "welcome", "pong"] == [frame["type"] for frame in bench.frames()]
+
+
+def test_a_sliding_window_keeps_no_more_than_it_needs() -> None:
+    """Against a plain count, over random times."""
+    rng = random.Random(1)
+    recent, times, now = Recent(5, 100), list[int](), 0
+    for _ in range(2_000):
+        now += rng.randrange(40)
+        times.append(now)
+        assert (sum(one > now - 100 for one in times) <= 5) == recent.take(now)
+    assert len(recent._times) <= 6
+
+
+# --- REST ---
+
+
+def test_the_weight_window_begins_with_its_first_request() -> None:
+    """Headers tell the pool, what is left and the ms until the window ends; beyond it 429000."""
+    bench = Bench(limits=Limits(public_weight_max=5))
+    bench.run(123)
+    replies = [bench.call("GET", BOOK_20)]
+    bench.run(10_000)
+    replies += [bench.call("GET", BOOK_20), bench.call("GET", BOOK_20)]
+    bench.run(20_000)
+    replies.append(bench.call("GET", BOOK_20))
+    headers = [
+        tuple(reply.headers[f"gw-ratelimit-{name}"] for name in ("limit", "remaining", "reset")) for reply in replies
+    ]
+
+    assert [200, 200, 429, 200] == [reply.status for reply in replies]
+    assert [("5", "3", "30000"), ("5", "1", "20000"), ("5", "1", "20000"), ("5", "3", "30000")] == headers
+    assert "429000" == json.loads(replies[2].body)["code"]
+    assert {"weight_public": 1} == bench.violations()
+
+
+def test_a_quota_that_waited_the_told_time_is_new() -> None:
+    """The time until the reset is rounded up."""
+    quota = Quota(2, 1)
+    quota.take(2, 0)
+    share = quota.take(1, 1)
+
+    assert (False, 1) == (share.is_granted, share.reset_ms)
+    assert quota.take(1, 1 + share.reset_ms * MS).is_granted
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "code"),
+    [
+        ("GET", "/", 404, "404"),
+        ("GET", "/api/v1/market/orderbook/level2?symbol=AAA-USDT", 404, "404"),
+        ("GET", "/api/v1/bullet-public", 405, "405000"),
+        ("POST", BOOK_20, 405, "405000"),
+        ("GET", "/api/v1/market/orderbook/level2_100", 400, "400100"),
+        ("GET", "/api/v1/market/orderbook/level2_100?symbol=NO-SUCH", 200, "900001"),
+        ("GET", "/api/v2/symbols/NO-SUCH", 200, "900001"),
+        ("GET", BOOK_FULL, 401, "400001"),
+        ("POST", "/api/v1/bullet-private", 401, "400001"),
+    ],
+)
+def test_each_mistake_has_its_envelope(method: str, target: str, status: int, code: str) -> None:
+    """The code is a text here."""
+    reply = Bench().call(method, target)
+
+    assert (status, code) == (reply.status, json.loads(reply.body)["code"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "ahead_ms", "code"),
+    [
+        (KEYS, 0, "200000"),
+        (KEYS, 5_000, "200000"),
+        (KEYS, -5_001, "400002"),
+        (Credentials.of("other", "secret", "passphrase"), 0, "400003"),
+        (Credentials.of("key", "secret", "wrong"), 0, "400004"),
+        (Credentials.of("key", "wrong", "passphrase"), 0, "400004"),
+    ],
+)
+def test_signatures_are_verified(keys: Credentials, ahead_ms: int, code: str) -> None:
+    """Clock, key, passphrase: each mistake has its own code."""
+    assert code == json.loads(Bench().signed("GET", BOOK_FULL, keys=keys, ahead_ms=ahead_ms).body)["code"]
+
+
+def test_without_a_key_of_its_own_nobody_is_let_in() -> None:
+    """Every signed request is refused."""
+    answer = Exchange(Bench().market).rest("GET", BOOK_FULL, {}, "", 0)
+
+    assert isinstance(answer, Reply)
+    assert (401, "400003") == (answer.status, json.loads(answer.body)["code"])
+
+
+def test_a_signature_for_another_request_is_refused() -> None:
+    """It covers path and query."""
+    bench = Bench()
+    headers = bench.signature("GET", BOOK_FULL)
+    codes = [json.loads(bench.call("GET", path, headers).body)["code"] for path in (BOOK_FULL, BOOK_FULL + "&a=1")]
+
+    assert ["200000", "400005"] == codes
+
+
+def test_snapshots_are_the_truth_of_the_moment() -> None:
+    """20 levels, all of them, and the touch: rows are best first, the sequence is a text, and no symbol is named."""
+    bench = Bench()
+    bench.run(70)
+    truth = bench.market[A].book()
+    partial = bench.book()
+    full = json.loads(bench.signed("GET", BOOK_FULL).body)["data"]
+    touch = bench.book(f"/api/v1/market/orderbook/level1?symbol={A}")
+
+    assert {"time": 1_767_690_001_070, "sequence": str(BASE + 7)} == {key: partial[key] for key in ("time", "sequence")}
+    assert [list(map(list, truth.bids))[:20], list(map(list, truth.asks))[:20]] == [partial["bids"], partial["asks"]]
+    assert (30, 30) == (len(full["bids"]), len(full["asks"]))
+    assert [str(BASE + 7), *truth.bids[0], *truth.asks[0]] == [
+        touch[key] for key in ("sequence", "bestBid", "bestBidSize", "bestAsk", "bestAskSize")
+    ]
+
+
+def test_symbols_carry_the_rules() -> None:
+    """All of them, or one."""
+    bench = Bench()
+    listed = bench.get("/api/v2/symbols")["data"]
+
+    assert [A, B] == [one["symbol"] for one in listed]
+    assert ("1", "1", True) == tuple(listed[0][key] for key in ("priceIncrement", "baseIncrement", "enableTrading"))
+    assert listed[1] == bench.get(f"/api/v2/symbols/{B}")["data"]
+
+
+def test_time_and_status() -> None:
+    """The venue's clock in ms, and that it is open."""
+    bench = Bench()
+
+    assert {"code": "200000", "data": 1_767_690_001_000} == bench.get("/api/v1/timestamp")
+    assert "open" == bench.get("/api/v1/status")["data"]["status"]
+
+
+def test_delays_are_settings() -> None:
+    """Every REST answer and every frame takes its time; frames keep their order."""
+    bench = Bench(rest_delay_ms=50, link_delay_ms=7)
+    bench.subscribed()
+    bench.run(38)
+
+    assert 50 * MS == bench.call("GET", BOOK_20).delay_ns
+    assert ([17, 27, 37], [1, 2, 3]) == (bench.times()[-3:], bench.ends())
+
+
+# --- running ---
+
+
+def test_equal_seeds_give_equal_runs() -> None:
+    """Every frame and every ledger entry; another seed gives another run."""
+
+    def run(seed: int) -> tuple[list[object], object]:
+        bench = Bench([{"fault": "drop", "p": 0.1}, {"fault": "swap", "p": 0.1}], seed=seed)
+        bench.subscribed(A, B)
+        bench.run(2_000)
+        return list(bench.sent), list(bench.exchange.ledger.entries)
+
+    assert run(3) == run(3)
+    assert run(3) != run(4)
+
+
+def test_a_busy_market_leaves_others_their_turn() -> None:
+    """However late the clock is, one call handles a bounded number of events; the rest stays due."""
+    bench = Bench()
+    bench.exchange.advance(bench.now_ns + 3_600_000 * MS)
+
+    assert bench.exchange.next_ns < bench.now_ns + 60_000 * MS
+
+
+def test_nothing_is_due_before_the_first_moment() -> None:
+    """The market begins to move when the clock is first shown; then a timer is always set."""
+    exchange = Exchange({})
+    assert 0 == exchange.next_ns
+    exchange.advance(5)
+    assert 5 < exchange.next_ns < NEVER
+
+
+def test_frames_to_nobody_are_no_error() -> None:
+    """A connection that is gone, or never was."""
+    bench = Bench()
+    conn = bench.subscribed()
+    bench.exchange.disconnected(conn, bench.now_ns)
+    bench.exchange.disconnected(conn, bench.now_ns)
+    bench.say(conn, "{}")
+    bench.say(99, "{}")
+    bench.run(100)
+
+    assert [] == bench.sent
+    assert 0 == bench.exchange.state()["connections"]
+
+
+@pytest.mark.parametrize(
+    ("manners", "problem"),
+    [
+        ({"nonsense": 1}, "no such setting nonsense; there is ping_interval_ms"),
+        ({"ping_interval_ms": 0}, "are 1 or more"),
+        ({"rest_delay_ms": -1}, "are 0 or more"),
+        ({"dialect": "1999"}, "dialect is one of 2026, 2021"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(manners: dict[str, Any], problem: str) -> None:
+    """At once, not when it is used."""
+    with pytest.raises(UsageError, match=problem):
+        Exchange({}, **manners)
