@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from orderbook.errors import BadAnswer, RateLimited, Refused, RestError, UsageError
+from orderbook.redact import MARK, redact_url
 from orderbook.secret import Credentials
 from orderbook.venues import kucoin_rest
 from orderbook.venues.kucoin_auth import signed_headers
 from orderbook.venues.rest import Pool, Priority, RestRequest
 from snapshots.budget import Clock, WeightBudget, shared_budget
-from snapshots.redact import MARK, redact_url
 from snapshots.transport import Answer, Transport
 
 T = TypeVar("T")

@@ -26,11 +26,11 @@ from types import TracebackType
 from typing import Final, Literal, NamedTuple, Self
 
 from orderbook.errors import UsageError
+from orderbook.redact import redact_url
 from snapshots.blocks import CHUNK_BYTES, MAGIC, Blocks, Changed, Source, State
 from snapshots.capture_writer import CaptureWriter
 from snapshots.errors import CaptureError
 from snapshots.records import RECORD_BYTES_MAX, Kind, LineError, Record, decode_line
-from snapshots.redact import redact_url
 
 __all__ = [
     "RECORD_BYTES_MAX",

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from orderbook.errors import UsageError
+from orderbook.redact import is_token_answer, redact_url
 from snapshots.blocks import Blocks, pack
 from snapshots.errors import CaptureError
 from snapshots.records import RECORD_BYTES_MAX, Record, encode_line
-from snapshots.redact import is_token_answer, redact_url
 
 BLOCK_BYTES: Final = 256 * 1024
 """Compresses nearly as well as one long stream, and is about a second of a busy market."""

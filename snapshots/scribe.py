@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from orderbook.errors import UsageError
+from orderbook.redact import redact_url
 from snapshots.capture_writer import CaptureWriter
 from snapshots.errors import CaptureError
 from snapshots.recorder_queue import Gap, RecorderQueue
 from snapshots.records import Record
-from snapshots.redact import redact_url
 
 GAP_CODE: Final = 4000
 """Close code of a marker, from the range that is free for private use."""

@@ -19,7 +19,7 @@ Rule = Callable[[Path], list[str]]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.errors",),
-    ("orderbook.secret",),
+    ("orderbook.redact", "orderbook.secret"),
     ("orderbook.fixedpoint",),
     ("orderbook.types",),
     ("orderbook.ladder",),
@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.sync",),
     ("orderbook.__init__",),
     ("snapshots.errors",),
-    ("snapshots.blocks", "snapshots.records", "snapshots.redact"),
+    ("snapshots.blocks", "snapshots.records"),
     ("snapshots.capture_writer",),
     ("snapshots.capture",),
     ("snapshots.recorder_queue",),
@@ -83,6 +83,9 @@ PURE_EXCEPTIONS = {
 }
 
 IMPURE_BUILTINS = {"breakpoint", "exec", "eval", "input", "open", "print"}
+
+USERS_OF_SNAPSHOTS = ("orderbook.feed.opening", "orderbook.simulator.capture", "orderbook.cli")
+"""What fetches, records and plays captures."""
 
 LINES_MAX = 400
 """Longer files have more than one reason to change."""
@@ -153,6 +156,18 @@ def upward_arrows(root: Path) -> list[str]:
     return problems + unused
 
 
+def imports_of_snapshots(root: Path) -> list[str]:
+    """The library does without the package ``snapshots``, but where a live feed is composed."""
+    known = parsed(root)
+    return [
+        f"{module}, line {one.line}: imports {one.target}, which only {', '.join(USERS_OF_SNAPSHOTS)} may"
+        for module, (_, found) in known.items()
+        for one in found
+        if module.startswith("orderbook") and not module.startswith(USERS_OF_SNAPSHOTS)
+        if one.target.partition(".")[0] == "snapshots"
+    ]
+
+
 def cycles(root: Path) -> list[str]:
     """No module needs itself, by whatever detour. What only annotations need does not count."""
     known = modules(root)
@@ -206,7 +221,7 @@ def long_files(root: Path) -> list[str]:
     return problems
 
 
-RULES: tuple[Rule, ...] = (without_a_place, upward_arrows, cycles, impurities, long_files)
+RULES: tuple[Rule, ...] = (without_a_place, upward_arrows, imports_of_snapshots, cycles, impurities, long_files)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -242,6 +257,7 @@ PLANTED: tuple[tuple[Rule, dict[str, str], str], ...] = (
     (upward_arrows, {"orderbook/book.py": "import orderbook.sync.joining"}, "imports orderbook.sync.joining,"),
     (upward_arrows, {"snapshots/replay.py": "import orderbook.cli"}, "imports orderbook.cli,"),
     (upward_arrows, {"orderbook/errors.py": ""}, "orderbook.errors no longer imports orderbook.types"),
+    (imports_of_snapshots, {"orderbook/feed/link.py": "import snapshots.fetch"}, "line 1: imports snapshots.fetch,"),
     (
         cycles,
         {"orderbook/venues/a.py": "import orderbook.venues.b", "orderbook/venues/b.py": "import orderbook.venues.a"},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.redact import is_token_answer, redact_url
+from orderbook.redact import is_token_answer, redact_url
 
 CANARY = "c4n4ry-S3CR3T"
 ANSWER = b'{"code":"200000","data":{"token":"abc","instanceServers":[{"endpoint":"wss://x"}]}}'

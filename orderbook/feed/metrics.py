@@ -14,9 +14,20 @@ from orderbook.feed.histogram import Histogram
 from orderbook.sync.journal import SyncCounters
 from orderbook.types import BookState
 from orderbook.venues.base import Venue
-from snapshots.recorder import RecorderCounters
 
 Json = dict[str, object]
+
+
+class RecorderNumbers(Protocol):
+    """What a recorder counts: ``snapshots.recorder.RecorderCounters``."""
+
+    @property
+    def queue_size(self) -> int:
+        """Records that wait for the disk."""
+        ...
+
+    def _asdict(self) -> Json:
+        """Each number by its name."""
 
 
 @dataclass(slots=True)
@@ -82,7 +93,7 @@ class FeedMetrics:
     """Messages of a type that is not known."""
     loop_lag_max_ns: int = 0
     """Longest time the event loop was not free for."""
-    recorder: Callable[[], RecorderCounters] | None = None
+    recorder: Callable[[], RecorderNumbers] | None = None
     """Asks the recorder, where there is one."""
 
     def observe_loop_lag(self, lag_ns: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import quote, quote_plus
 
-from snapshots.redact import MARK, redact_url
+from orderbook.redact import MARK, redact_url
 
 SECRET_CHARS_MIN: Final = 4
 """A shorter text stands in any line by chance; it is no secret."""

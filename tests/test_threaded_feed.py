@@ -1,0 +1,139 @@
+"""The feed for people without asyncio: the venue runs in the test's loop, the user in a thread of blocking code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+import orderbook
+from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.server import LocalKuCoin
+from orderbook.types import BookState
+
+SYMBOL = "BTC-USDT"
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[LocalKuCoin]:
+    """A local KuCoin."""
+    async with LocalKuCoin(symbols=[SYMBOL, "ETH-USDT"], seed=1, rate=200) as venue:
+        yield venue
+
+
+async def in_thread(work: Callable[[], None]) -> None:
+    """Run blocking code beside the loop that the venue needs."""
+    async with asyncio.timeout(20):
+        await asyncio.to_thread(work)
+
+
+def feed_of(venue: LocalKuCoin, *symbols: str) -> orderbook.ThreadedFeed:
+    """A feed of it, not open yet."""
+    return orderbook.ThreadedFeed("kucoin", symbols or (SYMBOL,), url=venue.url, credentials=venue.credentials)
+
+
+async def test_it_hands_out_views_that_are_right(venue: LocalKuCoin) -> None:
+    """Each view is the book of one moment, equal to the truth at its sequence; the state comes with it."""
+
+    def use() -> None:
+        with feed_of(venue) as feed:
+            first = feed.ready(SYMBOL, timeout_s=10)
+            assert first.is_live
+            for _ in range(20):
+                view = feed.view(SYMBOL, levels=3)
+                truth = venue.market[SYMBOL].book(view.sequence, 3)
+                assert [(float(price), float(size)) for price, size in truth.bids] == [tuple(row) for row in view.bids]
+                assert [(float(price), float(size)) for price, size in truth.asks] == [tuple(row) for row in view.asks]
+            assert BookState.LIVE is feed.status(SYMBOL).state
+            assert 1 == len(feed.health().links)
+
+    await in_thread(use)
+
+
+async def test_symbols_come_and_go(venue: LocalKuCoin) -> None:
+    """As in a feed of asyncio, with the same errors."""
+
+    def use() -> None:
+        with feed_of(venue) as feed:
+            feed.add("ETH-USDT")
+            assert feed.ready("ETH-USDT", timeout_s=10).is_live
+            feed.remove(SYMBOL)
+            assert ("ETH-USDT",) == feed.symbols
+            with pytest.raises(orderbook.UsageError, match="not a symbol of this feed"):
+                feed.view(SYMBOL)
+            with pytest.raises(orderbook.UnknownSymbol, match="XXX-USDT"):
+                feed.add("XXX-USDT")
+
+    await in_thread(use)
+
+
+async def test_a_callback_runs_in_the_thread_of_the_feed_until_it_is_ended(venue: LocalKuCoin) -> None:
+    """Whoever asks from there would wait for himself, and is told so."""
+    problems: list[str] = []
+    called, asked = threading.Event(), threading.Event()
+
+    def use() -> None:
+        with feed_of(venue) as feed:
+
+            def callback(update: orderbook.Update) -> None:
+                assert "orderbook-feed" == threading.current_thread().name
+                if not asked.is_set():
+                    try:
+                        feed.view(update.symbol)
+                    except orderbook.UsageError as error:
+                        problems.append(str(error))
+                    asked.set()
+                called.set()
+
+            end = feed.listen(SYMBOL, callback)
+            assert called.wait(10)
+            end()
+
+    await in_thread(use)
+    assert ["a threaded feed cannot be asked from its own thread: it would wait for itself"] == problems
+
+
+async def test_it_ends_with_its_thread(venue: LocalKuCoin) -> None:
+    """Closing leaves nothing, may be done twice, and everything after it is told that it is closed."""
+    before = set(threading.enumerate())
+
+    def use() -> None:
+        feed = feed_of(venue)
+        with pytest.raises(orderbook.FeedClosed):
+            feed.view(SYMBOL)
+        with feed:
+            feed.ready(SYMBOL, timeout_s=10)
+        feed.close()
+        with pytest.raises(orderbook.FeedClosed):
+            feed.view(SYMBOL)
+        with pytest.raises(orderbook.FeedClosed):
+            feed.start()
+        assert "orderbook-feed" not in {thread.name for thread in set(threading.enumerate()) - before}
+
+    await in_thread(use)
+
+
+async def test_what_cannot_be_opened_leaves_no_thread(venue: LocalKuCoin) -> None:
+    """The error is that of the feed."""
+
+    def use() -> None:
+        with pytest.raises(orderbook.UnknownSymbol, match="XXX-USDT"):
+            feed_of(venue, "XXX-USDT").start()
+        assert "orderbook-feed" not in {thread.name for thread in threading.enumerate()}
+
+    await in_thread(use)
+
+
+async def test_waiting_for_a_book_that_does_not_come() -> None:
+    """It ends in time, with state and reason."""
+    plan = FaultPlan([{"fault": "hang", "path": "orderbook", "p": 1.0}])
+    async with LocalKuCoin(symbols=[SYMBOL], seed=1, rate=200, faults=plan) as venue:
+
+        def use() -> None:
+            with feed_of(venue) as feed, pytest.raises(orderbook.NotReady, match=r"BTC-USDT.*SYNCING") as caught:
+                feed.ready(SYMBOL, timeout_s=0.2)
+            assert isinstance(caught.value, TimeoutError)
+
+        await in_thread(use)
