@@ -179,5 +179,25 @@ class BadAnswer(RestError):
     """An answer that is none: a page of HTML, half a body, too long a body, or other fields than documented."""
 
 
+class PortInUse(OrderBookError):
+    """The local KuCoin cannot listen there.
+
+    Attributes:
+        host: The address.
+        port: The port.
+        why: In words of the operating system.
+    """
+
+    def __init__(self, host: str, port: int, why: str = "in use") -> None:
+        super().__init__(host, port, why)
+        self.host = host
+        self.port = port
+        self.why = why
+
+    def __str__(self) -> str:
+        remedy = "stop what listens there, or choose another port (0: any free)"
+        return f"port {self.port} of {self.host}: {self.why}; {remedy}"
+
+
 class UnknownVenue(UsageError):
     """No module for that venue name."""

@@ -32,7 +32,7 @@ class Metronome:
     """A symbol whose bid at 100 + n % 5 gets size n, every 10 ms."""
 
     def __init__(self, symbol: str = A) -> None:
-        self.rules = Rules(symbol, *symbol.split("-"), "1", "1")
+        self.rules = Rules(symbol, symbol[:3], symbol[4:], "1", "1")
         self.symbol = symbol
         opening = {100 + i: 7 for i in range(30)} | {-(200 + i): 9 for i in range(30)}
         self.truth = Truth(opening.items(), base=BASE, price_decimals=0, size_decimals=0)
@@ -197,3 +197,8 @@ class Bench:
 
     def violations(self) -> dict[str, int]:
         return dict(self.exchange.violations)
+
+
+def bench_with(fault: str, **entry: Any) -> Bench:
+    """A bench on which one thing goes wrong."""
+    return Bench([{"fault": fault, **entry}])

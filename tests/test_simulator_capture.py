@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import pytest
 
-from orderbook.cli.bundled import BUSIEST, read_bundled
 from orderbook.errors import UsageError
 from orderbook.simulator.capture import NEVER_NS, UNTIMED_GAP_NS, CaptureMarket, read_market
 from orderbook.simulator.truth import Rules, Source, TrueBook, book_digest
 from orderbook.venues.kucoin import KuCoin
 from snapshots.capture import CaptureWriter, Record
 from snapshots.errors import CaptureError
+from tests.recording import BUSIEST, read_bundled
 
 URL: Final = "https://api.kucoin.com/api/v3/market/orderbook/level2?symbol="
 Rows = list[list[str]]

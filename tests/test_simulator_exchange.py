@@ -1,17 +1,14 @@
-"""The venue's protocol, on a clock moved by hand: what the documents promise, it does, and what they forbid, it counts."""
+"""The venue's protocol, on a clock moved by hand: connecting, requests, and what is sent without being asked for."""
 
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import pytest
 
 from orderbook.errors import UsageError
-from orderbook.secret import Credentials
 from orderbook.simulator.exchange import Exchange
-from orderbook.simulator.limits import Limits, Quota, Recent
 from orderbook.simulator.market import Market
 from orderbook.simulator.messages import delta_2021, delta_2026, merged, ticker
 from orderbook.simulator.rest import Reply
@@ -20,7 +17,7 @@ from orderbook.simulator.truth import Tick
 from orderbook.sync import BookSync
 from orderbook.types import Ticker
 from orderbook.venues.kucoin import KuCoin
-from tests.simulator_bench import BASE, BOOK_20, BOOK_FULL, KEYS, MS, A, B, Bench
+from tests.simulator_bench import MS, A, B, Bench
 
 BYE = Close(1000, "Bye")
 
@@ -278,265 +275,6 @@ def test_our_own_books_are_kept_from_it() -> None:
 
     assert (True, market[symbol].sequence) == (view.is_live, view.sequence)
     assert truth.bids == tuple((f"{one.price:f}", f"{one.size:f}") for one in view.bids)
-
-
-# --- limits ---
-
-
-def test_more_than_100_symbols_in_a_message_is_509() -> None:
-    """The message is refused as a whole, and counted."""
-    bench = Bench()
-    conn = bench.connect()
-    bench.sent.clear()
-    for count in (100, 101):
-        symbols = ",".join(f"S{number}-USDT" for number in range(count))
-        bench.say(conn, id=count, type="subscribe", topic=f"/market/level2:{symbols}", response=True)
-
-    text = "exceed max subscription count limitation of 100 per time"
-    assert [{"id": "100", "type": "ack"}, error(509, text, "101")] == bench.frames()
-    assert {"topics_per_message": 1} == bench.violations()
-
-
-def test_more_than_300_topics_on_a_connection_is_509() -> None:
-    """Each symbol of each channel counts once; what is given back may be taken again."""
-    bench = Bench(limits=Limits(topics_per_connection_max=3))
-    conn = bench.connect()
-    bench.sent.clear()
-    for number, (kind, topic) in enumerate(
-        [("subscribe", f"level2:{A},{B}"), ("subscribe", f"ticker:{A}"), ("subscribe", f"level2:{A}"),
-         ("subscribe", f"ticker:{B}"), ("unsubscribe", f"level2:{A}"), ("subscribe", f"ticker:{B}")]
-    ):  # fmt: skip
-        bench.say(conn, id=number, type=kind, topic=f"/market/{topic}", response=True)
-
-    text = "exceed max subscription count limitation of 3 per session"
-    assert ["ack", "ack", "ack", "error", "ack", "ack"] == [frame["type"] for frame in bench.frames()]
-    assert error(509, text, "3") == bench.frames()[3]
-    assert {"topics_per_connection": 1} == bench.violations()
-
-
-def test_more_than_100_messages_in_10_s_ends_the_connection() -> None:
-    """Error 509, then close 1000 Bye; the window slides."""
-    bench = Bench(symbols=())
-    conn = bench.connect()
-    for _ in range(100):
-        bench.say(conn, id=1, type="ping")
-    bench.run(10_000)
-    for _ in range(100):
-        bench.say(conn, id=1, type="ping")
-    bench.sent.clear()
-    bench.run(9_999)
-    bench.say(conn, id=1, type="ping")
-    bench.say(conn, id=1, type="ping")
-
-    expected = json.dumps(error(509, "exceed max permits per second", "me"), separators=(",", ":"))
-    assert [expected, BYE] == bench.payloads()
-    assert {"messages": 1} == bench.violations()
-
-
-def test_pings_can_be_free() -> None:
-    """Setting: only requests count."""
-    bench = Bench(symbols=(), limits=Limits(pings_count=False, messages_max=1))
-    conn = bench.connect()
-    for _ in range(5):
-        bench.say(conn, id=1, type="ping")
-
-    assert {} == bench.violations()
-
-
-def test_silence_of_the_client_ends_the_connection() -> None:
-    """After 60 s without a message: error 400, close 1000 Bye. What is sent to the client does not count."""
-    bench = Bench()
-    conn = bench.subscribed()
-    bench.run(30_000)
-    bench.say(conn, id=1, type="ping")
-    bench.run(59_990)
-    before = len(bench.payloads())
-    bench.run(100)
-
-    assert "pong" in [frame["type"] for frame in bench.frames()[-before:]]
-    assert [error(400, "ping timeout", "me")] == [frame for frame in bench.frames() if frame["type"] == "error"]
-    assert (BYE, 90_000) == (bench.payloads()[-1], bench.times()[-1])
-    assert {"ping_timeout": 1} == bench.violations()
-
-
-def test_too_many_connections_are_turned_away() -> None:
-    """The 51st gets error 509; when one goes, there is room again."""
-    bench = Bench(symbols=(), limits=Limits(connections_max=2))
-    first, _, third = (bench.connect() for _ in range(3))
-    bench.exchange.disconnected(first, bench.now_ns)
-    fourth = bench.connect()
-
-    assert [error(509, "exceed max session count limitation of 2", "me")] == bench.frames(third)
-    assert ["welcome"] == [frame["type"] for frame in bench.frames(fourth)]
-    assert {"connections": 1} == bench.violations()
-
-
-def test_too_many_connects_are_turned_away() -> None:
-    """30 a minute; closing them does not help."""
-    bench = Bench(symbols=())
-    for _ in range(30):
-        bench.exchange.disconnected(bench.connect(), bench.now_ns)
-    late = bench.connect()
-    bench.run(60_000)
-    later = bench.connect()
-
-    assert [error(509, "service busy, please retry later", "me")] == bench.frames(late)
-    assert ["welcome"] == [frame["type"] for frame in bench.frames(later)]
-    assert {"connects": 1} == bench.violations()
-
-
-def test_a_client_that_talks_before_the_welcome_is_counted() -> None:
-    """It is answered all the same."""
-    bench = Bench([{"fault": "late_welcome", "ms": 50}])
-    conn = bench.connect()
-    bench.say(conn, id=1, type="ping")
-    bench.run(50)
-    bench.say(conn, id=2, type="ping")
-
-    assert {"message_before_welcome": 1} == bench.violations()
-    assert ["pong", "welcome", "pong"] == [frame["type"] for frame in bench.frames()]
-
-
-def test_a_sliding_window_keeps_no_more_than_it_needs() -> None:
-    """Against a plain count, over random times."""
-    rng = random.Random(1)
-    recent, times, now = Recent(5, 100), list[int](), 0
-    for _ in range(2_000):
-        now += rng.randrange(40)
-        times.append(now)
-        assert (sum(one > now - 100 for one in times) <= 5) == recent.take(now)
-    assert len(recent._times) <= 6
-
-
-# --- REST ---
-
-
-def test_the_weight_window_begins_with_its_first_request() -> None:
-    """Headers tell the pool, what is left and the ms until the window ends; beyond it 429000."""
-    bench = Bench(limits=Limits(public_weight_max=5))
-    bench.run(123)
-    replies = [bench.call("GET", BOOK_20)]
-    bench.run(10_000)
-    replies += [bench.call("GET", BOOK_20), bench.call("GET", BOOK_20)]
-    bench.run(20_000)
-    replies.append(bench.call("GET", BOOK_20))
-    headers = [
-        tuple(reply.headers[f"gw-ratelimit-{name}"] for name in ("limit", "remaining", "reset")) for reply in replies
-    ]
-
-    assert [200, 200, 429, 200] == [reply.status for reply in replies]
-    assert [("5", "3", "30000"), ("5", "1", "20000"), ("5", "1", "20000"), ("5", "3", "30000")] == headers
-    assert "429000" == json.loads(replies[2].body)["code"]
-    assert {"weight_public": 1} == bench.violations()
-
-
-def test_a_quota_that_waited_the_told_time_is_new() -> None:
-    """The time until the reset is rounded up."""
-    quota = Quota(2, 1)
-    quota.take(2, 0)
-    share = quota.take(1, 1)
-
-    assert (False, 1) == (share.is_granted, share.reset_ms)
-    assert quota.take(1, 1 + share.reset_ms * MS).is_granted
-
-
-@pytest.mark.parametrize(
-    ("method", "target", "status", "code"),
-    [
-        ("GET", "/", 404, "404"),
-        ("GET", "/api/v1/market/orderbook/level2?symbol=AAA-USDT", 404, "404"),
-        ("GET", "/api/v1/bullet-public", 405, "405000"),
-        ("POST", BOOK_20, 405, "405000"),
-        ("GET", "/api/v1/market/orderbook/level2_100", 400, "400100"),
-        ("GET", "/api/v1/market/orderbook/level2_100?symbol=NO-SUCH", 200, "900001"),
-        ("GET", "/api/v2/symbols/NO-SUCH", 200, "900001"),
-        ("GET", BOOK_FULL, 401, "400001"),
-        ("POST", "/api/v1/bullet-private", 401, "400001"),
-    ],
-)
-def test_each_mistake_has_its_envelope(method: str, target: str, status: int, code: str) -> None:
-    """The code is a text here."""
-    reply = Bench().call(method, target)
-
-    assert (status, code) == (reply.status, json.loads(reply.body)["code"])
-
-
-@pytest.mark.parametrize(
-    ("keys", "ahead_ms", "code"),
-    [
-        (KEYS, 0, "200000"),
-        (KEYS, 5_000, "200000"),
-        (KEYS, -5_001, "400002"),
-        (Credentials.of("other", "secret", "passphrase"), 0, "400003"),
-        (Credentials.of("key", "secret", "wrong"), 0, "400004"),
-        (Credentials.of("key", "wrong", "passphrase"), 0, "400004"),
-    ],
-)
-def test_signatures_are_verified(keys: Credentials, ahead_ms: int, code: str) -> None:
-    """Clock, key, passphrase: each mistake has its own code."""
-    assert code == json.loads(Bench().signed("GET", BOOK_FULL, keys=keys, ahead_ms=ahead_ms).body)["code"]
-
-
-def test_without_a_key_of_its_own_nobody_is_let_in() -> None:
-    """Every signed request is refused."""
-    answer = Exchange(Bench().market).rest("GET", BOOK_FULL, {}, "", 0)
-
-    assert isinstance(answer, Reply)
-    assert (401, "400003") == (answer.status, json.loads(answer.body)["code"])
-
-
-def test_a_signature_for_another_request_is_refused() -> None:
-    """It covers path and query."""
-    bench = Bench()
-    headers = bench.signature("GET", BOOK_FULL)
-    codes = [json.loads(bench.call("GET", path, headers).body)["code"] for path in (BOOK_FULL, BOOK_FULL + "&a=1")]
-
-    assert ["200000", "400005"] == codes
-
-
-def test_snapshots_are_the_truth_of_the_moment() -> None:
-    """20 levels, all of them, and the touch: rows are best first, the sequence is a text, and no symbol is named."""
-    bench = Bench()
-    bench.run(70)
-    truth = bench.market[A].book()
-    partial = bench.book()
-    full = json.loads(bench.signed("GET", BOOK_FULL).body)["data"]
-    touch = bench.book(f"/api/v1/market/orderbook/level1?symbol={A}")
-
-    assert {"time": 1_767_690_001_070, "sequence": str(BASE + 7)} == {key: partial[key] for key in ("time", "sequence")}
-    assert [list(map(list, truth.bids))[:20], list(map(list, truth.asks))[:20]] == [partial["bids"], partial["asks"]]
-    assert (30, 30) == (len(full["bids"]), len(full["asks"]))
-    assert [str(BASE + 7), *truth.bids[0], *truth.asks[0]] == [
-        touch[key] for key in ("sequence", "bestBid", "bestBidSize", "bestAsk", "bestAskSize")
-    ]
-
-
-def test_symbols_carry_the_rules() -> None:
-    """All of them, or one."""
-    bench = Bench()
-    listed = bench.get("/api/v2/symbols")["data"]
-
-    assert [A, B] == [one["symbol"] for one in listed]
-    assert ("1", "1", True) == tuple(listed[0][key] for key in ("priceIncrement", "baseIncrement", "enableTrading"))
-    assert listed[1] == bench.get(f"/api/v2/symbols/{B}")["data"]
-
-
-def test_time_and_status() -> None:
-    """The venue's clock in ms, and that it is open."""
-    bench = Bench()
-
-    assert {"code": "200000", "data": 1_767_690_001_000} == bench.get("/api/v1/timestamp")
-    assert "open" == bench.get("/api/v1/status")["data"]["status"]
-
-
-def test_delays_are_settings() -> None:
-    """Every REST answer and every frame takes its time; frames keep their order."""
-    bench = Bench(rest_delay_ms=50, link_delay_ms=7)
-    bench.subscribed()
-    bench.run(38)
-
-    assert 50 * MS == bench.call("GET", BOOK_20).delay_ns
-    assert ([17, 27, 37], [1, 2, 3]) == (bench.times()[-3:], bench.ends())
 
 
 # --- running ---

@@ -90,10 +90,8 @@ class Past:
         if not notes or now_ns - notes[-1][0] >= self._SPACING_NS:
             notes.append((now_ns, epoch, sequence))
 
-    def position(self, symbol: str, then_ns: int) -> tuple[int, int] | None:
+    def position(self, symbol: str, then_ns: int) -> tuple[int, int]:
         """Epoch and sequence at that time, or as far back as is known. O(notes)."""
-        notes = self._notes.get(symbol)
-        if not notes:
-            return None
+        notes = self._notes[symbol]
         found = next((note for note in reversed(notes) if note[0] <= then_ns), notes[0])
         return found[1:]

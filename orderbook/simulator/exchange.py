@@ -182,6 +182,10 @@ class Exchange:
         self.advance(now_ns)
         common = self.common
         query = {key: values[-1] for key, values in parse_qs(urlsplit(target).query).items()}
+        # Every attempt counts, also one that is refused: who hammers at a closed door does the same at an open one.
+        is_within_rate = self._connects.take(now_ns)
+        if not is_within_rate:
+            common.violations["connects"] += 1
         if now_ns < common.closed_until_ns:
             return _refused(503, "the system is under maintenance")
         struck = [fault for fault, _ in common.injector.pick(Point.CONNECT, now_ns, conn=self._accepted + 1)]
@@ -194,7 +198,7 @@ class Exchange:
             common.violations["bad_token"] += 1
             return _refused(401, verdict)
         session = self._accept(query, now_ns, is_private=verdict == "private")
-        refusal = self._turned_away(verdict, now_ns)
+        refusal = self._turned_away(verdict, is_within_rate=is_within_rate)
         if refusal is not None:
             self._end(session, now_ns, BYE, messages.error(session.connect_id, *refusal))
         else:
@@ -218,15 +222,13 @@ class Exchange:
         self._watch_idle(session)
         return session
 
-    def _turned_away(self, verdict: str, now_ns: int) -> tuple[int, str] | None:
+    def _turned_away(self, verdict: str, *, is_within_rate: bool) -> tuple[int, str] | None:
         """Why a new connection has to go again."""
         limits, violations = self.common.limits, self.common.violations
-        is_within_rate = self._connects.take(now_ns)
         if verdict.startswith("token"):
             violations["bad_token"] += 1
             return 401, verdict
         if not is_within_rate:
-            violations["connects"] += 1
             return 509, "service busy, please retry later"
         if sum(not session.is_over for session in self.sessions.values()) > limits.connections_max:
             violations["connections"] += 1
@@ -265,7 +267,7 @@ class Exchange:
         """The connection is gone, whoever ended it."""
         session = self.sessions.pop(conn, None)
         if session is not None:
-            session.is_over = True
+            session.is_over = session.is_cut = True
             self._stream.forget(session)
         self.advance(now_ns)
 

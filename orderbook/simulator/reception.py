@@ -25,9 +25,10 @@ _NUMBERS: Final = (int, float)
 class _Outcome(NamedTuple):
     """What is done about a request for topics."""
 
+    channel: str
     symbols: list[str]
     is_acked: bool
-    delay_ns: int
+    delay_ns: int = 0
 
 
 class Reception:
@@ -101,27 +102,28 @@ class Reception:
             session.send(now_ns, messages.error(request_id, *(problem or _MALFORMED)))
             return
         channel, symbols = parsed
-        outcome = self._struck(session, request_id, channel, symbols, now_ns)
+        # "true" as a text is how some clients write it.
+        wants_ack = request.get("response") in (True, "true")
+        outcome = self._struck(session, request_id, _Outcome(channel, symbols, is_acked=wants_ack), now_ns)
         if outcome is None:
             return
         change = self._stream.subscribe if request["type"] == "subscribe" else self._stream.unsubscribe
         for symbol in outcome.symbols:
             change(session, channel, symbol)
-        # "true" as a text is how some clients write it.
-        if outcome.is_acked and request.get("response") in (True, "true"):
+        if outcome.is_acked:
             session.send(now_ns, messages.ack(request_id), outcome.delay_ns)
 
-    def _struck(
-        self, session: Session, request_id: str, channel: str, symbols: list[str], now_ns: int
-    ) -> _Outcome | None:
+    def _struck(self, session: Session, request_id: str, outcome: _Outcome, now_ns: int) -> _Outcome | None:
         """What faults leave of a request for topics; ``None`` if nothing."""
         injector = self._common.injector
-        outcome = _Outcome(symbols, is_acked=True, delay_ns=0)
+        symbols = outcome.symbols
         for fault, _ in injector.pick(Point.ACK, now_ns, symbol=symbols[0], conn=session.conn):
             if FAULTS[fault.name].point is not Point.ACK:
                 self._act(fault, session, symbols[0], now_ns)
                 continue
-            detail = f"{channel}:{','.join(symbols)}"[:200]
+            if fault.name in ("lost_ack", "late_ack") and not outcome.is_acked:
+                continue
+            detail = f"{outcome.channel}:{','.join(symbols)}"[:200]
             injector.note(now_ns, fault, symbol=symbols[0], conn=session.conn, detail=detail)
             match fault.name:
                 case "lost_ack":

@@ -147,19 +147,32 @@ class RestDesk:
         answer: Answer | None = None
         spoil: list[Fault] = []
         for fault, _ in self._common.injector.pick(Point.REST, now_ns, symbol=query.get("symbol"), path=request.path):
-            self._note(request, fault)
-            if fault.name == "slow":
-                delay_ns += fault.knobs["ms"] * MS
-            elif fault.name in ("cut_body", "big_body"):
+            if fault.name in ("cut_body", "big_body"):
                 spoil.append(fault)
+            elif fault.name == "slow":
+                self._note(request, fault)
+                delay_ns += fault.knobs["ms"] * MS
             elif answer is None:
+                self._note(request, fault)
                 answer = self._instead(fault, delay_ns)
         if answer is None:
             answer = self._routed(request, delay_ns)
+        return self._spoilt(request, answer, spoil)
+
+    def _spoilt(self, request: Request, answer: Answer, spoil: list[Fault]) -> Answer:
+        """The answer with its body damaged, if it has one."""
+        if not spoil or isinstance(answer, Hang | Drop):
+            return answer
+        if isinstance(answer, Late):
+            finish = answer.finish
+            return answer._replace(finish=lambda at_ns: self._damaged(request, finish(at_ns), spoil))
+        return self._damaged(request, answer, spoil)
+
+    def _damaged(self, request: Request, reply: Reply, spoil: list[Fault]) -> Reply:
         for fault in spoil:
-            if isinstance(answer, Reply):
-                answer = answer._replace(body=_spoilt(fault, answer.body))
-        return answer
+            self._note(request, fault)
+            reply = reply._replace(body=_spoilt_body(fault, reply.body))
+        return reply
 
     def _note(self, request: Request, fault: Fault) -> None:
         self._common.injector.note(
@@ -330,8 +343,7 @@ class RestDesk:
         behind = fault.knobs["by"]
         if behind is None:
             position = self._past.position(source.symbol, now_ns - fault.knobs["ms"] * MS)
-            if position is not None:
-                return source.book(position[1], depth, epoch=position[0])
+            return source.book(position[1], depth, epoch=position[0])
         return source.book(source.sequence - _known_behind(source, behind), depth)
 
     def _touch(self, source: Source, now_ms: int) -> str:
@@ -379,7 +391,7 @@ def _envelope(delay_ns: int, status: int, code: str, text: str, headers: Mapping
     return Reply(delay_ns, status, _JSON | dict(headers), body.encode())
 
 
-def _spoilt(fault: Fault, body: bytes) -> bytes:
+def _spoilt_body(fault: Fault, body: bytes) -> bytes:
     if fault.name == "cut_body":
         return body[: len(body) // 2]
     # Blanks are valid JSON: only a reader that bounds its memory notices.

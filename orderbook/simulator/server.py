@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, Final, Self
 
 from aiohttp import WSMsgType, web
 
-from orderbook.errors import OrderBookError, UsageError
+from orderbook.errors import PortInUse, UsageError
 from orderbook.secret import Credentials
 from orderbook.simulator import window
 from orderbook.simulator.exchange import Exchange
@@ -33,25 +34,8 @@ WRITE_MAX: Final = 16_000_000
 """Bytes that may wait for a client that does not read; one that lets more pile up is cut off."""
 _TICK_NS: Final = 1_000_000
 """What falls within so long is sent together."""
-_CLOSE_S: Final = 1.0
-
-
-class PortInUse(OrderBookError):
-    """Another program listens there.
-
-    Attributes:
-        port: Where.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self.host = host
-        self.port = port
-
-    def __str__(self) -> str:
-        return (
-            f"port {self.port} of {self.host} is in use; stop what listens there, or choose another (0: any free one)"
-        )
+CLOSE_S: Final = 1.0
+"""How long a client has for its part of a closing handshake."""
 
 
 def throwaway_credentials(seed: int) -> Credentials:
@@ -162,16 +146,15 @@ class LocalKuCoin:
         """Listen, and let the market run."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSE_S)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self.port)
         try:
             await site.start()
         except OSError as error:
             await self.close()
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUse(self._host, self.port) from None
-            raise
+            why = "in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
+            raise PortInUse(self._host, self.port, why) from None
         self.port = self._runner.addresses[0][1]
         self.exchange.common.endpoint = f"ws://{_literal(self._host)}:{self.port}/"
         now_ns = self._clock()
@@ -212,9 +195,7 @@ class LocalKuCoin:
         text: object = None
         frame = b""
         for sent in self.exchange.outbox():
-            link = self._links.get(sent.conn)
-            if link is None:
-                continue
+            link = self._links[sent.conn]
             if link.pending is not None:
                 link.pending.append(sent)
                 continue
@@ -260,8 +241,6 @@ class LocalKuCoin:
             transport.abort()
 
     def _finish(self, link: _Link, payload: Close | Abort | Hole) -> None:
-        if link.is_over:
-            return
         link.is_over = True
         if isinstance(payload, Abort):
             link.transport.abort()
@@ -274,22 +253,23 @@ class LocalKuCoin:
 
     async def _say_goodbye(self, link: _Link, payload: Close) -> None:
         with suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(_CLOSE_S):
+            async with asyncio.timeout(CLOSE_S):
                 await link.ws.close(code=payload.code, message=payload.reason.encode())
+        if link.transport.get_write_buffer_size():
+            # The client has had its time to read.
+            link.transport.abort()
         link.transport.close()
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
-        target = request.raw_path
-        conn = self.exchange.connect(target, self._clock())
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone already")
+        conn = self.exchange.connect(request.raw_path, self._clock())
         if isinstance(conn, Reply):
             self._flush()
             return _response(conn)
-        transport = request.transport
-        if transport is None:
-            self.exchange.disconnected(conn, self._clock())
-            return web.Response(status=400)
         # Neither pongs nor closing frames by themselves: nothing comes out of a black hole.
-        ws = web.WebSocketResponse(autoping=False, autoclose=False, compress=False, timeout=_CLOSE_S)
+        ws = web.WebSocketResponse(autoping=False, autoclose=False, compress=False, timeout=CLOSE_S)
         link = self._links[conn] = _Link(ws, transport)
         try:
             await ws.prepare(request)
@@ -352,9 +332,7 @@ class LocalKuCoin:
         if isinstance(answer, Hang):
             await self._ended.wait()
         if isinstance(answer, Hang | Drop):
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response(status=500)
+            return _cut(request)
         if answer.delay_ns:
             await asyncio.sleep(answer.delay_ns / 1e9)
         return _response(answer)
@@ -375,6 +353,13 @@ def _is_loopback(host: str) -> bool:
 
 def _literal(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _cut(request: web.Request) -> web.Response:
+    """End the connection; the response goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
 
 
 def _response(reply: Reply) -> web.Response:

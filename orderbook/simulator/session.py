@@ -11,7 +11,8 @@ from orderbook.simulator.timeline import Abort, Close, Hole, Payload, Sent, Time
 
 BYE: Final = Close(1000, "Bye")
 """How the venue ends a connection, whatever the reason."""
-_STALL_MAX: Final = 100_000
+STALL_MAX: Final = 100_000
+"""Frames that a stall may hold back; with more the connection is reset, as a full buffer would have it."""
 
 Topic = tuple[str, str]
 """(channel, symbol): each symbol of a list is a topic."""
@@ -57,8 +58,9 @@ class Session:
         if self.is_cut:
             return
         if self.held is not None:
-            if len(self.held) < _STALL_MAX:
-                self.held.append(payload)
+            self.held.append(payload)
+            if len(self.held) > STALL_MAX:
+                self.end(now_ns, Abort())
             return
         self.timeline.put(Sent(self.conn, now_ns, payload))
         self.is_cut = isinstance(payload, Close)

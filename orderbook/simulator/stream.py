@@ -193,10 +193,8 @@ class Stream:
             self.sent += 1
             session.send(now_ns, payload)
 
-    def _begin_merge(self, session: Session, tick: Tick, fault: Fault, now_ns: int) -> list[Payload] | None:
+    def _begin_merge(self, session: Session, tick: Tick, fault: Fault, now_ns: int) -> list[Payload]:
         lane = self._lane(session, tick.symbol)
-        if lane.merging:
-            return None
         lane.merging = ticks = [tick]
         lane.merge_rows = fault.knobs["rows"]
         key = (session.conn, tick.symbol)

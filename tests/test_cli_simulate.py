@@ -1,0 +1,137 @@
+"""``orderbook simulate``: a server that says how to reach it, tells what happens, and ends cleanly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbook.simulator.faults import FAULTS
+from tests.commands import BUNDLED, objects, orderbook_command
+from tests.test_cli_process import started
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["--symbols", "0"], 2, "'--symbols': 0 is not a number of symbols from 1 to 1000"),
+        (["--symbols", "9" * 5000], 2, "is not a number of symbols from 1 to 1000"),
+        (["--symbols", "btcusdt"], 2, "'btcusdt' is not a KuCoin spot symbol"),
+        (["--symbols", "A-B,"], 2, "'' is not a KuCoin spot symbol"),
+        (["--symbols", "A-B,A-B"], 2, "'--symbols': a symbol stands twice"),
+        (["--rate", "nan"], 2, "'--rate': nan is not a positive number"),
+        (["--rate", "0"], 2, "'--rate': 0.0 is not a positive number"),
+        (["--speed", "0"], 2, "'--speed': 0.0 is not in the range"),
+        (["--port", "70000"], 2, "'--port': 70000 is not in the range"),
+        (["--profile", "wild"], 2, "'--profile': 'wild' is not one of 'normal', 'quiet'"),
+        (["--capture", BUNDLED, "--rate", "5"], 2, "--rate is for a made market; a capture has --speed"),
+        (["--capture", BUNDLED, "--symbols", "5"], 2, "name the --symbols of the capture that you want"),
+        (["--capture", BUNDLED, "--symbols", "A-B"], 1, "it holds no snapshot of A-B"),
+        (["--capture", "no such file"], 1, "no such file: No such file or directory"),
+        (["--faults", "no such file"], 1, "no such file: No such file or directory"),
+        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is not JSON"),
+        (["--host", "0.0.0.0"], 1, "'0.0.0.0' is not a loopback address"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_with_the_remedy(args: list[str], code: int, message: str) -> None:
+    """No traceback, nothing on stdout, never exit code 0."""
+    result = orderbook_command("simulate", *args)
+
+    assert message in result.stderr
+    assert (code, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"fault": "drp"}]', "entry 1 ('drp'): no such fault; did you mean drop?"),
+        (b'[{"fault": "drop", "scope": "NO-SUCH"}]', "entry 1 (drop): no symbol NO-SUCH here"),
+        (b"\xff", "the fault plan is not UTF-8"),
+    ],
+)
+def test_a_wrong_plan_names_its_entry(content: bytes, message: str, tmp_path: Path) -> None:
+    """And the server does not start."""
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    result = orderbook_command("simulate", "--faults", str(path))
+
+    assert message in result.stderr
+    assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    """It names the port, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = orderbook_command("simulate", "--port", str(port))
+
+    message = f"port {port} of 127.0.0.1: in use; stop what listens there, or choose another port (0: any free)"
+    assert (1, f"orderbook: error: {message}\n", "") == (result.exit_code, result.stderr, result.stdout)
+
+
+def test_every_fault_is_listed() -> None:
+    """One line each, with its knobs."""
+    lines = orderbook_command("simulate", "--list-faults").stdout.splitlines()
+
+    assert list(FAULTS) == [line.split()[0] for line in lines]
+    assert "[how=abort code=1001 reason=]" in next(line for line in lines if line.startswith("disconnect"))
+
+
+def test_it_ends_by_itself_after_its_time() -> None:
+    """The address, a key, a line, and the summary."""
+    result = orderbook_command("simulate", "--seconds", "0.02", "--symbols", "7")
+    lines = result.stdout.splitlines()
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert lines[0].startswith("orderbook simulate: a KuCoin at http://127.0.0.1:")
+    assert lines[0].endswith("with BTC-USDT, ETH-USDT, SOL-USDT, XRP-USDT, KCS-USDT and 2 more")
+    assert {"KUCOIN_API_KEY", "KUCOIN_API_SECRET", "KUCOIN_API_PASSPHRASE"} == {
+        line.strip().partition("=")[0] for line in lines if line.startswith("  KUCOIN")
+    }
+    assert ["faults injected: none", "limits violated by clients: none"] == lines[-2:]
+
+
+def test_a_capture_is_played() -> None:
+    """Its symbols, or some of them."""
+    everything, one = (
+        objects(orderbook_command("simulate", "--seconds", "0.02", "--format", "json", "--capture", BUNDLED, *args))
+        for args in ((), ("--symbols", "FET-BTC", "--speed", "10", "--repeat"))
+    )
+
+    assert ["BCHSV-USDT", "CAPP-BTC", "DAPPT-BTC", "FET-BTC", "NRG-BTC"] == everything[0]["symbols"]
+    assert ["FET-BTC"] == one[0]["symbols"]
+
+
+def fetched(url: str) -> Any:
+    """The JSON there, whatever the status."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return json.load(error)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    """A process of its own: it serves, and sums up what was injected and what clients did wrong."""
+    path = tmp_path / "plan.json"
+    path.write_text('[{"fault": "rest_error", "nth": 1}]')
+    with started("simulate", "--format", "json", "--faults", str(path), "--seed", "3") as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        codes = [fetched(f"{told['url']}/api/v1/timestamp")["code"] for _ in range(2)]
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    summary = json.loads(stdout)
+
+    assert (0, ["500000", "200000"]) == (process.returncode, codes)
+    assert ({"rest_error": 1}, {}, 2) == (summary["injected"], summary["violations"], summary["rest_calls"])
+    assert all(b"connections 0" in line for line in stderr.splitlines())

@@ -1,0 +1,162 @@
+"""Plans of faults: what is wrong with one is said before anything runs; when and to whom a fault happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbook.errors import UsageError
+from orderbook.simulator.faults import FAULTS, FaultPlan
+from orderbook.simulator.injector import ENTRIES_MAX, Ledger
+from tests.simulator_bench import BASE, A, B, Bench, bench_with
+
+# --- plans ---
+
+
+@pytest.mark.parametrize(
+    ("plan", "problem"),
+    [
+        ("{", "the fault plan is not JSON: "),
+        ("[" * 100_000, "the fault plan is not JSON: "),
+        ("{}", r"not a list; write \[{"),
+        ("3", "not a list"),
+        ('["drop"]', "entry 1 is not an object"),
+        ("[{}]", r"entry 1 \(None\): no such fault; drop, duplicate"),
+        ('[{"fault": "drop"}, {"fault": "drp"}]', r"entry 2 \('drp'\): no such fault; did you mean drop\?"),
+        ('[{"fault": ["drop"]}]', "no such fault"),
+        ('[{"fault": "drop", "lag": 1}]', "no such knob 'lag'; it has run, at_ms"),
+        ('[{"fault": "drop", "p": 1.5}]', "p is a probability, from 0 to 1"),
+        ('[{"fault": "drop", "p": -1}]', "p is a number from 0 on, not -1"),
+        ('[{"fault": "drop", "p": NaN}]', "p is a number from 0 on, not nan"),
+        ('[{"fault": "drop", "p": "often"}]', "p is a number from 0 on, not 'often'"),
+        ('[{"fault": "drop", "run": true}]', "run is a number from 1 on, not True"),
+        ('[{"fault": "drop", "run": 1.5}]', "run is a number from 1 on, not 1.5"),
+        ('[{"fault": "drop", "run": null}]', "run is a number from 1 on, not None"),
+        ('[{"fault": "drop", "nth": 0}]', "nth is a number from 1 on, or a list of them, not 0"),
+        ('[{"fault": "drop", "nth": [1, "2"]}]', "nth is a number from 1 on"),
+        ('[{"fault": "drop", "scope": ""}]', 'scope is "all", a symbol'),
+        ('[{"fault": "drop", "scope": []}]', 'scope is "all", a symbol'),
+        ('[{"fault": "drop", "scope": "connection:0"}]', 'scope is "all", a symbol'),
+        ('[{"fault": "drop", "on": "delta"}]', "it strikes at messages of its own"),
+        ('[{"fault": "drop", "every_ms": 5}]', "it strikes at messages of its own"),
+        ('[{"fault": "garble", "how": "wildly"}]', "how is a text of cut, flip, utf8, binary, nest, extra, not"),
+        ('[{"fault": "rest_error", "msg": 3}]', "msg is a text, not 3"),
+        ('[{"fault": "sequence_reset", "close": 1}]', "close is true or false, not 1"),
+        ('[{"fault": "stale_snapshot"}]', r"say either by \(sequences\) or ms"),
+        ('[{"fault": "stale_snapshot", "by": 1, "ms": 1}]', r"say either by \(sequences\) or ms"),
+        ('[{"fault": "disconnect", "for_ms": 5}]', "it strikes at a moment; for_ms means nothing to it"),
+        ('[{"fault": "disconnect", "nth": 1, "on": "pong"}]', "on is one of delta, message, connect, ack"),
+        ('[{"fault": "disconnect", "nth": 1, "every_ms": 5}]', "say either every_ms, or which messages"),
+    ],
+)  # fmt: skip
+def test_a_wrong_plan_is_refused_with_its_entry(plan: str, problem: str) -> None:
+    """Before anything runs."""
+    with pytest.raises(UsageError, match=problem):
+        FaultPlan.parse(plan)
+
+
+def test_a_plan_is_a_list_or_an_object_that_holds_it() -> None:
+    """Both read the same."""
+    entries = '[{"fault": "drop", "nth": [2, 3], "scope": ["A-B"]}]'
+
+    (one,), (other,) = FaultPlan.parse(entries).faults, FaultPlan.parse(f'{{"faults": {entries}}}').faults
+    assert one == other
+
+
+def test_a_symbol_that_is_not_there_is_refused() -> None:
+    """When the exchange is made, and when a plan is added."""
+    plan = [{"fault": "drop", "scope": "NO-SUCH"}]
+
+    with pytest.raises(UsageError, match=r"entry 1 \(drop\): no symbol NO-SUCH here"):
+        Bench(plan)
+    bench = Bench()
+    with pytest.raises(UsageError, match="no symbol NO-SUCH here"):
+        bench.exchange.add_faults(FaultPlan(plan), bench.now_ns)
+
+
+def test_every_fault_has_been_tried_here() -> None:
+    """A knob without a test is a promise without one."""
+    files = Path(__file__).parent.glob("test_simulator_fault*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+
+    assert [] == [name for name in FAULTS if f'"{name}"' not in text]
+
+
+# --- when and to whom ---
+
+
+@pytest.mark.parametrize(
+    ("entry", "lost"),
+    [
+        ({}, [1]),
+        ({"nth": 3}, [3]),
+        ({"nth": [2, 5]}, [2, 5]),
+        ({"every": 4}, [4, 8]),
+        ({"every": 4, "times": 1}, [4]),
+        ({"p": 1}, list(range(1, 11))),
+        ({"p": 1, "times": 3}, [1, 2, 3]),
+        ({"p": 0}, []),
+        ({"at_ms": 35}, [4]),
+        ({"at_ms": 35, "for_ms": 30}, [4, 5, 6]),
+        ({"at_ms": 35, "p": 1}, list(range(4, 11))),
+        ({"nth": 2, "run": 3}, [2, 3, 4]),
+        ({"nth": 2, "scope": B}, []),
+        ({"nth": 2, "scope": [A, B]}, [2]),
+        ({"nth": 2, "scope": "connection:1"}, [2]),
+        ({"nth": 2, "scope": "connection:2"}, []),
+    ],
+)
+def test_triggers_select(entry: dict[str, Any], lost: list[int]) -> None:
+    """By number, by chance, by time, by scope; the ledger holds the very sequences."""
+    bench = bench_with("drop", **entry)
+    bench.subscribed()
+    bench.run(100)
+
+    assert [number for number in range(1, 11) if number not in lost] == bench.ends()
+    assert [f"{BASE + number}..{BASE + number}" for number in lost] == [
+        one.detail for one in bench.exchange.ledger.entries
+    ]
+
+
+def test_taking_a_fault_out_leaves_the_others_as_they_were() -> None:
+    """Each entry has random numbers of its own; equal entries have different ones."""
+
+    def lost(*plan: dict[str, Any]) -> set[int]:
+        bench = Bench(plan)
+        bench.subscribed()
+        bench.run(5_000)
+        return set(range(1, 501)) - set(bench.ends())
+
+    drop, late = {"fault": "drop", "p": 0.05}, {"fault": "wrong_symbol", "p": 0.5, "symbol": A}
+    alone = lost(drop)
+
+    assert 10 < len(alone) < 50
+    assert alone == lost(drop, late) == lost(late, drop)
+    assert alone < lost(drop, drop)
+
+
+def test_a_plan_added_later_counts_from_then() -> None:
+    """Its times begin when it is given."""
+    bench = Bench()
+    bench.subscribed()
+    bench.run(50)
+    bench.exchange.add_faults(FaultPlan([{"fault": "drop", "at_ms": 15}]), bench.now_ns)
+    bench.run(50)
+
+    assert [1, 2, 3, 4, 5, 6, 8, 9, 10] == bench.ends()
+
+
+def test_the_ledger_counts_for_ever_and_remembers_the_last() -> None:
+    """By fault, and by symbol."""
+    ledger = Ledger()
+    for number in range(ENTRIES_MAX + 5):
+        ledger.note(number, "drop", symbol=A if number else B)
+
+    assert (ENTRIES_MAX + 4, 1, ENTRIES_MAX + 5) == (
+        ledger.count("drop", A),
+        ledger.count("drop", B),
+        ledger.count("drop"),
+    )
+    assert ENTRIES_MAX == len(ledger.entries)
