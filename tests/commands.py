@@ -9,9 +9,9 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from orderbook.cli import main
-from tests.source_tree import ROOT
+from tests.recording import PATH
 
-BUNDLED = str(ROOT / "orderbook" / "data" / "kucoin-spot-20210425.jsonl.gz")
+BUNDLED = str(PATH)
 UNSET = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NO_COLOR", "PYTHONIOENCODING")
 """Variables that change how output looks."""
 

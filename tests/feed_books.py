@@ -14,6 +14,7 @@ from typing import Any
 from orderbook.book import OrderBook
 from orderbook.errors import BeyondHorizon, BookNotLive, UsageError
 from orderbook.events import Event, StateChanged
+from orderbook.feed import seams
 from orderbook.feed.errors import FeedClosed
 from orderbook.feed.events import FeedEvent, Notice
 from orderbook.feed.feed import Feed
@@ -23,7 +24,7 @@ from orderbook.feed.websocket import connector
 from orderbook.settings import SyncSettings
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.limits import Limits
-from orderbook.simulator.market import Market, Source, TrueBook, book_digest
+from orderbook.simulator.market import Source, SymbolMarket, TrueBook, book_digest
 from orderbook.simulator.profiles import PROFILES, Profile
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.types import Level
@@ -116,7 +117,9 @@ class Watch:
     transitions: defaultdict[str, list[StateChanged]] = field(default_factory=lambda: defaultdict(list))
 
     def look(self, symbol: str) -> None:
-        """One read."""
+        """One read; of a symbol that was removed just now, none."""
+        if symbol not in self.feed:
+            return
         try:
             book = self.feed[symbol]
             right = is_right(book, self.market[symbol])
@@ -172,6 +175,13 @@ class Stage:
         self.watch.events.clear()
         self.venue.exchange.add_faults(FaultPlan(faults), now_ns())
 
+    async def strike_for(self, ms: int, *faults: Mapping[str, object]) -> None:
+        """The same for faults that strike again and again; returns when all of that is over."""
+        self.strike(*({**fault, "for_ms": ms} for fault in faults))
+        over = asyncio.Event()
+        asyncio.get_running_loop().call_later(ms / 1000, over.set)
+        await over.wait()
+
     def struck(self, fault: str) -> int:
         """How often a fault struck so far."""
         return self.venue.exchange.ledger.count(fault)
@@ -215,7 +225,7 @@ def now_ns() -> int:
 async def stage(
     *faults: Mapping[str, object],
     symbols: Sequence[str] = (BTC, ETH),
-    rate: float = 150.0,
+    rate: float | Mapping[str, float] = 150.0,
     profile: Profile | str = SMALL,
     seed: int = 1,
     depth: Depth = "full",
@@ -224,6 +234,7 @@ async def stage(
     record: Record | None = None,
     wait: bool = True,
     listed: Sequence[str] = (),
+    through: Callable[[Rest], seams.Rest] = lambda rest: rest,
     **manners: Any,
 ) -> AsyncIterator[Stage]:
     """Set it up; with ``wait`` every book is LIVE when the test begins.
@@ -231,7 +242,7 @@ async def stage(
     Args:
         faults: What goes wrong from the first moment on.
         symbols: Which books the feed keeps.
-        rate: Deltas a second, of each symbol.
+        rate: Deltas a second, of each symbol, or by symbol.
         profile: How the market behaves.
         seed: Of all chance.
         depth: ``"full"`` is with a key, anything else without.
@@ -240,9 +251,12 @@ async def stage(
         record: See ``World``.
         wait: See above.
         listed: Symbols of the venue beside those of the feed.
+        through: Stands between the feed and its REST client.
         manners: See ``Manners``.
     """
-    market = Market([*symbols, *listed], seed, profile, rate)
+    names = (*symbols, *listed)
+    rates = rate if isinstance(rate, Mapping) else dict.fromkeys(names, rate)
+    market = {name: SymbolMarket(name, seed, profile, rate=rates[name], history=100_000) for name in names}
     limits = limits or Limits()
     window_ms = limits.weight_window_ms
     public, spot = limits.public_weight_max, limits.spot_weight_max
@@ -265,7 +279,7 @@ async def stage(
             rests.append(await stack.enter_async_context(rest))
             pool: Pool = "spot" if depth == "full" else "public"
             return World(
-                rest=rest,
+                rest=through(rest),
                 connect=connector(settings),
                 budget=lambda: (budget.used(pool), budget.limit(pool)),
                 record=record,

@@ -13,9 +13,9 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from orderbook.errors import FrameError
-from tests.source_tree import ROOT
+from tests.recording import PATH
 
-CAPTURE: Final = ROOT / "orderbook" / "data" / "kucoin-spot-20210425.jsonl.gz"
+CAPTURE: Final = PATH
 SYMBOL: Final = "BCHSV-USDT"
 """The busiest symbol of the capture."""
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-from orderbook.cli.bundled import read_bundled
 from orderbook.content import BookContent
 from snapshots.capture import Record
 from snapshots.replay import Replay
 from snapshots.report import SymbolReport
 from tests import kucoin_frames
 from tests.kucoin_frames import SYMBOL, Rows
+from tests.recording import read_bundled
 
 WS = "wss://ws.example.com/endpoint?token=TOKEN"
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 import pytest
 
 import orderbook
-from orderbook.cli import main
+from orderbook.cli import info, main
+from orderbook.cli.app import COMMANDS
 from orderbook.cli.terminal import one_line
 from orderbook.settings import SyncSettings
 from snapshots.replay import Replay
@@ -23,7 +27,7 @@ SYMBOLS = "BCHSV-USDT, CAPP-BTC, DAPPT-BTC, FET-BTC, NRG-BTC"
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["--bogus"], 2, "No such option '--bogus'; see `orderbook --help`"),
+        (["--wild"], 2, "No such option '--wild'; see `orderbook --help`"),
         (["reply"], 2, "No such command 'reply'"),
         (["replay"], 2, "Missing argument 'CAPTURE...'; see `orderbook replay --help`"),
         (["replay", BUNDLED, "--levls", "3"], 2, "No such option '--levls'"),
@@ -38,14 +42,6 @@ SYMBOLS = "BCHSV-USDT, CAPP-BTC, DAPPT-BTC, FET-BTC, NRG-BTC"
         (["replay", str(ROOT)], 1, "it is a directory; name a file inside it"),
         (["replay", str(ROOT / "pyproject.toml")], 1, "it is neither gzip nor JSON Lines"),
         (["replay", os.devnull], 1, "not a regular file"),
-        (["demo", "--speed", "-1"], 2, "'--speed': '-1' is neither a positive number nor max"),
-        (["demo", "--speed", "nan"], 2, "'--speed': 'nan' is neither a positive number nor max"),
-        (["demo", "--speed", "fast"], 2, "'--speed': 'fast' is neither a positive number nor max"),
-        (["demo", "--seconds", "0"], 2, "'--seconds': '0' is not a positive number of seconds"),
-        (["demo", "--seconds", "inf"], 2, "'--seconds': 'inf' is not a positive number of seconds"),
-        (["demo", "--levels", "0"], 2, "'--levels': 0 is not in the range"),
-        (["demo", "--symbol", "BTC-USDT"], 2, f"BTC-USDT is not in the recording; it has {SYMBOLS}"),
-        (["demo", "surplus"], 2, "unexpected extra argument (surplus)"),
         (["info", "--format", "yaml"], 2, "'--format': 'yaml' is not one of"),
     ],
 )
@@ -86,13 +82,59 @@ def test_info_tells_versions_and_every_limit() -> None:
         told["venues"],
     )
     assert SyncSettings() == SyncSettings(**told["limits"])
-    for name in ("numpy", "sortedcontainers", "click", "rich", "python", "implementation", "platform"):
+    for name in (*info.LIBRARIES, info.EXTRA, "python", "implementation", "platform"):
         assert re.search(rf"^{name} +{re.escape(told[name])}$", table, re.MULTILINE)
+    assert {"numpy", "sortedcontainers", "click", "rich", "websockets", "aiohttp"} == set(info.LIBRARIES)
     for name, value in told["limits"].items():
         assert re.search(rf"^  {name} +{value}$", table, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["demo", "info", "replay"])
+def test_info_tells_of_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And how to get it."""
+
+    def version_or_none(name: str) -> str:
+        if name == info.EXTRA:
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr("orderbook.cli.info.version", version_or_none)
+    (told,) = objects(orderbook_command("info", "--format", "json"))
+    table = orderbook_command("info").stdout
+
+    assert told[info.EXTRA] is None
+    assert re.search(r"^prometheus-client +not installed: pip install '\S+\[prometheus\]'$", table, re.MULTILINE)
+
+
+def test_the_list_of_commands_is_theirs() -> None:
+    """Their order, and the words with which each begins its own help; none is missing."""
+    with click.Context(main) as context:
+        commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
+        own = {name: command and command.get_short_help_str(200) for name, command in commands.items()}
+    listed = orderbook_command("--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+
+    assert dict(COMMANDS) == own
+    assert " ".join(" ".join(item) for item in COMMANDS.items()) == " ".join(listed.split())
+    assert ["demo", "watch", "record", "snapshot", "replay", "simulate", "info"] == list(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "args", [("--help",), ("info",), ("replay", "--help"), ("replay", BUNDLED, "--format", "json"), ("--bogus",)]
+)
+def test_what_needs_no_network_starts_without_it(args: tuple[str, ...]) -> None:
+    """In a fresh interpreter: none of the network libraries is imported, nor what they are for."""
+    program = (
+        "import sys, orderbook.cli\n"
+        "try:\n    orderbook.cli.main(sys.argv[1:])\n"
+        "finally:\n    print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *args], cwd=ROOT, capture_output=True, check=False, text=True)
+    loaded = set(done.stderr.splitlines()[-1].split())
+
+    assert "click" in loaded
+    assert set() == loaded & {"aiohttp", "websockets", "tenacity", "prompt_toolkit", "asyncio", "orderbook.feed"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches_by_example(command: str) -> None:
     """Each command shows how it is used; every example is a command that exists."""
     result = orderbook_command(command, "--help")
@@ -111,9 +153,9 @@ def test_help_teaches_by_example(command: str) -> None:
 
 def test_version_and_no_command() -> None:
     """The version goes to stdout; a missing command is a mistake, answered with the help."""
-    version, nothing = orderbook_command("--version"), orderbook_command()
+    shown, nothing = orderbook_command("--version"), orderbook_command()
 
-    assert (0, f"orderbook {orderbook.__version__}\n") == (version.exit_code, version.stdout)
+    assert (0, f"orderbook {orderbook.__version__}\n") == (shown.exit_code, shown.stdout)
     assert (2, "", True) == (nothing.exit_code, nothing.stdout, "Commands:" in nothing.stderr)
 
 

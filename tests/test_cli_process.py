@@ -7,17 +7,20 @@ import json
 import os
 import pty
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commands import BUNDLED, UNSET
+from tests.commands import BUNDLED, UNSET, objects, orderbook_command
+from tests.local_venue import Served, local_venue
 from tests.source_tree import ROOT
 
 COMMAND = [sys.executable, "-m", "orderbook"]
@@ -54,20 +57,89 @@ def test_python_m_orderbook_is_the_command() -> None:
     assert ["LIVE"] * 5 == [json.loads(line)["state"] for line in stdout.splitlines()]
 
 
-def test_ctrl_c_ends_with_one_line() -> None:
-    """In the middle of the demo: exit code 130, no traceback."""
-    with started("demo", "--speed", "0.001") as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
-
-    assert (130, b"orderbook: warning: interrupted\n") == (process.returncode, stderr)
+@pytest.fixture(scope="module")
+def venue() -> Iterator[Served]:
+    """A venue to talk to; none of the tests changes it."""
+    with local_venue(symbols=("BTC-USDT", "ETH-USDT")) as served:
+        yield served
 
 
-@pytest.mark.parametrize("args", [("replay", *[BUNDLED] * 20, "--levels", "500"), ("demo", "--speed", "50")])
-def test_a_reader_that_goes_away_is_no_error(args: tuple[str, ...]) -> None:
+def stopped(number: signal.Signals, *args: str, on_stderr: bool = False) -> tuple[int, bytes, bytes]:
+    """Exit code and output of a command that gets a signal after its first line."""
+    with started(*args) as process:
+        stream = process.stderr if on_stderr else process.stdout
+        assert stream is not None
+        line = stream.readline()
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    first = (b"", line) if on_stderr else (line, b"")
+    return process.returncode, first[0] + stdout, first[1] + stderr
+
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@SIGNALS
+def test_a_signal_ends_watch(number: signal.Signals, venue: Served) -> None:
+    """It is how one is expected to end it: lines until then, exit code 0, nothing else."""
+    code, stdout, stderr = stopped(number, "watch", "BTC-USDT", "--url", venue.url, "--format", "json")
+
+    assert (0, b"") == (code, stderr)
+    assert {"BTC-USDT"} == {json.loads(line)["symbol"] for line in stdout.splitlines()}
+
+
+@SIGNALS
+def test_a_signal_ends_record(number: signal.Signals, venue: Served, tmp_path: Path) -> None:
+    """With the summary; what was received until then is in the file, and the book is LIVE."""
+    out = tmp_path / "day.jsonl.gz"
+    args = ("record", "BTC-USDT", "--url", venue.url, "--out", str(out), "--format", "json")
+    code, stdout, stderr = stopped(number, *args, on_stderr=True)
+    summary = json.loads(stdout)
+    (book,) = objects(orderbook_command("replay", str(out), "--format", "json"))
+
+    assert (0, 0, "LIVE") == (code, summary["lost"], book["state"])
+    assert summary["recorded"] >= book["frames"]
+    assert b"Traceback" not in stderr
+    assert all(line.endswith(b" lost") for line in stderr.splitlines())
+
+
+@SIGNALS
+def test_a_signal_ends_the_demo(number: signal.Signals) -> None:
+    """With the summary of what was seen until then."""
+    code, stdout, stderr = stopped(number, "demo", "--format", "json", "--calm", "--symbols", "1", on_stderr=True)
+    summary = json.loads(stdout)
+
+    assert (0, True) == (code, summary["equal_to_truth"])
+    assert summary["seconds"] < 9
+    assert b"Traceback" not in stderr
+
+
+def test_a_signal_ends_what_waits_for_an_answer(tmp_path: Path) -> None:
+    """The venue never answers: a recording ends with an empty summary, a snapshot as an interrupted command."""
+    log = tmp_path / "asked"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ends = []
+        for args in (("watch",), ("record", "--out", str(log)), ("snapshot",)):
+            with started(*args, "BTC-USDT", "--url", url) as process:
+                silent.settimeout(60)
+                connection, _ = silent.accept()
+                with connection:
+                    assert b"GET" == connection.recv(3)
+                    process.send_signal(signal.SIGINT)
+                    _, stderr = process.communicate(timeout=60)
+            ends.append((process.returncode, stderr))
+
+    assert [(0, b""), (0, b""), (130, b"orderbook: warning: interrupted\n")] == ends
+
+
+@pytest.mark.parametrize(
+    "args", [("replay", *[BUNDLED] * 20, "--levels", "500"), ("demo", "--calm"), ("watch", "BTC-USDT")]
+)
+def test_a_reader_that_goes_away_is_no_error(args: tuple[str, ...], venue: Served) -> None:
     """As with ``| head -n 1``: the command ends at once and quietly, with the code that the shell gives to SIGPIPE."""
+    if args[0] == "watch":
+        args = (*args, "--url", venue.url)
     with started(*args) as process:
         assert process.stdout is not None
         assert b"" != process.stdout.readline()
@@ -104,16 +176,28 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     assert b"====== 243.216 | 243.457 ======" in stdout
 
 
-def on_a_terminal(*args: str, columns: int, lines: int, **variables: str) -> tuple[int, str]:
-    """Run a command on a terminal of that size; its exit code, and everything it wrote there."""
+def on_a_terminal(*args: str, press: bytes = b"", **variables: str) -> tuple[int, str]:
+    """Run a command on a terminal of 80 columns and 24 lines.
+
+    Args:
+        args: The command.
+        press: Keys that are pressed as soon as it shows a LIVE book.
+        variables: Of the environment.
+
+    Returns:
+        Its exit code, and everything it wrote there.
+    """
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     with started(*args, stdout=theirs, stderr=theirs, stdin=theirs, env=environment(**variables)) as process:
         os.close(theirs)
         written = b""
         try:
             while piece := os.read(ours, 65536):
                 written += piece
+                if press and b"LIVE" in written:
+                    os.write(ours, press)
+                    press = b""
         except OSError:  # Linux says EIO when the other end is closed.
             pass
         os.close(ours)
@@ -123,25 +207,35 @@ def on_a_terminal(*args: str, columns: int, lines: int, **variables: str) -> tup
 
 def test_the_demo_draws_on_a_terminal() -> None:
     """A real one: its own screen while it runs, colours, and the verdict afterwards on the screen there was."""
-    code, written = on_a_terminal("demo", "--speed", "300", columns=80, lines=24)
+    code, written = on_a_terminal("demo", "--seconds", "1", "--symbols", "1")
     picture, _, rest = written.partition("\x1b[?1049l")
 
     assert (0, 1, 1) == (code, written.count("\x1b[?1049h"), written.count("\x1b[?1049l"))
-    assert ("BCHSV-USDT" in picture, "\x1b[32m" in picture, "█" in picture) == (True, True, True)
-    assert "526 of 526 ticker checks equal" in rest
+    assert ("BTC-USDT" in picture, "\x1b[32m" in picture, "█" in picture) == (True, True, True)
+    assert "at the end: 1 of 1 books LIVE and equal to the truth" in rest
     assert "…" not in rest
+
+
+@pytest.mark.parametrize("key", [b"q", b"\x03"])
+def test_a_key_ends_it(key: bytes, venue: Served) -> None:
+    """Also Ctrl-C, which is a key there; the terminal is given back as it was."""
+    code, written = on_a_terminal("watch", "BTC-USDT", "--url", venue.url, press=key)
+
+    assert (0, 1, 1) == (code, written.count("\x1b[?1049h"), written.count("\x1b[?1049l"))
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
+    assert ("Traceback" in written, "interrupted" in written) == (False, False)
 
 
 def test_no_color_means_no_colour() -> None:
     """With NO_COLOR set, nothing but weight and reverse tells parts apart."""
-    code, written = on_a_terminal("demo", "--speed", "300", columns=80, lines=24, NO_COLOR="1")
+    code, written = on_a_terminal("demo", "--seconds", "1", "--symbols", "1", NO_COLOR="1")
 
-    assert (0, True, True) == (code, "243.216" in written, "LIVE" in written)
+    assert (0, True, True) == (code, "BTC-USDT" in written, "LIVE" in written)
     assert not any(f"\x1b[{weight}{colour}m" in written for weight in ("", "1;") for colour in range(30, 38))
 
 
 def test_a_dumb_terminal_gets_lines() -> None:
     """Where a cursor cannot be moved, the demo tells instead of drawing."""
-    code, written = on_a_terminal("demo", "--speed", "300", columns=80, lines=24, TERM="dumb")
+    code, written = on_a_terminal("demo", "--seconds", "1", "--symbols", "1", TERM="dumb")
 
-    assert (0, False, True) == (code, "\x1b" in written, "tickers equal 526" in written)
+    assert (0, False, True) == (code, "\x1b" in written, "1 of 1 books LIVE" in written)

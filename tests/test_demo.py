@@ -1,293 +1,251 @@
-"""The demo, in virtual time: it keeps its pace, shows what is true, and its exit code says whether all was equal."""
+"""The demo: the real client against the local KuCoin, whose verdict is that of a comparison which can fail."""
 
 from __future__ import annotations
 
-import io
+import asyncio
 import json
-import re
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
-from rich.console import Console
 
-from orderbook.cli import bundled, demo
-from orderbook.cli.player import Pace, play
-from orderbook.cli.terminal import Timing
-from snapshots.capture import CaptureReader, Record
-from tests.captures import foreign, opened
-from tests.commands import orderbook_command
-from tests.kucoin_traffic import bundled as records_of_the_recording
-from tests.kucoin_traffic import fields, is_ticker, with_raw
+from orderbook.cli import demo
+from orderbook.errors import UsageError
+from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.server import LocalKuCoin
+from tests.commands import objects, orderbook_command
+
+PROMISED = ("frames", "applied", "resyncs", "equal_to_truth")
 
 
-class VirtualTime:
-    """A clock that only moves when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-        self.sleeps: list[float] = []
-
-    def now(self) -> float:
-        """The time."""
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        """Take that long."""
-        assert seconds > 0
-        self.sleeps.append(seconds)
-        self.seconds += seconds
-
-    @property
-    def timing(self) -> Timing:
-        """For whoever is to live in it."""
-        return Timing(self.now, self.sleep)
+def summary_of(result: Result) -> dict[str, Any]:
+    """The one object on stdout."""
+    (told,) = objects(result)
+    return told
 
 
-def run_demo(*args: str) -> tuple[Result, float]:
-    """Run the demo without a terminal; also the virtual seconds that it took."""
-    time = VirtualTime()
-    result = orderbook_command("demo", *args, obj=time.timing)
-    return result, time.seconds - 1000.0
+def planned(folder: Path, *faults: dict[str, Any]) -> str:
+    """The name of a file with these faults."""
+    path = folder / "plan.json"
+    path.write_text(json.dumps(faults))
+    return str(path)
 
 
-# --- playing ---
+def test_the_summary_is_one_object_and_true() -> None:
+    """With JSON, stdout holds nothing else, and the lines that show life go to stderr; all is equal, and was read."""
+    result = orderbook_command("demo", "--seconds", "1", "--format", "json", "--symbols", "2")
+    told = summary_of(result)
 
-SECOND = 1_000_000_000
-
-
-def played(
-    stamps: list[int | None], pace: Pace, cost: float = 0.0
-) -> tuple[list[tuple[int, float]], list[tuple[float, float]], float]:
-    """Play records with these times.
-
-    Returns:
-        (number of the record, when it was handed out), (when somebody looked, the position shown), the last position.
-    """
-    time = VirtualTime()
-    fed: list[tuple[int, float]] = []
-    looks: list[tuple[float, float]] = []
-
-    def feed(record: Record) -> None:
-        fed.append((int(record.raw), round(time.seconds - 1000, 6)))
-        time.seconds += cost
-
-    records = [Record(ts, "ws", None, b"%d" % number) for number, ts in enumerate(stamps)]
-    position = play(
-        records, feed, lambda at: looks.append((round(time.seconds - 1000, 6), round(at, 6))), pace, time.timing
-    )
-    return fed, looks, position
+    assert (0, 1, True) == (result.exit_code, result.stdout.count("\n"), told["equal_to_truth"])
+    assert set(PROMISED) <= told.keys()
+    assert told["frames"] >= told["applied"] > 10
+    assert {"all": 2, "live": 2, "equal": 2} == told["books"]
+    assert (0, True) == (told["reads"]["wrong"], told["reads"]["equal"] > 10)
+    assert 1 <= told["seconds"] < 20
+    assert {} == told["violations"]
+    assert {"BTC-USDT", "ETH-USDT"} == {line.split()[0] for line in result.stderr.splitlines()}
 
 
-@pytest.mark.parametrize("speed", [0.5, 1.0, 4.0])
-def test_records_come_at_their_own_pace(speed: float) -> None:
-    """Each when it is due, at any speed; looks at regular intervals, and at both ends."""
-    fed, looks, position = played([5 * SECOND, 6 * SECOND, 9 * SECOND], Pace(speed, look_every_s=1.0))
-
-    assert [(0, 0.0), (1, 1 / speed), (2, 4 / speed)] == fed
-    times = [float(second) for second in range(int(4 / speed) + 1)]
-    assert [(time, time * speed) for time in times] + [(4 / speed, 4.0)] == looks
-    assert 4.0 == position
-
-
-def test_records_without_a_time_or_out_of_order_are_due_at_once() -> None:
-    """Nothing waits for them, and the position never goes back."""
-    fed, _, position = played([None, 5 * SECOND, None, 7 * SECOND, 6 * SECOND], Pace(1.0, look_every_s=9.0))
-
-    assert [(0, 0.0), (1, 0.0), (2, 0.0), (3, 2.0), (4, 2.0)] == fed
-    assert 2.0 == position
-
-
-def test_as_fast_as_possible_never_sleeps() -> None:
-    """Looks still come by the clock, with the recorded position."""
-    fed, looks, position = played([second * SECOND for second in range(5)], Pace(float("inf"), 1.0), cost=0.5)
-
-    assert [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5), (4, 2.0)] == fed
-    assert [(0.0, 0.0), (1.0, 2.0), (2.0, 4.0), (2.5, 4.0)] == looks
-    assert 4.0 == position
-
-
-def test_who_is_late_does_not_wait() -> None:
-    """When feeding takes longer than the recording did, every record follows at once."""
-    fed, _, _ = played([0, SECOND, 2 * SECOND], Pace(1.0, look_every_s=99.0), cost=1.5)
-
-    assert [(0, 0.0), (1, 1.5), (2, 3.0)] == fed
-
-
-@pytest.mark.parametrize("speed", [1.0, 2.0, float("inf")])
-def test_playing_stops_when_the_time_is_up(speed: float) -> None:
-    """In the middle of a pause, too; the position is where it stopped."""
-    fed, looks, position = played([0, SECOND, 100 * SECOND], Pace(speed, 10.0, seconds_max=2.5), cost=2.0)
-
-    assert [0, 1][: len(fed)] == [number for number, _ in fed]
-    assert looks[-1] == (max(2.5, fed[-1][1] + 2.0), position)
-    assert played([], Pace(speed, 1.0)) == ([], [(0.0, 0.0)], 0.0)
-
-
-# --- without a terminal ---
-
-
-def test_without_a_terminal_a_line_a_second() -> None:
-    """Three times as fast as recorded, so it ends by itself in about 10 s; then a table and the verdict."""
-    result, seconds = run_demo()
+def test_the_table_says_the_same() -> None:
+    """A line a symbol, and the verdict in words; nothing goes wrong if nothing shall."""
+    result = orderbook_command("demo", "--seconds", "1", "--symbols", "2", "--calm", "--keyless")
     lines = result.stdout.splitlines()
-    told = [line for line in lines if re.match(r" *[\d.]+ s  ", line)]
 
-    assert (0, "", True) == (result.exit_code, result.stderr, 10.0 < seconds < 10.2)
-    assert "orderbook demo: KuCoin spot, recorded 2021-04-25, played at 3x" == lines[0]
-    assert [f"{3.0 * second:5.1f}" for second in range(11)] + [" 30.3"] == [line[:5] for line in told]
-    assert told[0].startswith("  0.0 s  BCHSV-USDT CONNECTING  no snapshot yet  books LIVE 0  frames 0")
-    assert (
-        " 30.3 s  BCHSV-USDT LIVE  bid 243.216 x 4.51280965  ask 243.457 x 4.51280965  books LIVE 5  frames 2910  "
-        "gaps 0  resyncs 0  tickers equal 526  tickers bad 0" == told[-1]
-    )
-    assert lines[-3].startswith("526 of 526 ticker checks equal")
-    assert max(map(len, lines)) <= 160
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert lines[0].split()[0] == "BTC-USDT"
+    assert "what went wrong on purpose: none" == lines[-4]
+    assert lines[-3].startswith("what the client made of it: 0 gaps, ")
+    assert lines[-2].endswith(" refused while a book was not LIVE")
+    assert "at the end: 2 of 2 books LIVE and equal to the truth" == lines[-1]
 
 
-def test_the_last_line_is_one_object_for_programs() -> None:
-    """With JSON, stdout holds nothing else; the lines that show life go to stderr."""
-    result, seconds = run_demo("--speed", "max", "--format", "json")
-    told = json.loads(result.stdout)
+def test_without_a_key_the_books_have_a_horizon() -> None:
+    """They are compared as far as they are known."""
+    result = orderbook_command("demo", "--seconds", "1", "--symbols", "1", "--keyless", "--format", "json")
+    told = summary_of(result)
 
-    assert (0, 1, 0.0) == (result.exit_code, result.stdout.count("\n"), seconds)
-    promised = {"frames": 2910, "applied": 2874, "resyncs": 0, "equal_to_truth": True}
-    assert promised == {name: told[name] for name in promised}
-    assert {"ok": 526, "bad": 0, "skipped": 7} == told["ticker"]
-    assert ({"live": 5, "all": 5}, 0, 30.25) == (told["books"], told["gaps"], told["recorded_seconds"])
-    assert "published" in told["truth"]
-    assert "as fast as possible" in result.stderr
+    assert (0, True) == (result.exit_code, told["equal_to_truth"])
+    assert told["reads"]["equal"] > 10
 
 
-@pytest.mark.parametrize("speed", ["0", "max", "MAX", "0.0"])
-def test_as_fast_as_possible_has_several_names(speed: str) -> None:
-    """0 and max mean the same."""
-    result, seconds = run_demo("--speed", speed, "--format", "json")
+def test_a_venue_that_lies_is_found_out(tmp_path: Path) -> None:
+    """Every other delta has a wrong size, and nothing in it shows that: wrong reads are counted, the exit code is 1."""
+    plan = planned(tmp_path, {"fault": "corrupt", "every": 2})
+    result = orderbook_command("demo", "--seconds", "1", "--symbols", "2", "--format", "json", "--faults", plan)
+    told = summary_of(result)
 
-    assert (0, 0.0, 2910) == (result.exit_code, seconds, json.loads(result.stdout)["frames"])
-
-
-def test_the_demo_can_be_cut_short() -> None:
-    """The verdict is over what was played until then."""
-    result, seconds = run_demo("--speed", "2", "--seconds", "5", "--format", "json")
-    told = json.loads(result.stdout)
-
-    assert (0, 5.0, 10.0) == (result.exit_code, seconds, told["recorded_seconds"])
-    assert 0 < told["ticker"]["ok"] < 526
-    assert told["equal_to_truth"] is True
+    assert (1, False) == (result.exit_code, told["equal_to_truth"])
+    assert told["reads"]["wrong"] > 0
+    assert told["books"]["equal"] < told["books"]["live"] == told["books"]["all"]
+    assert ["corrupt"] == list(told["faults"])
 
 
-def test_nothing_compared_is_not_equal() -> None:
-    """Stopped before the first comparison, nothing was shown to be right, and nothing is claimed."""
-    result, _ = run_demo("--speed", "1", "--seconds", "0.1", "--format", "json")
+def test_a_venue_that_counts_anew_is_no_liar(tmp_path: Path) -> None:
+    """Books are compared with the count that their sequence belongs to, the old one or the new one."""
+    plan = planned(tmp_path, {"fault": "sequence_reset", "at_ms": 400, "base": 7})
+    result = orderbook_command("demo", "--seconds", "1", "--symbols", "2", "--format", "json", "--faults", plan)
+    told = summary_of(result)
 
-    assert (1, False) == (result.exit_code, json.loads(result.stdout)["equal_to_truth"])
-
-
-def doctored() -> CaptureReader:
-    """The recording with one ticker that is wrong."""
-    records = list(records_of_the_recording())
-    index = [i for i, record in enumerate(records) if is_ticker(record, "FET-BTC")][50]
-    message = fields(records[index])
-    message["data"]["bestAsk"] = "1"
-    records[index] = with_raw(records[index], message)
-    return opened(foreign(records))
+    assert (0, True) == (result.exit_code, told["equal_to_truth"])
+    assert {"sequence_reset": 2} == told["faults"]
+    assert told["resyncs"] >= 2
 
 
-def test_one_difference_makes_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The summary counts it, names it, and the exit code is 1."""
-    monkeypatch.setattr(bundled, "read_bundled", doctored)
-    table, _ = run_demo("--speed", "max")
-    told, _ = run_demo("--speed", "max", "--format", "json")
+def test_books_that_never_are_live_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing compared is not equal: no verdict, but the reason."""
+    monkeypatch.setattr(demo, "SETTLE_S", 0.3)
+    plan = planned(tmp_path, {"fault": "lost_welcome", "for_ms": 60_000})
+    result = orderbook_command("demo", "--seconds", "1", "--format", "json", "--faults", plan)
 
-    assert (1, 1) == (table.exit_code, told.exit_code)
-    assert "525 of 526 ticker checks equal" in table.stdout
-    assert re.search(r"^FET-BTC: ticker at sequence \d+: the book has .*ask 1 x", table.stdout, re.MULTILINE)
-    assert (False, 1) == (json.loads(told.stdout)["equal_to_truth"], json.loads(told.stdout)["ticker"]["bad"])
-
-
-def test_another_symbol_can_be_shown() -> None:
-    """Its touch stands in the lines."""
-    result, _ = run_demo("--speed", "max", "--symbol", "NRG-BTC")
-
-    assert "NRG-BTC LIVE  bid 0.0000614 x 18.897  ask 0.00006218 x 43.3399" in result.stdout
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith("orderbook: error: the book of ")
+    assert 1 == result.stderr.count("\n")
 
 
-# --- on a terminal ---
+def test_a_book_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was right before: a book that is not LIVE at the end is not equal to anything."""
+    monkeypatch.setattr(demo, "SETTLE_S", 1)
+    plan = planned(tmp_path, {"fault": "disconnect", "at_ms": 700}, {"fault": "refuse", "at_ms": 600, "for_ms": 60_000})
+    args = ("--seconds", "0.8", "--symbols", "1", "--format", "json", "--faults", plan)
+    result = orderbook_command("demo", *args)
+    told = summary_of(result)
+
+    assert (1, False, {"all": 1, "live": 0, "equal": 0}) == (result.exit_code, told["equal_to_truth"], told["books"])
+    assert (0, True) == (told["reads"]["wrong"], told["reads"]["refused"] > 0)
+    assert result.stderr.splitlines()[-1].startswith("the book of BTC-USDT is not ready: ")
+
+
+def test_a_comparison_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No verdict comes of it."""
+
+    def broken(*_: object) -> bool:
+        raise UsageError("no truth here")
+
+    monkeypatch.setattr(demo.Witness, "is_equal", broken)
+    result = orderbook_command("demo", "--seconds", "0.3", "--symbols", "1", "--format", "json")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "orderbook: error: no truth here" == result.stderr.splitlines()[-1]
+
+
+def test_stopped_before_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to sum up."""
+
+    @asynccontextmanager
+    async def already() -> AsyncIterator[asyncio.Event]:
+        stop = asyncio.Event()
+        stop.set()
+        yield stop
+
+    monkeypatch.setattr(demo, "stop_signals", already)
+    result = orderbook_command("demo", "--format", "json")
+
+    assert (130, "", "orderbook: warning: interrupted") == (result.exit_code, result.stdout, result.stderr.strip())
+
+
+# --- how long ---
 
 
 @pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Console:
-    """A terminal of 80 columns and 24 lines that remembers everything that was written to it."""
-    console = Console(
-        file=io.StringIO(), force_terminal=True, width=80, height=24, color_system="standard", legacy_windows=False
-    )
-    monkeypatch.setattr(demo, "can_draw", lambda: True)
-    monkeypatch.setattr(demo, "stdout_console", lambda: console)
-    return console
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[LocalKuCoin, float, bool]]]:
+    """What the demo would do: venue, seconds, and whether without a key."""
+    calls = []
+
+    async def note(venue: LocalKuCoin, seconds: float, _form: str, *, is_keyless: bool) -> bool:
+        calls.append((venue, seconds, is_keyless))
+        return True
+
+    monkeypatch.setattr(demo, "_demo", note)
+    yield calls
+    assert 1 == len(calls)
 
 
-@pytest.fixture
-def pictures(screen: Console) -> Any:
-    """Run the demo on the terminal; returns the pictures that were drawn, the rest of the output, and the time."""
+@pytest.mark.parametrize(
+    ("args", "drawn", "seconds"),
+    [
+        ([], False, 10.0),
+        (["--format", "json"], False, 10.0),
+        (["--format", "json"], True, 10.0),
+        ([], True, float("inf")),
+        (["--seconds", "2.5"], True, 2.5),
+        (["--seconds", "60"], False, 60.0),
+    ],
+)
+def test_it_ends_by_itself_where_nobody_looks(
+    args: list[str],
+    drawn: bool,
+    seconds: float,
+    asked: list[tuple[LocalKuCoin, float, bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After ten seconds; on a terminal it goes on until somebody has seen enough."""
+    monkeypatch.setattr(demo, "can_draw", lambda: drawn)
+    result = orderbook_command("demo", *args)
 
-    def run(*args: str) -> tuple[list[str], str, float]:
-        result, seconds = run_demo(*args)
-        assert 0 == result.exit_code
-        assert isinstance(screen.file, io.StringIO)
-        written = screen.file.getvalue()
-        assert (1, 1) == (written.count("\x1b[?1049h"), written.count("\x1b[?1049l"))
-        inside = written.partition("\x1b[?1049h")[2].partition("\x1b[?1049l")[0]
-        return [picture for picture in inside.split("\x1b[H") if "KuCoin" in picture], result.stdout, seconds
-
-    return run
-
-
-def test_on_a_terminal_a_live_ladder(pictures: Any) -> None:
-    """At its own pace, ten pictures a second on a screen of their own, each drawn over the last; then the verdict."""
-    drawn, rest, seconds = pictures()
-    plain = [re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", picture) for picture in drawn]
-
-    assert 30.2 < seconds < 30.3
-    assert 300 < len(drawn) < 310
-    assert all(len(picture.splitlines()) <= 24 and max(map(len, picture.splitlines())) <= 80 for picture in plain)
-    assert not any("\x1b[2J" in picture for picture in drawn[1:])  # Clearing would flicker.
-    last = plain[-1].splitlines()
-    assert (" KuCoin spot, recorded 2021-04-25, played at 1x", "30.3 of 30.3 s") == (
-        last[0][:48].rstrip(),
-        last[0][-15:-1],
-    )
-    assert last[1].split() == ["BCHSV-USDT", "LIVE", "sequence", "1613277186234", "epoch", "1"]
-    assert " spread 0.241 (9.9 bps)   mid 243.3365" == last[2][:38]
-    assert ["4.51280965", "243.216", "243.457", "4.51280965"] == re.findall(r"[\d.]+", last[5])
-    assert {"CAPP-BTC", "DAPPT-BTC", "FET-BTC", "NRG-BTC"} == {line.split()[0] for line in last[-4:]}
-    assert "526 of 526 ticker checks equal" in rest
+    assert (0, seconds, False) == (result.exit_code, asked[0][1], asked[0][2])
 
 
-def test_the_ladder_says_when_there_is_no_book_yet(pictures: Any) -> None:
-    """The first pictures show a reason instead of levels."""
-    drawn, _, _ = pictures("--speed", "5")
+@pytest.mark.parametrize(
+    ("args", "count"), [([], len(demo.FAULTS)), (["--calm"], 0), (["--keyless"], len(demo.FAULTS))]
+)
+def test_what_goes_wrong_unless_it_is_calm(
+    args: list[str], count: int, asked: list[tuple[LocalKuCoin, float, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deltas are lost, repeated and swapped, a snapshot is old, the connection goes; or nothing of that."""
+    plans = []
+    real = FaultPlan.__init__
 
-    assert "not LIVE: CONNECTING" in drawn[0]
-    assert "not LIVE: SYNCING" in drawn[1]
+    def note(plan: FaultPlan, entries: Any = ()) -> None:
+        plans.append(entries)
+        real(plan, entries)
+
+    monkeypatch.setattr(FaultPlan, "__init__", note)
+    orderbook_command("demo", *args)
+
+    assert count == len(plans[0])
+    assert ("--keyless" in args) == asked[0][2]
 
 
-def test_the_ladder_shows_as_many_levels_as_wanted(pictures: Any) -> None:
-    """Fewer than there is room for, if asked."""
-    drawn, _, _ = pictures("--speed", "max", "--levels", "2", "--symbol", "FET-BTC")
-
-    assert ("0.00000771" in drawn[-1], "0.00000769" in drawn[-1], "0.00000768" in drawn[-1]) == (True, True, False)
+# --- bad input ---
 
 
-def test_the_terminal_is_given_back_after_an_interrupt(screen: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in the middle: the screen of its own is left, one line on stderr, exit code 130."""
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["--calm", "--faults", "x.json"], 2, "--calm and --faults contradict each other"),
+        (["--faults", "no such file"], 1, "no such file: No such file or directory"),
+        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is not JSON"),
+        (["--symbols", "0"], 2, "'--symbols': 0 is not in the range"),
+        (["--rate", "nan"], 1, "a market's rate is above 0 deltas a second"),
+        (["--profile", "wild"], 2, "'--profile': 'wild' is not one of 'normal'"),
+        (["--seconds", "0"], 2, "'--seconds': '0' is not a positive number of seconds"),
+        (["--seconds", "inf"], 2, "'--seconds': 'inf' is not a positive number of seconds"),
+        (["surplus"], 2, "unexpected extra argument (surplus)"),
+    ],
+)
+def test_bad_input_is_one_line(args: list[str], code: int, message: str) -> None:
+    """It names the remedy; no traceback, nothing on stdout."""
+    result = orderbook_command("demo", *args)
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    assert message in result.stderr
+    assert (code, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
 
-    monkeypatch.setattr("snapshots.replay.Replay.feed", interrupt)
-    result, _ = run_demo()
 
-    assert isinstance(screen.file, io.StringIO)
-    assert (screen.file.getvalue().count("\x1b[?1049l"), screen.file.getvalue().count("\x1b[?25h")) == (1, 1)
-    assert (130, "", "orderbook: warning: interrupted\n") == (result.exit_code, result.stdout, result.stderr)
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"fault": "drp"}, "entry 1 ('drp'): no such fault; did you mean drop?"),
+        ({"fault": "drop", "q": 1}, "entry 1 ('drop'): no such knob 'q'; it has "),
+        ({"fault": "drop", "scope": "NO-SUCH"}, "no symbol NO-SUCH here"),
+    ],
+)
+def test_a_wrong_plan_names_its_entry(entry: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """And nothing starts."""
+    result = orderbook_command("demo", "--faults", planned(tmp_path, entry))
+
+    assert message in result.stderr
+    assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))

@@ -54,6 +54,7 @@ ORDERBOOK = [
     "NumberError",
     "OrderBook",
     "OrderBookError",
+    "PortInUse",
     "RateLimited",
     "Refused",
     "RestError",

@@ -10,7 +10,6 @@ from functools import cache
 
 import pytest
 
-from orderbook.cli.bundled import read_bundled
 from orderbook.types import BookState
 from snapshots.capture import Record
 from snapshots.checks import Tally
@@ -29,6 +28,7 @@ from tests.kucoin_traffic import (
     snapshot_of,
     with_raw,
 )
+from tests.recording import read_bundled
 
 DOCTORED = "FET-BTC"
 """The book that is tampered with; NRG-BTC stands by."""

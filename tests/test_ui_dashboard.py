@@ -267,6 +267,14 @@ def test_changed_levels_are_marked_with_signs_and_colours() -> None:
         assert {"bold", "dim"} == styles_of(text, "0.5"), "best size, and its total"
 
 
+@pytest.mark.parametrize(("state", "style"), [("LIVE", "green"), ("SYNCING", "yellow"), ("FAILED", "red")])
+def test_states_have_colours_and_words(state: str, style: str) -> None:
+    """The word is there without colours; the colour says how bad it is."""
+    text = picture([panel_of(view_of(state=BookState(state)))], 50, 20)
+
+    assert f"bold {style}" in styles_of(text, state)
+
+
 @pytest.mark.parametrize(("gaps", "style"), [(0, "dim"), (2, "bold red")])
 def test_gaps_stand_out(gaps: int, style: str) -> None:
     """And nothing is loud without a reason."""

@@ -5,19 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from orderbook import __version__
-from orderbook.cli.demo import demo
-from orderbook.cli.info import info
 from orderbook.cli.logs import log_to
-from orderbook.cli.record import record
-from orderbook.cli.replay import replay
-from orderbook.cli.simulate import simulate
-from orderbook.cli.snapshot import snapshot
 from orderbook.cli.terminal import (
     INTERRUPTED,
     PIPE_CLOSED,
@@ -26,12 +21,39 @@ from orderbook.cli.terminal import (
     complain,
     is_terminal,
 )
-from orderbook.cli.watch import watch
 from orderbook.errors import OrderBookError
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "demo": "Watch live books being kept from a local KuCoin, and compared with the truth.",
+    "watch": "Watch live order books of a venue, with the health of each.",
+    "record": "Record the raw traffic of some symbols until stopped.",
+    "snapshot": "Fetch one order book over REST and show it.",
+    "replay": "Run recorded traffic through the very same code that runs live.",
+    "simulate": "Run a local KuCoin to test bots against.",
+    "info": "Show versions, the twin in use, venues and limits.",
+}
+"""Each command is in the module of its name, which is imported when it is wanted: half of them need a network library
+that takes longer to import than the others to run. What they do stands here, too, for the list of all."""
 
 
 class CommandLine(click.Group):
     """A group whose every failure is one line on stderr and a non-zero exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order of a first acquaintance."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"orderbook.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        """List them, without an import."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def main(
         self,
@@ -72,13 +94,14 @@ class CommandLine(click.Group):
         except BrokenPipeError:
             abandon_stdout()
             raise click.exceptions.Exit(PIPE_CLOSED) from None
+        except OrderBookError as error:
+            # Before the next one: a NotReady is a TimeoutError, too, and that is an OSError.
+            raise click.ClickException(str(error)) from error
         except OSError as error:
             where = error.filename if error.filename is not None else "cannot write the output"
             if error.filename is None:
                 abandon_stdout()
             raise click.ClickException(f"{where}: {error.strerror or error}") from error
-        except OrderBookError as error:
-            raise click.ClickException(str(error)) from error
 
 
 def _interrupted() -> int:
@@ -90,15 +113,17 @@ def _interrupted() -> int:
 
 EPILOG = """\b
 Examples:
-  orderbook demo                               watch real books being kept
-  orderbook demo --speed max --format json     the same as a test: one JSON object
+  orderbook demo                               live books, kept from a local KuCoin that misbehaves
+  orderbook demo --seconds 5 --format json     the same as a test: one JSON object
+  orderbook watch BTC-USDT ETH-USDT            live books of the venue
   orderbook replay session.jsonl.gz            what became of each book of a recording
   orderbook replay day-*.jsonl.gz --format json | jq 'select(.state != "LIVE")'
   orderbook simulate --faults plan.json        a local KuCoin to test bots against
   orderbook info                               versions, twin in use, limits
 
 Data goes to stdout, everything else to stderr. The exit code is 0 on success, 1 when a check came out bad or something
-could not be read, 2 for a mistake on the command line, 130 after Ctrl-C.
+could not be read, 2 for a mistake on the command line. Ctrl-C is how watch, record, simulate and demo are meant to end;
+anything else ends with 130 then.
 """
 
 
@@ -125,12 +150,3 @@ def main(ctx: click.Context, *, log: Path | None, debug: bool) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
-
-
-main.add_command(demo)
-main.add_command(watch)
-main.add_command(record)
-main.add_command(snapshot)
-main.add_command(replay)
-main.add_command(simulate)
-main.add_command(info)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from orderbook import __version__
 from orderbook.cli.options import format_option
@@ -16,7 +17,8 @@ from orderbook.ladder import ACCELERATOR
 from orderbook.settings import SyncSettings
 from orderbook.venues import VENUES
 
-LIBRARIES = ("numpy", "sortedcontainers", "click", "rich")
+LIBRARIES = ("numpy", "sortedcontainers", "click", "rich", "websockets", "aiohttp")
+EXTRA = "prometheus-client"
 
 EPILOG = """\b
 Examples:
@@ -40,6 +42,7 @@ def info(form: str) -> None:
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         **{name: version(name) for name in LIBRARIES},
+        EXTRA: _extra(),
         "venues": sorted(VENUES),
     }
     limits = asdict(SyncSettings())
@@ -48,9 +51,23 @@ def info(form: str) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, fact in facts.items():
-        table.add_row(name, ", ".join(fact) if isinstance(fact, list) else str(fact))
+        table.add_row(name, Text(_words(fact)))  # not markup, whatever brackets it has
     table.add_row()
     table.add_row("limits")
     for name, limit in limits.items():
         table.add_row(f"  {name}", "none" if limit is None else str(limit))
     show(table)
+
+
+def _extra() -> str | None:
+    """The version of what the extra ``prometheus`` installs, if it did."""
+    try:
+        return version(EXTRA)
+    except PackageNotFoundError:
+        return None
+
+
+def _words(fact: object) -> str:
+    if fact is None:
+        return "not installed: pip install 'orderbook-engine[prometheus]'"
+    return ", ".join(fact) if isinstance(fact, list) else str(fact)

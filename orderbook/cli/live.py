@@ -32,16 +32,17 @@ def _read_keys(_ctx: click.Context, _param: click.Parameter, path: Path | None) 
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise click.BadParameter(f"{path} is not JSON") from None
-    environ = {name: part for name, part in found.items() if isinstance(part, str)} if isinstance(found, dict) else {}
+    parts = found.items() if isinstance(found, dict) else ()
+    # The version of a key is a number that somebody may write as one.
+    environ = {name: str(part) for name, part in parts if isinstance(part, str | int)}
+    if missing := [name for name in KEY_NAMES if not environ.get(name)]:
+        raise click.BadParameter(f"{path} lacks {', '.join(missing)}; write a JSON object of {', '.join(KEY_NAMES)}")
     try:
-        credentials = Credentials.from_environment(environ)
+        return Credentials.from_environment(environ)
     except UsageError as error:
         raise click.BadParameter(f"{path}: {error}") from None
-    if credentials is None:
-        raise click.BadParameter(f"{path} holds none of {', '.join(KEY_NAMES)}")
-    return credentials
 
 
 def _depth(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Depth | None:

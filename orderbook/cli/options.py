@@ -38,18 +38,6 @@ def checked_symbols(ctx: click.Context, _param: click.Parameter, values: tuple[s
     return values
 
 
-def checked_speed(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    """How many times as fast as recorded; 0 or ``max`` is infinite; ``None`` stays what it is."""
-    if value is None:
-        return None
-    if value.lower() == "max":
-        return math.inf
-    speed = _finite(value)
-    if speed is None or speed < 0:
-        raise click.BadParameter(f"{value!a} is neither a positive number nor max")
-    return speed or math.inf
-
-
 def checked_seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float:
     """A length of time; without one, for ever."""
     if value is None:

@@ -11,12 +11,13 @@ import click
 from orderbook.cli.live import live_options, ready_or_reason, stop_signals, until
 from orderbook.cli.options import checked_seconds, checked_symbols, format_option
 from orderbook.cli.terminal import complain, print_json
+from orderbook.errors import RestError
 from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
 from orderbook.feed.feed import Feed
 from orderbook.feed.opening import open_feed
 from orderbook.secret import Credentials
 from orderbook.venues.rest import Depth
-from snapshots.recorder import Recorder
+from snapshots.recorder import Recorder, RecorderEvent, RecorderFailed
 
 READY_S = 20.0
 LINE_S = 1.0
@@ -65,27 +66,39 @@ def record(
     # Before the file is made: a mistake in these should not leave an empty one.
     options: dict[str, Any] = {"url": url, "credentials": keys, "depth": depth, "on_event": _tell}
     open_feed(venue, symbols, **options)
-    recorder = Recorder(out, append=append, overwrite=overwrite)
+    is_new = not out.exists()
+    recorder = Recorder(out, append=append, overwrite=overwrite, on_problem=_tell_at_the_end)
     feed = open_feed(venue, symbols, record=recorder, **options)
     try:
         asyncio.run(_record(feed, recorder, seconds))
-    finally:
+    except RestError:
+        # Nothing began. Whoever mends his command should not be told that the file exists.
         recorder.close()
+        if is_new:
+            out.unlink(missing_ok=True)
+        raise
+    finally:
+        is_whole = recorder.close()
     counters = recorder.counters
     if form == "json":
         print_json({"file": str(out), **counters._asdict()})
     else:
         click.echo(f"{out}: {counters.recorded} records, {counters.written_bytes} bytes, {counters.lost} lost")
-    ctx.exit(1 if counters.lost else 0)
+    ctx.exit(0 if is_whole else 1)
 
 
 async def _record(feed: Feed, recorder: Recorder, seconds: float) -> None:
-    async with stop_signals() as stop, feed:
+    async with stop_signals() as stop:
         await until(stop, _show(feed, recorder, seconds))
 
 
 async def _show(feed: Feed, recorder: Recorder, seconds: float) -> None:
-    await ready_or_reason(feed, READY_S)
+    async with feed:
+        await ready_or_reason(feed, READY_S)
+        await _tell_until(feed, recorder, seconds)
+
+
+async def _tell_until(feed: Feed, recorder: Recorder, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     while (elapsed := loop.time() - began) < seconds:
@@ -99,9 +112,15 @@ async def _show(feed: Feed, recorder: Recorder, seconds: float) -> None:
         await asyncio.sleep(min(LINE_S, seconds - elapsed))
 
 
+def _tell_at_the_end(event: RecorderEvent) -> None:
+    """What happens to the file when the feed is closed already."""
+    if isinstance(event, RecorderFailed):
+        complain(f"{event.path}: {event.problem}; {event.remedy}", "warning")
+
+
 def _tell(event: FeedEvent) -> None:
     match event.event:
-        case RecordingFailed(problem=problem):
-            complain(problem, "warning")
-        case RecordingResumed(lost=lost):
-            complain(f"recording goes on; {lost} records are missing", "warning")
+        case RecordingFailed(path=path, problem=problem):
+            complain(f"{path}: {problem}", "warning")
+        case RecordingResumed(path=path, lost=lost):
+            complain(f"{path}: recording goes on; {lost} records are missing", "warning")

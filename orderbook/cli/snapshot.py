@@ -13,7 +13,7 @@ from orderbook.book import OrderBook
 from orderbook.cli.live import live_options, stop_signals, until
 from orderbook.cli.options import checked_symbols, format_option
 from orderbook.cli.tables import LADDER_COLUMNS_MAX, glyphs_of
-from orderbook.cli.terminal import INTERRUPTED, print_json, show, stdout_console
+from orderbook.cli.terminal import print_json, show, stdout_console
 from orderbook.content import BookContent
 from orderbook.errors import UsageError
 from orderbook.feed.opening import URLS
@@ -39,9 +39,7 @@ Examples:
 @live_options
 @click.option("--levels", type=click.IntRange(1), default=10, show_default=True, help="Levels a side in the table.")
 @format_option
-@click.pass_context
 def snapshot(
-    ctx: click.Context,
     *,
     symbol: str,
     venue: str,
@@ -62,7 +60,7 @@ def snapshot(
         raise UsageError("full snapshots need an API key: give --keys, or ask for --depth 100")
     body = asyncio.run(_fetch(Rest(address, credentials=credentials), symbol, depth))
     if body is None:
-        ctx.exit(INTERRUPTED)
+        raise click.Abort
     book = OrderBook(symbol)
     book.swap(BookContent.from_snapshot(venue_named(venue).decode_snapshot(body.decode()), dict.fromkeys(Side, False)))
     bids, asks = list(book.last_known.exact.bids), list(book.last_known.exact.asks)

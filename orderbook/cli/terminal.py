@@ -22,11 +22,10 @@ _UNBOUNDED_COLUMNS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where commands get the time from; tests hand in their own as click's context object."""
+    """Where commands without an event loop get the time from; tests hand in their own as click's context object."""
 
     now: Callable[[], float] = time.monotonic
     """Seconds since any fixed moment."""
-    sleep: Callable[[float], None] = time.sleep
 
 
 def one_line(message: str) -> str:

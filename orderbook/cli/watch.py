@@ -50,11 +50,13 @@ def watch(
 
 
 async def _watch(feed: Feed, seconds: float, form: Literal["table", "json"]) -> None:
-    async with stop_signals() as stop, feed:
+    # Within: opening a feed takes long where nobody answers, and can be stopped, too.
+    async with stop_signals() as stop:
+        await until(stop, _show(feed, seconds, form))
+
+
+async def _show(feed: Feed, seconds: float, form: Literal["table", "json"]) -> None:
+    async with feed:
+        await ready_or_reason(feed, READY_S)
         screen: Screen = Screen(lambda: panels_of(feed, screen.levels), feed.health, venue=feed.venue.name, form=form)
-        await until(stop, _show(feed, screen, seconds))
-
-
-async def _show(feed: Feed, screen: Screen, seconds: float) -> None:
-    await ready_or_reason(feed, READY_S)
-    await screen.run(None if seconds == float("inf") else seconds)
+        await screen.run(None if seconds == float("inf") else seconds)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from orderbook.errors import FrameError, RestError, UnknownSymbol
 from orderbook.events import (
     AuditFailed,
+    AuditPassed,
     Event,
     FrameRejected,
     NeedProbe,
@@ -24,7 +26,7 @@ from orderbook.events import (
 )
 from orderbook.feed.delivery import Subscription
 from orderbook.feed.metrics import SymbolMetrics
-from orderbook.feed.pacing import MS, Backoff
+from orderbook.feed.pacing import MS, Backoff, Gate
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
@@ -35,6 +37,9 @@ from orderbook.venues.rest import Depth, Priority
 
 log = logging.getLogger("orderbook.feed")
 
+RECHECK_S: Final = 0.1
+_ENDS_OF_AUDITS: Final = (AuditPassed, AuditFailed, SnapshotRejected, StateChanged)
+
 
 @dataclass(frozen=True, slots=True)
 class Dump:
@@ -44,7 +49,7 @@ class Dump:
         symbol: Whose book.
         event: At which sequence, and which levels differed by how much.
         recent: The last deltas received, oldest first.
-        snapshot: The answer that the book was compared with.
+        snapshot: The answer that the book was compared with; empty if the book was lost while it waited for the stream.
     """
 
     symbol: str
@@ -81,7 +86,7 @@ class BookKeeper:
         depth: Depth,
         world: World,
         settings: FeedSettings,
-        gate: asyncio.Semaphore,
+        gate: Gate,
         tell: Callable[[str, Event], None],
         keep: Callable[[Dump], None],
     ) -> None:
@@ -98,6 +103,7 @@ class BookKeeper:
         self._tell = tell
         self._keep = keep
         self._published = 0
+        self._compared = b""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -125,12 +131,16 @@ class BookKeeper:
         self.pulse = pulse
 
     def opened(self) -> None:
-        """A new link is up."""
+        """A new link is up. To a symbol that the venue does not trade, links mean nothing."""
+        if self.sync.state is BookState.HALTED:
+            return
         now_ns = self._world.clock()
         self._follow(self.sync.connection_opened(now_ns), now_ns)
 
     def subscribed(self) -> None:
         """The venue acknowledged the subscription."""
+        if self.sync.state is BookState.HALTED:
+            return
         now_ns = self._world.clock()
         self._follow(self.sync.subscribed(now_ns), now_ns)
 
@@ -138,14 +148,22 @@ class BookKeeper:
         """The link is gone. What was asked for on its account is not waited for any more."""
         self._drop_tasks()
         self.metrics.reconnects += 1
-        now_ns = self._world.clock()
-        self._follow(self.sync.connection_lost(now_ns), now_ns)
+        if self.sync.state is not BookState.HALTED:
+            now_ns = self._world.clock()
+            self._follow(self.sync.connection_lost(now_ns), now_ns)
 
     def halt(self, reason: str) -> None:
         """The venue does not trade it at the moment."""
         self._drop_tasks()
         now_ns = self._world.clock()
         self._follow(self.sync.halt(reason, now_ns), now_ns)
+
+    def resume(self, *, is_connected: bool) -> None:
+        """The venue trades it again."""
+        now_ns = self._world.clock()
+        self._follow(self.sync.connection_lost(now_ns), now_ns)
+        if is_connected:
+            self.opened()
 
     def fail(self, reason: str) -> None:
         """Only the user can help."""
@@ -163,7 +181,7 @@ class BookKeeper:
             if self.subscriptions and not events:
                 self._publish(message, now_ns)
         if events:
-            self._follow(events, now_ns)
+            self._follow(events, now_ns, message if type(message) is Delta else None)
         elif sync.state is not BookState.LIVE or self._timer is None:
             self._arm()
 
@@ -178,8 +196,13 @@ class BookKeeper:
         self._follow(self.sync.audit(now_ns), now_ns)
 
     async def changed(self) -> None:
-        """Wait for the next change of state."""
-        await self._changed.wait()
+        """Wait for the next change of state, or for a moment.
+
+        A book that is merely too old is LIVE again with the next frame, and no change of state tells of that.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECHECK_S):
+                await self._changed.wait()
 
     async def close(self) -> None:
         """The end of this symbol: no task and no timer is left."""
@@ -190,12 +213,13 @@ class BookKeeper:
             self._timer = None
         tasks = self._drop_tasks()
         for subscription in tuple(self.subscriptions):
-            subscription.close()
+            subscription.close(drain=True)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- what the synchroniser tells --
 
-    def _follow(self, events: Sequence[Event], now_ns: int) -> None:
+    def _follow(self, events: Sequence[Event], now_ns: int, delta: Delta | None = None) -> None:
+        """Hand events on; ``delta`` is the message that they came with."""
         for event in events:
             match event:
                 case StateChanged():
@@ -204,11 +228,17 @@ class BookKeeper:
                     self._want_snapshot(event)
                 case NeedProbe():
                     self._begin("probe", self._serve_probe())
+                case AuditFailed():
+                    self._audit_failed(event)
                 case FrameRejected() | SnapshotRejected():
                     log.info("%s: %s: %s", self.symbol, type(event).__name__, event.reason)
             self._tell(self.symbol, event)
+            if isinstance(event, _ENDS_OF_AUDITS):
+                self._compared = b""
         if events:
-            self._publish(None, now_ns)
+            # With a change of state more than this one delta may have been applied.
+            is_one = not any(isinstance(event, StateChanged) for event in events)
+            self._publish(delta if is_one else None, now_ns)
         self._arm()
 
     def _state_changed(self, event: StateChanged, now_ns: int) -> None:
@@ -218,6 +248,9 @@ class BookKeeper:
         self.metrics.observe_state(event.old, event.new, now_ns)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+        if event.new is BookState.LIVE:
+            # The view that goes out now shows all that was applied so far: no second update for it.
+            self._published = self.sync.book.sequence
         for subscription in tuple(self.subscriptions):
             subscription.publish(None, now_ns, state_changed=True)
         if event.new is BookState.STALE and event.reason.startswith("venue ahead"):
@@ -266,8 +299,9 @@ class BookKeeper:
                 return
             started_ns = self._world.clock()
             try:
-                async with self._gate:
-                    body = await self._fetch(wish)
+                priority = self._priority(wish)
+                async with self._gate.turn(priority):
+                    body = await self._world.rest.snapshot(self.symbol, self._depth, priority=priority)
             except RestError as error:
                 self.metrics.snapshot_errors += 1
                 # The venue listed the symbol: that it knows no book of it may pass, and if not, its list will tell.
@@ -281,25 +315,19 @@ class BookKeeper:
             self.metrics.snapshot_rtt_ns.observe(now_ns - started_ns)
             # This task is at its end: what the answer makes the book wish for next may begin another.
             self._tasks.pop("snapshot", None)
-            events = sync.receive_snapshot(body, now_ns, depth=self._depth)
-            self._look(events, body)
-            self._follow(events, now_ns)
+            # The comparison may have to wait until the stream is there.
+            self._compared = body
+            self._follow(sync.receive_snapshot(body, now_ns, depth=self._depth), now_ns)
             return
 
-    async def _fetch(self, wish: NeedSnapshot) -> bytes:
+    def _priority(self, wish: NeedSnapshot) -> Priority:
         if self.sync.state is not BookState.LIVE:
-            priority = Priority.LOST
-        else:
-            priority = Priority.AUDIT if wish.reason == "audit" else Priority.HORIZON
-        return await self._world.rest.snapshot(self.symbol, self._depth, priority=priority)
+            return Priority.LOST
+        return Priority.AUDIT if wish.reason == "audit" else Priority.HORIZON
 
-    def _look(self, events: Sequence[Event], body: bytes) -> None:
-        for event in events:
-            if isinstance(event, AuditFailed):
-                log.error(
-                    "%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences)
-                )
-                self._keep(Dump(self.symbol, event, self.sync.recent, body))
+    def _audit_failed(self, event: AuditFailed) -> None:
+        log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
+        self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
 
     async def _serve_probe(self) -> None:
         try:

@@ -93,9 +93,9 @@ class Subscription:
         """The book has moved, or its state has. O(1), but for the view that ``every`` takes."""
         if self._closed:
             return
-        if self.deliver == "best" and not state_changed:
+        if self.deliver == "best":
             touch = (self._book.epoch, self._book.touch_count)
-            if touch == self._touch:
+            if touch == self._touch and not state_changed:
                 return
             self._touch = touch
         if self.deliver == "every":
@@ -133,8 +133,14 @@ class Subscription:
         self._metrics.delivery_lag_ns.observe(self._clock() - received_ns)
         return Update(self.symbol, view or self._book.view(self._levels), delta, received_ns, skipped)
 
-    def close(self) -> None:
-        """No more updates; whoever waits for one is released. May be called twice."""
+    def close(self, *, drain: bool = False) -> None:
+        """No more updates; whoever waits for one is released. May be called twice.
+
+        Args:
+            drain: What is queued may still be taken.
+        """
+        if not drain:
+            self._queue.clear()
         if not self._closed:
             self._closed = True
             self._ready.set()

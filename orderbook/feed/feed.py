@@ -25,7 +25,7 @@ from orderbook.feed.housekeeping import Housekeeping
 from orderbook.feed.linkkeeper import LinkKeeper
 from orderbook.feed.listeners import Callback, Listeners
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
-from orderbook.feed.pacing import MS, Pacer
+from orderbook.feed.pacing import MS, Gate, Pacer
 from orderbook.feed.placement import Placement
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
@@ -113,7 +113,7 @@ class Feed:
         self._opened = True
         self._world = await self._open_world(self, self._stack)
         self._clock = self._world.clock
-        self._gate = asyncio.Semaphore(self.settings.snapshots_max)
+        self._gate = Gate(self.settings.snapshots_max)
         self._connects = Pacer(self.settings.connects_max, 60_000, self._clock)
         await self.read_instruments()
         self._require_known(self._first)
@@ -129,7 +129,8 @@ class Feed:
 
     async def close(self) -> None:
         """End it: books CLOSED, connections closed, no task, timer or socket left. May be called twice."""
-        if self._closed:
+        if self._closed or os.getpid() != self._pid:
+            # In a fork nothing is ours to be closed: a goodbye from here would end the parent's connections.
             return
         self._closed = True
         forks.forget(self)
@@ -204,11 +205,13 @@ class Feed:
         new = [symbol for symbol in _checked(self.venue, symbols) if symbol not in self._books]
         if not self.instruments.keys() >= set(new):
             await self.read_instruments()
+            # Much may have happened meanwhile.
+            self._require_open()
+            new = [symbol for symbol in new if symbol not in self._books]
         self._require_known(new)
         self._placement.require_room(len(new))
         for symbol in new:
-            if symbol not in self._books:
-                self._add(symbol)
+            self._add(symbol)
 
     async def remove(self, *symbols: str) -> None:
         """Keep fewer books: they are CLOSED, and their subscriptions end.
@@ -219,9 +222,10 @@ class Feed:
         """
         for symbol in symbols:
             self._book(symbol)
-        for symbol in dict.fromkeys(symbols):
-            del self._books[symbol]
-            await self._placement.take(symbol).close()
+        for symbol in symbols:
+            # Somebody else may have removed it while this waited for another one.
+            if self._books.pop(symbol, None) is not None:
+                await self._placement.take(symbol).close()
 
     # -- delivery --
 

@@ -183,7 +183,7 @@ class Link:
 
     def _forget(self, request_id: str) -> None:
         answer = self._answers.pop(request_id, None)
-        if answer is not None and answer.done():
+        if answer is not None and answer.done() and not answer.cancelled():
             # Seen, even where sending failed first: else asyncio complains about it at some later time.
             answer.exception()
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from orderbook.errors import FrameError, RestError
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.errors import LinkError, SubscribeError
 from orderbook.feed.events import LinkDown, LinkReplaced, LinkUp, Notice, SubscriptionRefused
+from orderbook.feed.handover import Handover
 from orderbook.feed.health import LinkHealth
-from orderbook.feed.link import Link
+from orderbook.feed.link import Link, Receiver
 from orderbook.feed.metrics import FeedMetrics
 from orderbook.feed.pacing import MS, Backoff, Pacer
 from orderbook.feed.seams import RecordKind, World
@@ -76,13 +78,16 @@ class LinkKeeper:
         self._crowded = crowded
         self._tell = tell
         self._pulse = Pulse()
+        self._is_closing = False
         self._link: Link | None = None
         self._wanted = asyncio.Event()
         self._stuck: set[str] = set()
+        self._handover: Handover | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         # Spread, so that many links do not all come to their end at once.
         self._life_ns = int(settings.link_life_ms * MS * world.rng.uniform(0.9, 1.0))
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, world.rng)
+        self._patience = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, world.rng)
         self._subscriber = Subscriber(settings.batch_max, settings.subscribe_attempts, self._refused)
         self._task: asyncio.Task[None] | None = None
 
@@ -106,18 +111,22 @@ class LinkKeeper:
 
     def remove(self, symbol: str) -> BookKeeper:
         """Serve one symbol less."""
+        # Named, and not only found missing: it may be added again before anybody looks.
+        self._stuck.add(symbol)
         self._wanted.set()
         self._unstick(symbol)
         return self.books.pop(symbol)
 
     def renew(self, symbol: str) -> None:
-        """Subscribe a symbol again, whatever was thought of it."""
+        """Serve a symbol again that the venue had halted."""
+        self.books[symbol].resume(is_connected=self.is_connected)
         if self._link is not None:
             self._link.subscribed.discard(symbol)
             self._wanted.set()
 
     async def close(self) -> None:
         """End the connection, and every task of it."""
+        self._is_closing = True
         if self._link is not None:
             await self._link.close("closed")
         if self._task is not None:
@@ -145,7 +154,7 @@ class LinkKeeper:
         while True:
             reason = "closed"
             try:
-                link = await self._open()
+                link = await self._open(self, self._pulse)
                 self.last_problem = None
                 reason = await self._serve(link)
             except (LinkError, RestError) as error:
@@ -153,22 +162,30 @@ class LinkKeeper:
                 self._metrics.connect_errors += 1
                 reason = str(error)
                 self._tell(None, LinkDown(self.name, reason))
+            except Exception as error:
+                # A bug, ours or of a seam. To stop here would leave the books without a link for ever.
+                log.exception("link %s failed", self.name)
+                reason = f"internal error: {type(error).__name__}"
+                self.last_problem = LinkError(reason)
             finally:
                 self._lose(reason)
             delay_ms = self._backoff.next_ms()
             log.warning("link %s: %s; connecting again in %d ms", self.name, reason, delay_ms)
             await asyncio.sleep(delay_ms / 1000)
 
-    async def _open(self) -> Link:
+    async def _open(self, receiver: Receiver, pulse: Pulse) -> Link:
         """A new link, welcomed. Raises ``LinkError`` or ``RestError``."""
         world = self._world
-        await self._connects.turn()
+        turn_ns = await self._connects.turn()
         token = await world.rest.token()
         server = world.rng.choice(token.servers)
         connect_id = world.new_id()
         url = kucoin_session.public_url(server.endpoint, connect_id)
-        socket = await world.connect(kucoin_session.connect_url(server.endpoint, token.token, connect_id))
-        link = Link(url, socket, server, self._venue, world, self._settings, self._pulse, self)
+        try:
+            socket = await world.connect(kucoin_session.connect_url(server.endpoint, token.token, connect_id))
+        finally:
+            self._connects.settle(turn_ns)
+        link = Link(url, socket, server, self._venue, world, self._settings, pulse, receiver)
         self._record("open", link, "")
         try:
             await link.welcome()
@@ -178,7 +195,7 @@ class LinkKeeper:
             raise
         self.connects += 1
         self._metrics.connects += 1
-        self._pulse.heard_ns = world.clock()
+        pulse.heard_ns = world.clock()
         link.start()
         return link
 
@@ -189,67 +206,103 @@ class LinkKeeper:
         self._tell(None, LinkUp(self.name))
         for book in tuple(self.books.values()):
             book.opened()
+        due_ns = link.opened_ns + self._life_ns
         while True:
             self._wanted.set()
-            reconciling = asyncio.create_task(self._reconcile_always(self._link))
-            left_ns = self._link.opened_ns + self._life_ns - self._world.clock()
+            reconciling = asyncio.create_task(self._reconcile_always(link))
             try:
-                await asyncio.wait((self._link.ended,), timeout=max(left_ns, MS) / 1e9)
+                await self._use(link, due_ns)
             finally:
                 reconciling.cancel()
                 await asyncio.gather(reconciling, return_exceptions=True)
-            if self._link.ended.done():
-                return self._link.ended.result()
-            await self._replace(self._link)
+            if link.ended.done():
+                return link.ended.result()
+            old, link = link, await self._replace(link)
+            if link is not old:
+                due_ns = link.opened_ns + self._life_ns
+            else:
+                due_ns = self._world.clock() + int(self._backoff.next_ms() * MS)
 
-    async def _replace(self, old: Link) -> None:
+    async def _use(self, link: Link, due_ns: int) -> None:
+        """Wait until a link ends, or has to be replaced. A useful one ends the back-off, whatever becomes of it."""
+        useful_ns = self._settings.useful_after_ms * MS
+        while not link.ended.done() and (left_ns := due_ns - self._world.clock()) > 0:
+            await asyncio.wait((link.ended,), timeout=max(min(left_ns, useful_ns), MS) / 1e9)
+            self._appreciate(link)
+
+    async def _replace(self, old: Link) -> Link:
         """Open another link beside an old one, and change over without a gap. If that fails, the old one goes on."""
-        attempt = asyncio.create_task(self._successor(old))
+        self._handover = handover = Handover()
+        attempt = asyncio.create_task(self._successor(old, handover))
         try:
             await asyncio.wait((attempt, old.ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
             attempt.cancel()
             (link,) = await asyncio.gather(attempt, return_exceptions=True)
             if isinstance(link, Link):
-                self._link = link
-                self.messages_before += old.messages
-                old.end("replaced")
-        if isinstance(link, Link):
-            # Not recorded as an end: in a replay the books go on with the new link, as they do here.
-            log.info("link %s: replaced before its end", self.name)
-            self._tell(None, LinkReplaced(self.name))
-        elif not old.ended.done():
-            delay_ms = self._backoff.next_ms()
-            log.warning("link %s: cannot be replaced: %s; again in %d ms", self.name, link, delay_ms)
-            await asyncio.wait((old.ended,), timeout=delay_ms / 1000)
+                self._change_over(old, link, handover)
+            else:
+                self._handover = None
+        if not isinstance(link, Link):
+            log.warning("link %s: cannot be replaced: %s", self.name, link)
+            return old
+        # Not recorded as an end: in a replay the books go on with the new link, as they do here.
+        log.info("link %s: replaced before its end", self.name)
+        self._tell(None, LinkReplaced(self.name))
+        with suppress(LinkError, TimeoutError):
+            # With this pong, all that the old one may have brought as well has come.
+            await link.fence()
+        self._handover = None
+        return link
 
-    async def _successor(self, old: Link) -> Link:
-        link = await self._open()
+    async def _successor(self, old: Link, handover: Handover) -> Link:
+        # With a pulse of its own: that a new link is heard says nothing of the one that the books live on.
+        link = await self._open(handover, Pulse())
         try:
-            await self._reconcile(link)
-            # Both carry every delta now. With this pong, all that only the old one carried has been read.
-            await old.fence()
+            await self._bring_up(link, old, handover)
         except BaseException as error:
             link.end("not needed")
             self._record("close", link, str(error))
             raise
         return link
 
+    async def _bring_up(self, link: Link, old: Link, handover: Handover) -> None:
+        if await self._reconcile(link, lambda _symbol: None):
+            raise LinkError("the venue does not subscribe everything at the moment")
+        await old.fence()  # Both carry all deltas now. With this pong, what the old one alone carried has been read.
+        if handover.is_full:
+            raise LinkError("too many messages while two links were open")
+
+    def _change_over(self, old: Link, link: Link, handover: Handover) -> None:
+        self._link = link
+        self.messages_before += old.messages
+        old.end("replaced")
+        for message, received_ns in handover.switch():
+            self.take(message, received_ns)
+        link.hand_to(self, self._pulse)
+        for symbol in tuple(link.subscribed):
+            self._acknowledged(symbol)
+
+    def _appreciate(self, link: Link) -> None:
+        age_ms = (self._world.clock() - link.opened_ns) // MS
+        is_live = any(book.sync.state is BookState.LIVE for book in self.books.values())
+        if is_live and age_ms >= self._settings.useful_after_ms:
+            self._backoff.reset()
+
     def _lose(self, reason: str) -> None:
-        link, self._link = self._link, None
+        link, self._link, self._handover = self._link, None, None
         for symbol in tuple(self._timers):
             self._unstick(symbol)
         if link is None:
             return
         link.end(reason)
-        age_ns = self._world.clock() - link.opened_ns
-        is_live = any(book.sync.state is BookState.LIVE for book in self.books.values())
-        if is_live and age_ns >= self._settings.useful_after_ms * MS:
-            self._backoff.reset()
+        self._appreciate(link)
         self.messages_before += link.messages
         # Without what differs each time: it is a label of a metric.
         self._metrics.reconnects[reason.partition(" (")[0][:60]] += 1
-        self._record("close", link, reason)
+        if not self._is_closing:
+            # An end of our own making is none: a recording ends with the books as they were.
+            self._record("close", link, reason)
         self._tell(None, LinkDown(self.name, reason))
         for book in tuple(self.books.values()):
             book.lost()
@@ -261,24 +314,38 @@ class LinkKeeper:
     # -- subscriptions --
 
     async def _reconcile_always(self, link: Link) -> None:
+        wait_s: float | None = None
         try:
             while True:
-                await self._wanted.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._wanted.wait()
                 self._wanted.clear()
-                await self._reconcile(link)
+                if await self._reconcile(link, self._acknowledged):
+                    wait_s = self._patience.next_ms() / 1000
+                else:
+                    wait_s = None
+                    self._patience.reset()
         except LinkError as error:
             link.end(str(error))
+        except Exception as error:
+            log.exception("subscribing on link %s failed", self.name)
+            link.end(f"internal error: {type(error).__name__}")
 
-    async def _reconcile(self, link: Link) -> None:
-        """Make the subscriptions of a link those that are wanted."""
-        stuck, self._stuck = self._stuck & link.subscribed, set()
+    async def _reconcile(self, link: Link, acknowledged: Callable[[str], None]) -> set[str]:
+        """Make the subscriptions of a link those that are wanted; returns what the venue has to be asked for later."""
+        stuck = self._stuck & link.subscribed
+        if link is self._link:
+            self._stuck.clear()
         if gone := (link.subscribed - self.books.keys()) | stuck:
             await self._subscriber.unsubscribe(link, gone)
         wanted = {name for name, book in self.books.items() if book.sync.state is not BookState.FAILED}
         try:
-            await self._subscriber.subscribe(link, wanted - link.subscribed, self._acknowledged)
+            return await self._subscriber.subscribe(link, wanted - link.subscribed, acknowledged)
         except TooManyTopics as error:
-            self._crowded(self, error.limit, sorted(wanted - link.subscribed))
+            self._crowded(self, error.limit, sorted((wanted - link.subscribed) & self.books.keys()))
+            self._wanted.set()
+            return set()
 
     def _acknowledged(self, symbol: str) -> None:
         if (book := self.books.get(symbol)) is not None:
@@ -312,14 +379,12 @@ class LinkKeeper:
 
     def take(self, message: Message | FrameError, now_ns: int) -> None:
         """Hand a message to the book it is of."""
+        if self._handover is not None and isinstance(message, Delta) and not self._handover.passes(message):
+            return
         symbol = message.symbol if isinstance(message, Delta | FrameError) else None
-        if symbol is not None:
-            book = self.books.get(symbol)
-            if book is not None:
-                book.take(message, now_ns)
-            else:
-                self._metrics.unknown_frames += 1
-        elif isinstance(message, FrameError) and message.remedy != "ignore":
+        if symbol is not None and (book := self.books.get(symbol)) is not None:
+            book.take(message, now_ns)
+        elif symbol is None and isinstance(message, FrameError) and message.remedy != "ignore":
             log.warning("link %s: unreadable message: %s", self.name, message)
             for book in tuple(self.books.values()):
                 book.take(message, now_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 
 from orderbook.feed.delivery import Subscription, Update
 
@@ -22,6 +23,7 @@ class Listeners:
 
     def __init__(self, failed: Callable[[Subscription, str], None]) -> None:
         self._failed = failed
+        self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, subscription: Subscription, callback: Callback) -> None:
@@ -32,22 +34,33 @@ class Listeners:
 
     async def close(self) -> None:
         """Call nobody any more."""
+        self._is_closing = True
         tasks = self._tasks - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _call(self, subscription: Subscription, callback: Callback) -> None:
+        try:
+            await self._call_always(subscription, callback)
+        finally:
+            # Nobody takes its updates any more.
+            subscription.close()
+
+    async def _call_always(self, subscription: Subscription, callback: Callback) -> None:
         async for update in subscription:
             try:
                 result = callback(update)
-                if result is not None:
+                if isawaitable(result):
                     await result
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if self._is_closing:
                     raise
                 self._report(subscription, "it cancelled itself")
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    # Whoever did that, perhaps the end of the program: it has to be obeyed.
+                    raise
             except Exception as error:
                 log.exception("%s: a callback failed", subscription.symbol)
                 self._report(subscription, f"{type(error).__name__}: {ascii(str(error))[1:-1][:200]}")

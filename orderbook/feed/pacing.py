@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from heapq import heappop, heappush
 
 from orderbook.guard import Clock
 
@@ -54,6 +57,54 @@ class Pacer:
         if turn_ns in self._turns:
             self._turns.remove(turn_ns)
         self.take()
+
+
+class Gate:
+    """So many at a time; of those who wait, the most urgent goes first, then whoever came first.
+
+    Args:
+        limit: How many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._order = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def turn(self, priority: int) -> AsyncIterator[None]:
+        """Wait for a place, and hold it for the length of the block. The lowest number is the most urgent.
+
+        Complexity: O(log of those who wait).
+        """
+        await self._enter(priority)
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def _enter(self, priority: int) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        self._order += 1
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (priority, self._order, place))
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():
+                # Let in and called away in one breath.
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        while self._waiting:
+            _, _, place = heappop(self._waiting)
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
 
 
 class Backoff:

@@ -9,6 +9,7 @@ from orderbook.errors import UsageError
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.linkkeeper import LinkKeeper
 from orderbook.feed.settings import FeedSettings
+from orderbook.types import BookState
 
 log = logging.getLogger("orderbook.feed")
 
@@ -65,10 +66,16 @@ class Placement:
 
     def _crowded(self, link: LinkKeeper, limit: int, symbols: list[str]) -> None:
         """The venue allows fewer symbols on a connection: move those that have no room."""
+        asked = sum(book.sync.state is not BookState.FAILED for book in link.books.values())
+        if asked == 1:
+            for symbol in symbols:
+                link.books[symbol].fail("the venue has no room for it, even on a connection of its own")
+            return
         # At least one less than now: else the same symbols would come back to the same connection.
-        self.topics_max = max(1, min(limit, len(link.books) - 1))
-        log.warning("the venue allows %d symbols on a connection: moving %d", self.topics_max, len(symbols))
-        for symbol in symbols:
+        self.topics_max = max(1, min(limit, asked - 1))
+        leaving = symbols[-(asked - self.topics_max) :] if asked else []
+        log.warning("the venue allows %d symbols on a connection: moving %d", self.topics_max, len(leaving))
+        for symbol in leaving:
             if len(self.links) >= self._links_max and all(len(one.books) >= self.topics_max for one in self.links):
                 link.books[symbol].fail(f"no connection has room for it: {self._links_max} are full")
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Final, Literal
 
 from orderbook.feed.errors import LinkError, SubscribeError
 from orderbook.feed.link import Link
@@ -12,6 +13,9 @@ from orderbook.types import Control
 from orderbook.venues import kucoin_session
 
 log = logging.getLogger("orderbook.feed")
+
+FINAL: Final = frozenset({400, 403, 404, 406, 415})
+"""Codes that find fault with the request itself. Any other may pass, so the same is asked again later."""
 
 
 class TooManyTopics(Exception):
@@ -31,7 +35,8 @@ class Subscriber:
 
     Args:
         batch_max: Symbols in a request at most; lowered when the venue says so.
-        attempts: Requests for the same symbols that may go unanswered before the link is given up.
+        attempts: Requests for the same symbols that may go unanswered before the link is given up; and refusals in a
+            row, of the kind that may pass, before a bad symbol is looked for.
         refused: Gets each symbol that the venue refuses.
     """
 
@@ -39,54 +44,63 @@ class Subscriber:
         self.batch_max = batch_max
         self._attempts = attempts
         self._refused = refused
+        self._failures = 0
 
-    async def subscribe(self, link: Link, symbols: Iterable[str], acknowledged: Callable[[str], None]) -> None:
+    async def subscribe(self, link: Link, symbols: Iterable[str], acknowledged: Callable[[str], None]) -> set[str]:
         """Subscribe symbols; each is acknowledged or refused when this returns.
+
+        Returns:
+            Those that the venue could not serve at the moment, to be asked for later.
 
         Raises:
             LinkError: The link ended, or the venue answers nothing.
             TooManyTopics: The rest of the symbols has no room on this link.
         """
-        waiting = sorted(symbols)
+        waiting, later = sorted(symbols), set[str]()
         while waiting:
             batch, waiting = waiting[: self.batch_max], waiting[self.batch_max :]
-            again = await self._batch(link, batch, acknowledged)
+            again = await self._batch(link, batch, acknowledged, later)
             waiting = again + waiting
+        self._failures = self._failures + 1 if later else 0
+        return later
 
-    async def _batch(self, link: Link, batch: Sequence[str], acknowledged: Callable[[str], None]) -> list[str]:
-        """One request. What must be asked for again, in smaller batches, is returned."""
+    async def _batch(
+        self, link: Link, batch: Sequence[str], acknowledged: Callable[[str], None], later: set[str]
+    ) -> list[str]:
+        """One request. What must be asked for again, in smaller batches, is returned; what must wait goes to later."""
         answer = await self._ask(link, "subscribe", batch)
         if answer.kind == "ack":
             link.subscribed.update(batch)
             for symbol in batch:
                 acknowledged(symbol)
             return []
-        if answer.code == 509:
-            return self._learn(answer, batch)
+        if answer.code == 509 and (learnt := kucoin_session.learnt_limit(answer.text)) is not None:
+            return self._learn(*learnt, SubscribeError(batch[0], answer.code, answer.text), batch)
+        if answer.code not in FINAL and (len(batch) == 1 or self._failures < self._attempts):
+            log.warning("%d symbols not subscribed for now: %s %s", len(batch), answer.code, ascii(answer.text)[:120])
+            later.update(batch)
+            return []
         if len(batch) == 1:
             self._refused(SubscribeError(batch[0], answer.code, answer.text))
             return []
         # An error names no symbol: halves find the bad one, and the good ones get through.
         log.warning("%d symbols refused together (%s %s): trying halves", len(batch), answer.code, answer.text)
         middle = len(batch) // 2
-        return await self._batch(link, batch[:middle], acknowledged) + await self._batch(
-            link, batch[middle:], acknowledged
-        )
+        halves = [await self._batch(link, half, acknowledged, later) for half in (batch[:middle], batch[middle:])]
+        return halves[0] + halves[1]
 
-    def _learn(self, answer: Control, batch: Sequence[str]) -> list[str]:
+    def _learn(
+        self, kind: Literal["batch", "session"], limit: int, error: SubscribeError, batch: Sequence[str]
+    ) -> list[str]:
         """A limit that is lower than ours."""
-        learnt = kucoin_session.learnt_limit(answer.text)
-        if learnt is None:
-            raise LinkError(f"refused to subscribe: {answer.code} {ascii(answer.text)[1:-1][:120]}")
-        name, limit = learnt
-        if name == "session":
+        if kind == "session":
             raise TooManyTopics(limit)
-        # A limit that the batch keeps already would have us ask the same for ever.
-        self.batch_max = limit if limit < len(batch) else max(1, len(batch) // 2)
-        log.warning("the venue allows %d symbols in a request; from now on %d", limit, self.batch_max)
         if len(batch) == 1:
-            self._refused(SubscribeError(batch[0], answer.code, answer.text))
+            self._refused(error)
             return []
+        # A limit that the batch keeps already would have us ask the same for ever.
+        self.batch_max = max(1, limit if limit < len(batch) else len(batch) // 2)
+        log.warning("the venue allows %d symbols in a request; from now on %d", limit, self.batch_max)
         return list(batch)
 
     async def unsubscribe(self, link: Link, symbols: Iterable[str]) -> None:

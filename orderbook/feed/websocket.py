@@ -18,6 +18,14 @@ from orderbook.secret import Secret
 _logger = safe_logger("orderbook.feed.websocket")
 
 
+class _Connect(connect):
+    """The library's, but without redirects: the token is for the server that the venue named, and for no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """There is none to follow."""
+        return exc
+
+
 class WebSocket:
     """One connection."""
 
@@ -79,7 +87,7 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
     async def open_socket(url: Secret) -> Socket:
         host = urlsplit(url.reveal()).hostname
         try:
-            connection = await connect(
+            connection = await _Connect(
                 url.reveal(),
                 compression=None,
                 ping_interval=None,
@@ -88,9 +96,10 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
                 close_timeout=settings.close_timeout_ms / 1000,
                 max_size=settings.sync.frame_bytes_max,
                 logger=_logger,
-                ssl=tls if url.reveal().startswith("wss:") else None,
+                # True is the default context, which verifies; None would be refused.
+                ssl=(tls or True) if url.reveal().startswith("wss:") else None,
             )
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+        except (OSError, TimeoutError, InvalidHandshake, InvalidURI, UnicodeError) as error:
             # Its own text may hold the address, with the token in it.
             raise LinkError(f"cannot connect to {host!a}: {_problem(error)}") from None
         return WebSocket(connection, settings.close_timeout_ms / 1000)
@@ -105,7 +114,7 @@ def _problem(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    if isinstance(error, InvalidURI):
+    if isinstance(error, InvalidURI | UnicodeError):
         return "not a WebSocket address"
     status = getattr(getattr(error, "response", None), "status_code", None)
     return f"refused with HTTP status {status}" if status else f"bad handshake ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""Pieces that pictures are made of: words, rows of labelled numbers, lines that fit."""
+"""Pieces that pictures are made of: words, numbers, lines that fit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from rich.text import Text
 
 from orderbook.types import BookState
-from orderbook.ui.levels import QUIET, Glyphs, Levels
+from orderbook.ui.levels import Glyphs, Levels
 from orderbook.ui.numbers import plain
 
 ALARM: Final = "bold red"
@@ -51,20 +51,6 @@ def spread_out(left: Text, rights: Sequence[str], width: int, style: str, glyphs
         if room > 0:
             return left + Text(" " * room) + Text(f"{right} ", style)
     return cut(left, width, glyphs)
-
-
-def labelled(
-    parts: Sequence[tuple[str, str]], width: int, glyphs: Glyphs, alarms: frozenset[str] = frozenset()
-) -> list[Text]:
-    """Labels and values, in as many lines as they take."""
-    lines = [Text()]
-    for label, value in parts:
-        alarm = label in alarms
-        item = Text().append(label, ALARM if alarm else QUIET).append(f" {value}", ALARM if alarm else "")
-        if lines[-1].cell_len and lines[-1].cell_len + 3 + item.cell_len > width:
-            lines.append(Text())
-        lines[-1].append("   " if lines[-1].cell_len else " ").append_text(item)
-    return [cut(line, width, glyphs) for line in lines]
 
 
 def printable(text: str, glyphs: Glyphs) -> str:

@@ -49,7 +49,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "400001": "the request was not signed: give key, secret and passphrase",
     "400002": "set this machine's clock right (NTP): the venue allows 5 s",
     "400003": "check the API key, and that it belongs to this site (kucoin.com or kucoin.eu)",
-    "400004": "check the passphrase: it is the one chosen when the key was made, not the login password",
+    "400004": "check the passphrase (the one chosen when the key was made, not the login password) and the API secret",
     "400005": "check the API secret, and that nothing between here and the venue rewrites requests",
     "400006": "add this machine's public address to the key's list on the venue's API page",
     "400007": "give the key the General permission on the venue's API page",

@@ -1,0 +1,467 @@
+"""Subscriptions: batches, acknowledgements, refusals, limits that are learnt, and symbols that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orderbook.errors import UnknownSymbol, UsageError
+from orderbook.feed.errors import NotReady
+from orderbook.feed.events import LinkDown, LinkUp, SubscriptionRefused
+from orderbook.feed.settings import FeedSettings
+from orderbook.simulator.limits import Limits
+from orderbook.types import BookState
+from tests import virtual_time
+from tests.feed_books import BTC, ETH, FAST, SOL, stage, until
+from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, deaf, delta, obey, only_pongs
+
+MS = 1_000_000
+
+
+def names(count: int) -> list[str]:
+    """So many symbols."""
+    return [f"S{number:03}-USDT" for number in range(count)]
+
+
+# -- batches --
+
+
+@pytest.mark.parametrize("batch_max", [1, 7, 100])
+def test_batches_hold_what_a_request_may_hold(batch_max: int) -> None:
+    """Every symbol is asked for once, in as few requests as the limit allows."""
+    symbols = names(250)
+
+    async def main() -> list[list[str]]:
+        scene = Scene(settings=FeedSettings(batch_max=batch_max))
+        scene.add(*symbols)
+        await scene.acknowledged(*symbols)
+        await scene.close()
+        return scene.venue.sockets[0].topics()
+
+    batches = virtual_time.run(main)
+    assert symbols == sorted(symbol for batch in batches for symbol in batch)
+    assert -(-250 // batch_max) == len(batches)
+    assert max(map(len, batches)) <= batch_max
+
+
+async def test_many_symbols_take_as_many_connections_as_the_limit_asks_for() -> None:
+    """301 symbols are two connections; the venue counts no violation."""
+    async with stage(symbols=names(301), rate=0.5, wait=False) as scene:
+        await until(lambda: all(book.is_live for book in map(scene.feed.__getitem__, scene.feed.symbols)))
+        assert [300, 1] == [link.symbols for link in scene.feed.health().links]
+        assert 2 == scene.venue.exchange.state()["accepted"]
+        assert 301 == scene.venue.exchange.state()["subscriptions"]
+        assert {} == dict(scene.venue.exchange.violations)
+
+
+async def test_more_symbols_than_all_connections_hold_are_refused_at_once() -> None:
+    """With the numbers, before anything is connected."""
+    settings = replace(FAST, topics_max=2, links_max=1)
+    with pytest.raises(UsageError, match="3 more symbols do not fit: 1 connections hold 2 each"):
+        async with stage(symbols=(BTC, ETH, SOL), settings=settings, wait=False):
+            pass
+
+
+# -- acknowledgements --
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"fault": "lost_ack"},
+        {"fault": "lost_ack", "nth": [1, 2]},
+        {"fault": "late_ack", "ms": 100},
+        {"fault": "late_ack", "ms": 250},
+        {"fault": "partial_ack"},
+        {"fault": "partial_ack", "keep": 1},
+        {"fault": "error_ack"},
+        {"fault": "error_ack", "nth": [1, 2, 3, 4, 5, 6]},
+        {"fault": "error_ack", "code": 509, "text": "exceed max permits per second"},
+        {"fault": "error_ack", "code": 500, "text": "", "nth": [1, 3, 5]},
+    ],
+    ids=lambda one: " ".join(str(value) for value in one.values()),
+)
+async def test_a_faulty_acknowledgement_is_overcome(fault: dict[str, Any]) -> None:
+    """Whatever the venue says to a subscription for a while: every book becomes LIVE, on the same link."""
+    settings = replace(FAST, ack_timeout_ms=150)
+    async with stage(fault, symbols=(BTC, ETH, SOL), settings=settings, wait=False) as scene:
+        await scene.live()
+        assert scene.struck(str(fault["fault"]))
+        await scene.settled()
+        assert [] == scene.watch.told(SubscriptionRefused, LinkDown)
+        scene.check()
+
+
+async def test_a_topic_that_was_acknowledged_and_never_served_is_found() -> None:
+    """It looks like a quiet symbol; the probe tells the difference, and it is subscribed again."""
+    async with stage({"fault": "partial_ack", "keep": 1}, settings=FAST, wait=False) as scene:
+        await scene.live([BTC])
+        await scene.settled()
+        assert len(scene.feed.health().links) == 1
+        assert [] == scene.watch.told(LinkDown)
+        scene.check()
+
+
+def test_subscriptions_that_are_never_answered_end_the_link() -> None:
+    """After so many attempts the connection is no good, though its pongs come."""
+
+    async def main() -> tuple[list[str], int]:
+        scene = Scene(ScriptedVenue(answer=only_pongs))
+        scene.add("A-B")
+        await scene.opened(2)
+        await scene.close()
+        return [down.reason for down in scene.events(LinkDown)], len(scene.venue.sockets[0].topics())
+
+    downs, requests = virtual_time.run(main)
+    assert "no answer to subscribe after 3 attempts" == downs[0]
+    assert 3 == requests
+
+
+def test_a_late_acknowledgement_of_an_earlier_attempt_is_not_taken_for_another() -> None:
+    """Ids differ from attempt to attempt."""
+
+    async def main() -> int:
+        scene = Scene(ScriptedVenue(answer=deaf))
+        scene.add("A-B")
+        wire = await scene.opened(1)
+        await until(lambda: len(wire.topics()) == 2, bound_s=100)
+        assert not scene.is_subscribed("A-B")
+        first, second = (message["id"] for message in wire.of("subscribe"))
+        wire.say(id=first, type="ack")
+        await asyncio.sleep(0.1)
+        late = scene.is_subscribed("A-B")
+        wire.say(id=second, type="ack")
+        await asyncio.sleep(0.1)
+        found = (late, scene.is_subscribed("A-B"), first != second)
+        await scene.close()
+        return found == (False, True, True)
+
+    assert virtual_time.run(main)
+
+
+# -- refusals --
+
+
+async def test_one_unknown_symbol_spoils_no_batch() -> None:
+    """It alone fails, at once and by name; the others are LIVE on the same connection."""
+    good = names(40)
+    gone = "S017-USDT"
+    async with stage(symbols=good, rate=1, wait=False, unknown_symbol="error") as scene:
+        scene.venue.exchange._reception._known = set(good) - {gone}
+        with pytest.raises(NotReady, match="refused to subscribe S017-USDT: 404"):
+            await scene.feed.ready(gone, timeout_s=5)
+        others = [symbol for symbol in good if symbol != gone]
+        await scene.live(others)
+        assert BookState.FAILED is scene.feed[gone].state
+        assert [(gone, 404)] == [(one.symbol, one.code) for one in scene.watch.told(SubscriptionRefused)]
+        assert [] == scene.watch.told(LinkDown)
+        assert {} == dict(scene.venue.exchange.violations)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 100])
+@pytest.mark.parametrize("bad", [1, 3])
+def test_bad_symbols_are_found_by_halves(count: int, bad: int) -> None:
+    """However many are bad: exactly they are refused, in about log2 of the batch requests each."""
+    symbols = names(count)
+    culprits = set(random.Random(count).sample(symbols, min(bad, count)))
+
+    def judge(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe" and culprits & set(message["topic"].partition(":")[2].split(",")):
+            wire.say(id=message["id"], type="error", code=404, data="topic is not found")
+        else:
+            obey(wire, message)
+
+    async def main() -> tuple[set[str], set[str], int]:
+        scene = Scene(ScriptedVenue(answer=judge))
+        scene.add(*symbols)
+        await scene.acknowledged(*(set(symbols) - culprits))
+        await until(lambda: len(scene.events(SubscriptionRefused)) == len(culprits), bound_s=100)
+        failed = {symbol for symbol, book in scene.books.items() if book.sync.state is BookState.FAILED}
+        refused = {one.symbol for one in scene.events(SubscriptionRefused)}
+        await scene.close()
+        return failed, refused, len(scene.venue.sockets[0].topics())
+
+    failed, refused, requests = virtual_time.run(main)
+    assert culprits == failed == refused
+    assert requests <= 1 + len(culprits) * 2 * 7
+
+
+def test_a_venue_that_refuses_everything_for_now_is_asked_again_with_patience() -> None:
+    """An error that may pass fails no book, ends no link, and is no reason to flood the venue."""
+    symbols = names(100)
+
+    def system_error(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            wire.say(id=message["id"], type="error", code=500, data="system error")
+        else:
+            obey(wire, message)
+
+    async def main() -> tuple[int, int]:
+        scene = Scene(ScriptedVenue(answer=system_error))
+        scene.add(*symbols)
+        wire = await scene.opened(1)
+        await asyncio.sleep(600)
+        asked = len(wire.topics())
+        assert [] == scene.events(SubscriptionRefused, LinkDown)
+        scene.venue.answer = obey
+        await scene.acknowledged(*symbols)
+        opened = len(scene.venue.sockets)
+        await scene.close()
+        return asked, opened
+
+    asked, opened = virtual_time.run(main)
+    assert 1 == opened
+    assert 5 < asked < 600 * 9 * 0.9
+
+
+def test_a_symbol_that_cannot_be_subscribed_for_now_keeps_no_other_waiting() -> None:
+    """The bad one is found though its error may pass, and is asked for until it works."""
+    symbols, bad = names(30), "S011-USDT"
+
+    def judge(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe" and bad in message["topic"]:
+            wire.say(id=message["id"], type="error", code=500, data="system error")
+        else:
+            obey(wire, message)
+
+    async def main() -> bool:
+        scene = Scene(ScriptedVenue(answer=judge))
+        scene.add(*symbols)
+        await scene.acknowledged(*(symbol for symbol in symbols if symbol != bad))
+        before = scene.is_subscribed(bad)
+        scene.venue.answer = obey
+        await scene.acknowledged(bad)
+        await scene.close()
+        return before
+
+    assert virtual_time.run(main) is False
+
+
+async def test_an_error_frame_that_nobody_asked_for_changes_nothing() -> None:
+    """It is logged, and explains the end of the link if that follows."""
+    async with stage() as scene:
+        scene.strike({"fault": "error_frame", "code": 500, "text": "system error"})
+        await until(lambda: scene.struck("error_frame"))
+        await scene.settled()
+        assert [] == scene.watch.told(LinkDown)
+        scene.strike({"fault": "disconnect"})
+        await until(lambda: scene.watch.told(LinkUp))
+        (down,) = scene.watch.told(LinkDown)
+        assert "error 500 system error" in down.reason
+        await scene.settled()
+        scene.check()
+
+
+# -- limits that are lower than ours --
+
+
+async def test_the_limit_of_a_request_is_learnt() -> None:
+    """From error 509; the rest of the symbols is asked for in requests of that size, and one violation is enough."""
+    symbols = names(25)
+    async with stage(symbols=symbols, rate=2, wait=False, limits=Limits(topics_per_message_max=10)) as scene:
+        await scene.live()
+        assert {"topics_per_message": 1} == dict(scene.venue.exchange.violations)
+        assert 10 == scene.feed._placement.links[0]._subscriber.batch_max
+        assert [] == scene.watch.told(LinkDown, SubscriptionRefused)
+
+
+@pytest.mark.parametrize("limit", [1, 4, 9, 10])
+async def test_the_limit_of_a_connection_is_learnt(limit: int) -> None:
+    """From error 509; symbols without room move to further connections, and every book becomes LIVE."""
+    symbols = names(10)
+    settings = replace(FAST, batch_max=3)
+    limits = Limits(topics_per_connection_max=limit)
+    async with stage(symbols=symbols, rate=2, wait=False, settings=settings, limits=limits) as scene:
+        await scene.live()
+        links = [link.symbols for link in scene.feed.health().links]
+        assert 10 == sum(links)
+        assert max(links) <= limit
+        assert scene.venue.exchange.violations["topics_per_connection"] <= 1
+        assert [] == scene.watch.told(LinkDown, SubscriptionRefused)
+
+
+async def test_without_room_for_a_symbol_its_book_fails_by_name() -> None:
+    """All connections are full: those that have room are LIVE, the others say why they are not."""
+    symbols = names(5)
+    settings = replace(FAST, links_max=2)
+    limits = Limits(topics_per_connection_max=2)
+    async with stage(symbols=symbols, rate=2, wait=False, settings=settings, limits=limits) as scene:
+        await until(lambda: all(scene.feed[one].state in (BookState.LIVE, BookState.FAILED) for one in symbols))
+        failed = [one for one in symbols if scene.feed[one].state is BookState.FAILED]
+        assert 1 == len(failed)
+        assert "no connection has room for it" in scene.feed[failed[0]].reason
+
+
+async def test_a_venue_without_any_room_is_not_asked_for_ever() -> None:
+    """A symbol that is refused on a connection of its own fails."""
+    limits = Limits(topics_per_connection_max=0)
+    async with stage(symbols=(BTC, ETH), wait=False, limits=limits) as scene:
+        await until(lambda: all(scene.feed[one].state is BookState.FAILED for one in (BTC, ETH)))
+        assert "no room" in scene.feed[BTC].reason
+
+
+# -- coming and going --
+
+
+async def test_symbols_are_added_and_removed_while_running() -> None:
+    """The others do not notice, and the venue streams what is wanted and nothing else."""
+    async with stage(symbols=(BTC,), listed=(ETH, SOL)) as scene:
+        scene.watch.transitions.clear()
+        await scene.feed.add(ETH, SOL)
+        await scene.live()
+        await scene.settled()
+        await scene.feed.remove(ETH)
+        await until(lambda: scene.venue.exchange.state()["subscriptions"] == 2)
+        await scene.feed.add(ETH)
+        await scene.feed.ready(ETH, timeout_s=5)
+        await scene.settled()
+        assert [] == scene.watch.transitions[BTC]
+        assert 1 == scene.venue.exchange.state()["accepted"]
+        scene.check()
+
+
+async def test_an_unknown_symbol_is_named_before_it_is_subscribed() -> None:
+    """With advice, and nothing else is added."""
+    async with stage(symbols=(BTC,), listed=(ETH,)) as scene:
+        with pytest.raises(UnknownSymbol, match=r"BCT-USDT.*did you mean BTC-USDT"):
+            await scene.feed.add(ETH, "BCT-USDT")
+        assert (BTC,) == scene.feed.symbols
+
+
+def test_a_symbol_that_is_removed_and_added_at_once_is_subscribed_anew() -> None:
+    """Its new book is told of a subscription of its own."""
+
+    async def main() -> list[list[str]]:
+        scene = Scene()
+        scene.add("A-B", "C-D")
+        await scene.acknowledged("A-B", "C-D")
+        wire = await scene.opened(1)
+        scene.placement.take("A-B")
+        scene.add("A-B")
+        await until(lambda: len(wire.topics()) == 2, bound_s=10)
+        await asyncio.sleep(1)
+        wire.bring(delta("A-B", 5))
+        await until(lambda: scene.books["A-B"].sync.wants_snapshot, bound_s=10)
+        await scene.close()
+        return wire.topics() + wire.topics("unsubscribe")
+
+    assert [["A-B", "C-D"], ["A-B"], ["A-B"]] == virtual_time.run(main)
+
+
+def test_any_coming_and_going_ends_with_what_is_wanted() -> None:
+    """Symbols added and removed at random moments, on connections that end at random moments."""
+
+    async def main() -> None:
+        rng = random.Random(5)
+        scene = Scene(settings=FeedSettings(batch_max=3, topics_max=8, connects_max=1_000))
+        symbols = names(20)
+        for _ in range(300):
+            symbol = rng.choice(symbols)
+            if symbol in scene.books:
+                await scene.remove(symbol)
+            else:
+                scene.add(symbol)
+            if rng.random() < 0.1 and scene.venue.sockets:
+                scene.venue.sockets[-1].hang_up()
+            await asyncio.sleep(rng.choice((0, 0, 0.01, 1)))
+        scene.add(*(symbol for symbol in symbols if symbol not in scene.books))
+        await scene.acknowledged(*symbols)
+        assert all(len(link.books) <= 8 for link in scene.placement.links)
+        assert set(symbols) == {name for link in scene.placement.links for name in link.books}
+        await scene.close()
+
+    virtual_time.run(main)
+
+
+async def test_a_symbol_that_goes_while_it_is_moved_harms_nobody() -> None:
+    """The venue has no room for it, and the user does not want it any more: nothing is left to move."""
+
+    async def main() -> int:
+        waiting: list[tuple[ScriptedSocket, dict[str, Any]]] = []
+
+        def hold(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+            if message["type"] == "subscribe" and not scene.placement.links[1:]:
+                waiting.append((wire, message))
+            else:
+                obey(wire, message)
+
+        scene = Scene(ScriptedVenue(answer=hold))
+        scene.add("A-B", "C-D", "E-F")
+        await until(lambda: waiting, bound_s=10)
+        await scene.remove("C-D")
+        wire, message = waiting.pop()
+        limit = "exceed max subscription count limitation of 1 per session"
+        wire.say(id=message["id"], type="error", code=509, data=limit)
+        await until(lambda: len(scene.placement.links) == 2, bound_s=10)
+        while waiting:
+            obey(*waiting.pop())
+        await scene.acknowledged("A-B", "E-F")
+        assert [] == scene.events(LinkDown)
+        await scene.close()
+        return len(scene.placement.links)
+
+    assert 2 == await asyncio.to_thread(virtual_time.run, main)
+
+
+# -- quiet or dead --
+
+
+async def test_a_muted_topic_is_found_out_and_subscribed_again() -> None:
+    """The probe sees the venue ahead: STALE; the subscription is renewed until the book is LIVE."""
+    async with stage() as scene:
+        scene.strike({"fault": "mute", "scope": ETH, "for_ms": 900})
+        await until(lambda: scene.feed[ETH].state is BookState.STALE)
+        assert "venue ahead" in scene.feed[ETH].reason
+        await until(lambda: scene.feed[ETH].is_live)
+        await scene.settled()
+        assert [] == scene.watch.transitions[BTC]
+        assert [] == scene.watch.told(LinkDown)
+        scene.check()
+
+
+async def test_a_quiet_symbol_stays_live() -> None:
+    """No delta for several silences in a row: probes, and not one change of state."""
+    async with stage(symbols=(BTC,), rate=0.001, profile="quiet", settings=FAST) as scene:
+        scene.watch.transitions.clear()
+        calls = scene.venue.exchange.state()["rest_calls"]
+        await until(lambda: scene.venue.exchange.state()["rest_calls"] >= calls + 3)
+        assert [] == scene.watch.transitions[BTC]
+        assert scene.feed[BTC].is_live
+        scene.check()
+
+
+# -- halts --
+
+
+async def test_a_symbol_that_is_not_traded_is_halted_from_the_beginning_and_over_reconnects() -> None:
+    """Only the venue's list of symbols ends a halt: neither a new connection nor a subscription does."""
+    async with stage({"fault": "delist", "scope": ETH}, wait=False) as scene:
+        await scene.live([BTC])
+        assert BookState.HALTED is scene.feed[ETH].state
+        scene.strike({"fault": "disconnect"})
+        await until(lambda: scene.watch.told(LinkUp))
+        await scene.live([BTC])
+        await until(lambda: scene.feed._placement[ETH]._link.subscribed == {BTC, ETH})  # type: ignore[union-attr]
+        assert BookState.HALTED is scene.feed[ETH].state
+        scene.venue.exchange.common.delisted.clear()
+        await scene.feed.read_instruments()
+        await scene.settled()
+        scene.check()
+
+
+async def test_a_halt_may_end_while_there_is_no_link() -> None:
+    """The book is LIVE again with the next connection."""
+    async with stage({"fault": "delist", "scope": ETH}, wait=False) as scene:
+        await scene.live([BTC])
+        scene.strike({"fault": "lost_welcome"}, {"fault": "disconnect"})
+        await until(lambda: scene.struck("lost_welcome"))
+        scene.venue.exchange.common.delisted.clear()
+        await scene.feed.read_instruments()
+        assert BookState.CONNECTING is scene.feed[ETH].state
+        scene.strike({"fault": "disconnect"})
+        await scene.settled()
+        scene.check()
