@@ -18,6 +18,7 @@ from typing import Any
 
 from orderbook.errors import FrameError, RestError
 from orderbook.feed.bookkeeper import BookKeeper
+from orderbook.feed.errors import LinkError
 from orderbook.feed.events import Notice
 from orderbook.feed.link import Link
 from orderbook.feed.linkkeeper import LinkKeeper
@@ -28,8 +29,9 @@ from orderbook.feed.seams import SocketClosed, World, loop_clock
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
 from orderbook.secret import Secret
-from orderbook.types import Message
+from orderbook.types import BookState, Message
 from orderbook.venues import venue_named
+from orderbook.venues.base import decode_frame
 from orderbook.venues.rest import Depth, Instrument, Priority, Server, Token
 from tests.feed_books import Stage, until
 
@@ -65,6 +67,11 @@ def only_pongs(socket: ScriptedSocket, message: dict[str, Any]) -> None:
     """A venue that answers pings alone."""
     if message["type"] == "ping":
         obey(socket, message)
+
+
+def refuses(_socket: ScriptedSocket) -> None:
+    """For ``on_connect``: a venue that does not want any connection."""
+    raise LinkError("refused with HTTP status 503")
 
 
 def deaf(_socket: ScriptedSocket, _message: dict[str, Any]) -> None:
@@ -248,14 +255,22 @@ class Scene:
         for link in self.placement.links:
             await link.close()
 
+    def make_live(self, symbol: str) -> None:
+        """A delta and the snapshot before it."""
+        book = self.books[symbol]
+        book.take(decode_frame(VENUE, delta(symbol, 11), 10_000), loop_clock())
+        body = b'{"code":"200000","data":{"sequence":"10","time":1,"bids":[["99","1"]],"asks":[["101","1"]]}}'
+        book.sync.receive_snapshot(body, loop_clock(), depth="full")
+        assert BookState.LIVE is book.sync.state
+
     async def opened(self, count: int) -> ScriptedSocket:
         """Wait, in virtual time, until so many connections were opened; returns the last one."""
-        await until(lambda: len(self.venue.sockets) >= count, bound_s=10_000)
+        await eventually(lambda: len(self.venue.sockets) >= count)
         return self.venue.sockets[count - 1]
 
     async def acknowledged(self, *symbols: str) -> None:
         """Wait, in virtual time, until symbols are subscribed."""
-        await until(lambda: all(self.is_subscribed(symbol) for symbol in symbols), bound_s=10_000)
+        await eventually(lambda: all(self.is_subscribed(symbol) for symbol in symbols))
 
     def is_subscribed(self, symbol: str) -> bool:
         """Whether the venue acknowledged it on its present connection."""
@@ -265,6 +280,15 @@ class Scene:
     def events(self, *kinds: type) -> list[Any]:
         """What was told of these kinds."""
         return [notice for _, notice in self.told if isinstance(notice, kinds)]
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until something is so, in virtual time: an hour at most."""
+    for _ in range(72_000):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError
 
 
 async def accepted(scene: Stage, count: int) -> None:

@@ -286,3 +286,45 @@ def test_the_venue_clock_can_be_wrong() -> None:
     assert before - 60_000 == bench.get("/api/v1/timestamp")["data"] == bench.book()["time"]
     assert "400002" == json.loads(bench.call("GET", BOOK_FULL, headers).body)["code"]
     assert 200 == bench.signed("GET", BOOK_FULL).status
+
+
+def test_maintenance_may_leave_the_count_as_it_is() -> None:
+    """Without a base the venue goes on counting where it stood."""
+    bench = bench_with("maintenance", at_ms=25, ms=100)
+    bench.subscribed()
+    bench.run(150)
+
+    assert BASE < int(bench.book()["sequence"])
+
+
+def test_a_connection_ends_once() -> None:
+    """Whatever strikes it afterwards finds nothing to end."""
+    bench = Bench()
+    conn = bench.connect()
+    session = bench.exchange.sessions[conn]
+    session.end(bench.now_ns, Abort())
+    session.end(bench.now_ns, Abort())
+    bench.run(1)
+
+    assert 1 == bench.payloads(conn).count(Abort())
+
+
+def test_old_tokens_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue that runs for weeks keeps a bounded number."""
+    monkeypatch.setattr("orderbook.simulator.common._TOKENS_MAX", 2)
+    bench = Bench()
+    tokens = [bench.token() for _ in range(3)]
+    answers = [isinstance(bench.upgrade(token), Reply) for token in tokens]
+    bench.run(10)
+
+    assert [False, False, False] == answers, "told after the upgrade"
+    assert [["error"], ["welcome"], ["welcome"]] == [[one["type"] for one in bench.frames(conn)] for conn in (1, 2, 3)]
+
+
+def test_a_symbol_that_is_not_traded_cannot_count_anew() -> None:
+    """A fault tied to the acknowledgement of such a symbol strikes nobody."""
+    bench = bench_with("sequence_reset", on="ack", nth=1, base=7)
+    bench.subscribed("XXX-YYY")
+
+    assert [0, 0] == [source.epoch for source in bench.market.values()]
+    assert {} == bench.ledger()

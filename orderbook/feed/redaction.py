@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import quote, quote_plus
 
@@ -83,12 +83,12 @@ class SecretFilter(logging.Filter):
     that were attached to the record their type's name.
 
     Args:
-        secrets: See ``scrub``.
+        secrets: See ``scrub``; looked at with each record, so that more may be added meanwhile.
     """
 
-    def __init__(self, secrets: Iterable[str | Revealing] = ()) -> None:
+    def __init__(self, secrets: Collection[str | Revealing] = ()) -> None:
         super().__init__()
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let it pass, without secrets. Never raises."""
@@ -113,7 +113,7 @@ class SecretFilter(logging.Filter):
         return True
 
 
-def safe_logger(name: str, secrets: Iterable[str | Revealing] = ()) -> logging.Logger:
+def safe_logger(name: str, secrets: Collection[str | Revealing] = ()) -> logging.Logger:
     """The logger of this name, with a filter on it; hand it to ``websockets.connect(logger=...)``.
 
     A filter sees only what is logged by this very logger: its children need one of their own.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from urllib.parse import urlsplit
+from collections import deque
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
@@ -15,7 +17,11 @@ from orderbook.feed.seams import Connect, Socket, SocketClosed
 from orderbook.feed.settings import FeedSettings
 from orderbook.secret import Secret
 
-_logger = safe_logger("orderbook.feed.websocket")
+TOKENS_MAX: Final = 100
+"""Tokens that are kept out of the log: those of the last connections."""
+
+_tokens: deque[Secret] = deque(maxlen=TOKENS_MAX)
+_logger = safe_logger("orderbook.feed.websocket", _tokens)
 
 
 class _Connect(connect):
@@ -27,25 +33,34 @@ class _Connect(connect):
 
 
 class WebSocket:
-    """One connection."""
+    """One connection.
 
-    def __init__(self, connection: ClientConnection, close_timeout_s: float) -> None:
+    Args:
+        connection: The library's.
+        token: What the address held; should the venue ever repeat it, nobody gets to see it.
+        close_timeout_s: For the closing handshake.
+    """
+
+    def __init__(self, connection: ClientConnection, token: Secret, close_timeout_s: float) -> None:
         self._connection = connection
+        self._token = token
         self._close_timeout_s = close_timeout_s
 
     async def receive(self) -> bytes:
         """The next message, be it a text or a binary one."""
         try:
-            return await self._connection.recv(decode=False)
+            frame = await self._connection.recv(decode=False)
         except ConnectionClosed as error:
-            raise SocketClosed(_ending(error)) from None
+            raise SocketClosed(self._ending(error)) from None
+        token = self._token.reveal().encode()
+        return frame.replace(token, b"TOKEN") if token and token in frame else frame
 
     async def send(self, text: str) -> None:
         """Send a text message; waits while the peer does not read."""
         try:
             await self._connection.send(text)
         except ConnectionClosed as error:
-            raise SocketClosed(_ending(error)) from None
+            raise SocketClosed(self._ending(error)) from None
 
     async def close(self) -> None:
         """Say goodbye, but do not wait for long."""
@@ -61,14 +76,12 @@ class WebSocket:
         """Cut it."""
         self._connection.transport.abort()
 
-
-def _ending(error: ConnectionClosed) -> str:
-    """Close code and reason, as short text that is safe to show."""
-    if error.rcvd is None and error.sent is None:
-        return "1006 connection cut"
-    close = error.rcvd or error.sent
-    assert close is not None
-    return f"{close.code} {scrub(ascii(close.reason)[1:-1][:120])}".rstrip()
+    def _ending(self, error: ConnectionClosed) -> str:
+        """Close code and reason, as short text that is safe to show."""
+        close = error.rcvd or error.sent
+        if close is None:
+            return "1006 connection cut"
+        return f"{close.code} {ascii(scrub(close.reason, [self._token]))[1:-1][:120]}".rstrip()
 
 
 def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLContext | None = None) -> Connect:
@@ -85,7 +98,9 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
     """
 
     async def open_socket(url: Secret) -> Socket:
-        host = urlsplit(url.reveal()).hostname
+        parts = urlsplit(url.reveal())
+        host, (token, *_) = parts.hostname, parse_qs(parts.query).get("token", [""])
+        _tokens.append(Secret(token))
         try:
             connection = await _Connect(
                 url.reveal(),
@@ -102,7 +117,7 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, UnicodeError) as error:
             # Its own text may hold the address, with the token in it.
             raise LinkError(f"cannot connect to {host!a}: {_problem(error)}") from None
-        return WebSocket(connection, settings.close_timeout_ms / 1000)
+        return WebSocket(connection, Secret(token), settings.close_timeout_ms / 1000)
 
     return open_socket
 

@@ -1,0 +1,194 @@
+"""The connections themselves: what cannot be connected to, whom to trust, and what is not accepted from anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from orderbook.errors import Unreachable
+from orderbook.feed.errors import LinkError
+from orderbook.feed.opening import open_feed
+from orderbook.feed.seams import SocketClosed
+from orderbook.feed.websocket import connector
+from orderbook.secret import Secret
+from orderbook.settings import SyncSettings
+from tests.feed_books import BTC, FAST
+from tests.feed_world import (
+    PEM,
+    nothing_left,
+)
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+async def _idle(connection: ServerConnection) -> None:
+    await connection.wait_closed()
+
+
+@asynccontextmanager
+async def _server(
+    handler: Handler = _idle, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[str]:
+    async with serve(handler, host, 0, ssl=tls, ping_interval=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"{'ws' if tls is None else 'wss'}://{host}:{port}/"
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    return context
+
+
+SHORT = replace(FAST, connect_timeout_ms=200, close_timeout_ms=100)
+
+
+async def _problem(url: str, *, tls: ssl.SSLContext | None = None) -> str:
+    async with nothing_left():
+        with pytest.raises(LinkError) as caught:
+            await connector(SHORT, tls=tls)(Secret(f"{url}?token=secret"))
+    assert caught.value.__cause__ is None
+    assert "secret" not in str(caught.value)
+    return str(caught.value)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+async def test_an_unreachable_host_is_a_link_error() -> None:
+    """Nobody listens there."""
+    assert "cannot connect to '127.0.0.1': Connect call failed" in await _problem(f"ws://127.0.0.1:{_free_port()}/")
+
+
+async def test_an_unreachable_venue_is_told_at_once() -> None:
+    """``open_feed`` raises a typed error, with what to do about it, and leaves nothing."""
+    async with nothing_left():
+        feed = open_feed("kucoin", [BTC], url=f"http://127.0.0.1:{_free_port()}", settings=FAST)
+        with pytest.raises(Unreachable) as caught:
+            await feed.__aenter__()
+    assert "check the network" in str(caught.value)
+
+
+async def test_a_name_that_does_not_resolve_is_a_link_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for DNS."""
+
+    async def fail(*_args: object, **_kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    assert "Name or service not known" in await _problem("wss://nowhere.invalid/")
+
+
+async def test_a_name_that_cannot_be_one_is_a_link_error() -> None:
+    """Too long for DNS; Python finds that out by a ``UnicodeError``."""
+    assert "not a WebSocket address" in await _problem(f"wss://{'a' * 70}.example/")
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+    """There is no switch to accept it."""
+    async with _server(tls=_tls()) as url:
+        assert "its TLS certificate is not valid: self" in await _problem(url)
+
+
+async def test_a_certificate_of_another_host_is_refused() -> None:
+    """Though its authority is trusted."""
+    async with _server(tls=_tls(), host="127.0.0.2") as url:
+        trusting = ssl.create_default_context(cafile=str(PEM))
+        assert "its TLS certificate is not valid: IP address mismatch" in await _problem(url, tls=trusting)
+
+
+async def test_an_authority_of_ones_own_can_be_trusted() -> None:
+    """With a context that knows it."""
+    async with _server(tls=_tls()) as url, nothing_left():
+        wire = await connector(SHORT, tls=ssl.create_default_context(cafile=str(PEM)))(Secret(url))
+        await wire.close()
+
+
+async def test_no_tls_where_it_is_expected_is_a_link_error() -> None:
+    """A plain server behind a ``wss`` address."""
+    async with _server() as url:
+        assert "cannot connect to '127.0.0.1'" in await _problem(url.replace("ws:", "wss:"))
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """The token is for the server that the venue named."""
+    visited: list[ServerConnection] = []
+
+    async def visit(connection: ServerConnection) -> None:
+        visited.append(connection)
+
+    async with _server(visit) as elsewhere, _raw(f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\n\r\n") as url:
+        assert "refused with HTTP status 302" in await _problem(url)
+    assert [] == visited
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "refused with HTTP status 200"),
+        ("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "refused with HTTP status 500"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "bad handshake"),
+        ("", "bad handshake"),
+    ],
+)
+async def test_what_is_no_websocket_is_a_link_error(answer: str, told: str) -> None:
+    """Another protocol, another status, or the end of the line."""
+    async with _raw(answer) as url:
+        assert told in await _problem(url)
+
+
+async def test_a_handshake_without_an_answer_has_a_deadline() -> None:
+    """Accepted, and then nothing."""
+    async with _raw(None) as url:
+        assert "no answer in time" in await _problem(url)
+
+
+@asynccontextmanager
+async def _raw(answer: str | None) -> AsyncIterator[str]:
+    """A server that reads a request and answers with a text; ``None``: not at all."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            if answer is None:
+                await reader.read()
+            else:
+                writer.write(answer.encode())
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+async def test_a_frame_beyond_the_limit_ends_the_connection() -> None:
+    """It is not even put together in memory."""
+
+    async def flood(connection: ServerConnection) -> None:
+        await connection.send("x" * 5_000)
+        await connection.wait_closed()
+
+    settings = replace(SHORT, sync=SyncSettings(frame_bytes_max=1_000))
+    async with _server(flood) as url:
+        wire = await connector(settings)(Secret(url))
+        with pytest.raises(SocketClosed, match="1009"):
+            await wire.receive()
+        await wire.close()
+
+
+async def test_compression_is_not_offered() -> None:
+    """A small frame could become any amount of memory."""
+    async with _server() as url:
+        wire = await connector(SHORT)(Secret(url))
+        assert [] == wire._connection.protocol.extensions  # type: ignore[attr-defined]
+        await wire.close()
