@@ -24,9 +24,6 @@ from tests.feed_world import (
     refuses,
 )
 
-MS = 1_000_000
-
-
 LIVES = replace(FAST, link_life_ms=400, useful_after_ms=100)
 
 
