@@ -15,7 +15,10 @@ from orderbook.venues.kucoin_session import connect_url, learnt_limit, ping, pub
     [
         ("wss://ws-api-spot.kucoin.com/", "wss://ws-api-spot.kucoin.com/?"),
         ("wss://push.kucoin.com/endpoint", "wss://push.kucoin.com/endpoint?"),
-        ("wss://push.kucoin.com/endpoint?acceptUserMessage=true", "wss://push.kucoin.com/endpoint?acceptUserMessage=true&"),
+        (
+            "wss://push.kucoin.com/endpoint?acceptUserMessage=true",
+            "wss://push.kucoin.com/endpoint?acceptUserMessage=true&",
+        ),
     ],
 )
 def test_the_address_of_a_connection(endpoint: str, start: str) -> None:

@@ -35,11 +35,11 @@ def test_one_book_is_kept_fresh_by_what_another_hears() -> None:
     assert () == other.check(6 * SECOND)
     assert 10 * SECOND == other.next_check_ns
     assert ["StateChanged"] == kinds(other.check(10 * SECOND))
-    assert BookState.STALE is other.state
+    assert not other.book.is_live
 
     one.receive(delta(13, symbol=one.symbol), 11 * SECOND)
     assert ["StateChanged"] == kinds(other.check(11 * SECOND))
-    assert BookState.LIVE is other.state
+    assert other.book.is_live
 
 
 def test_a_pulse_wakes_nobody_who_has_no_link() -> None:

@@ -8,12 +8,11 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Self
 
 from orderbook.book import OrderBook
-from orderbook.errors import UnknownSymbol, UsageError
+from orderbook.errors import UsageError
 from orderbook.feed import forks
 from orderbook.feed.bookkeeper import BookKeeper, Dump
 from orderbook.feed.delivery import Deliver, Subscription
@@ -29,6 +28,7 @@ from orderbook.feed.pacing import MS, Gate, Pacer
 from orderbook.feed.placement import Placement
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.symbols import checked, require_listed, why_halted
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.types import BookState
 from orderbook.venues.base import Venue
@@ -68,7 +68,7 @@ class Feed:
         self.metrics = FeedMetrics()
         self.dumps: deque[Dump] = deque(maxlen=settings.dumps_max)
         self.instruments: dict[str, Instrument] = {}
-        self._first = _checked(venue, symbols)
+        self._first = checked(venue, symbols)
         self._depth: Depth = depth
         self._placement = Placement(settings, self._make_link)
         self._open_world = open_world
@@ -77,7 +77,8 @@ class Feed:
         self._listeners = Listeners(self._callback_failed)
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
-        self._opened = self._closed = False
+        self._opened = False
+        self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         live = sum(book.sync.state is BookState.LIVE for book in self._books.values())
@@ -116,7 +117,7 @@ class Feed:
         self._gate = Gate(self.settings.snapshots_max)
         self._connects = Pacer(self.settings.connects_max, 60_000, self._clock)
         await self.read_instruments()
-        self._require_known(self._first)
+        require_listed(self.venue, self._first, self.instruments)
         self._placement.require_room(len(self._first))
         for symbol in self._first:
             self._add(symbol)
@@ -128,15 +129,22 @@ class Feed:
         forks.watch(self)
 
     async def close(self) -> None:
-        """End it: books CLOSED, connections closed, no task, timer or socket left. May be called twice."""
-        if self._closed or os.getpid() != self._pid:
+        """End it: books CLOSED, connections closed, no task, timer or socket left.
+
+        Whoever calls it again waits for the same end; if the caller is cancelled, it goes on all the same.
+        """
+        if os.getpid() != self._pid:
             # In a fork nothing is ours to be closed: a goodbye from here would end the parent's connections.
             return
-        self._closed = True
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close(asyncio.current_task()))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, caller: asyncio.Task[object] | None) -> None:
         forks.forget(self)
         for book in self._books.values():
             await book.close()
-        await self._listeners.close()
+        await self._listeners.close(caller)
         await asyncio.gather(*(link.close() for link in self._placement.links), return_exceptions=True)
         self.herald.close()
         await self._stack.aclose()
@@ -202,13 +210,13 @@ class Feed:
             FeedClosed: The feed is not open.
         """
         self._require_open()
-        new = [symbol for symbol in _checked(self.venue, symbols) if symbol not in self._books]
+        new = [symbol for symbol in checked(self.venue, symbols) if symbol not in self._books]
         if not self.instruments.keys() >= set(new):
             await self.read_instruments()
             # Much may have happened meanwhile.
             self._require_open()
             new = [symbol for symbol in new if symbol not in self._books]
-        self._require_known(new)
+        require_listed(self.venue, new, self.instruments)
         self._placement.require_room(len(new))
         for symbol in new:
             self._add(symbol)
@@ -337,12 +345,10 @@ class Feed:
             self._judge_trading(symbol, book)
 
     def _judge_trading(self, symbol: str, book: BookKeeper) -> None:
-        instrument = self.instruments.get(symbol)
-        is_halted = book.sync.state is BookState.HALTED
-        if instrument is None or not instrument.is_trading:
-            if not is_halted:
-                book.halt("not traded at the moment" if instrument else "the venue no longer lists it")
-        elif is_halted:
+        why, is_halted = why_halted(self.instruments.get(symbol)), book.sync.state is BookState.HALTED
+        if why is not None and not is_halted:
+            book.halt(why)
+        elif why is None and is_halted:
             self._placement[symbol].renew(symbol)
 
     def _add(self, symbol: str) -> None:
@@ -364,13 +370,6 @@ class Feed:
             tell=self.herald.tell,
         )
 
-    def _require_known(self, symbols: Iterable[str]) -> None:
-        for symbol in symbols:
-            if symbol not in self.instruments:
-                near = get_close_matches(symbol.upper(), self.instruments, n=3)
-                advice = f"did you mean {' or '.join(near)}?" if near else "see the venue's list of symbols"
-                raise UnknownSymbol(None, f"{self.venue.name} has no symbol {symbol}", advice=advice, symbol=symbol)
-
     def _book(self, symbol: str) -> BookKeeper:
         self._require_open()
         try:
@@ -382,19 +381,12 @@ class Feed:
     def _require_open(self) -> None:
         if os.getpid() != self._pid:
             raise ForkedFeed
-        if not self._opened or self._closed:
-            raise FeedClosed("the feed is closed" if self._closed else "open the feed first: async with open_feed(...)")
+        if not self._opened or self._closing is not None:
+            raise FeedClosed(
+                "the feed is closed" if self._closing else "open the feed first: async with open_feed(...)"
+            )
 
     def disown(self) -> None:
         """This process is a fork of the one that the connections belong to: no book may be read any more."""
         for book in self._books.values():
             book.sync.book.mark(BookState.CLOSED, "the feed belongs to the parent process", 0)
-
-
-def _checked(venue: Venue, symbols: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(symbols, str):
-        raise UsageError(f"symbols are a list of names: [{symbols!a:.40}], not one text")
-    names = tuple(dict.fromkeys(symbols))
-    for name in names:
-        venue.check_symbol(name)
-    return names

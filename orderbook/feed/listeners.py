@@ -32,10 +32,10 @@ class Listeners:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        """Call nobody any more."""
+    async def close(self, caller: asyncio.Task[object] | None = None) -> None:
+        """Call nobody any more; a callback that asked for this itself may finish."""
         self._is_closing = True
-        tasks = self._tasks - {asyncio.current_task()}
+        tasks = self._tasks - {caller}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
