@@ -90,11 +90,12 @@ class OrderBook(Reader[float, float]):
         Raises:
             BookNotLive: The book is CLOSED.
             NumberError: A text is not a number, or a value cannot be held in 64 bits beside the others.
-            UsageError: A row is not (price, size), a value is of another type, negative or not finite; or
-                ``sequence`` or ``depth`` is no such number.
+            UsageError: A row is not (price, size), a value is of another type, negative or not finite;
+                ``sequence`` or ``depth`` is no such number; or the book is kept by a ``BookSync`` or a feed.
 
         Complexity: O(n log n).
         """
+        self._require_own()
         if self._guard.marked_state is BookState.CLOSED:
             raise self._not_live()
         number = _sequence(sequence)
@@ -130,6 +131,7 @@ class OrderBook(Reader[float, float]):
 
         Complexity: O(k log n) for k rows.
         """
+        self._require_own()
         if self._guard.marked_state is not BookState.LIVE:
             raise self._not_live()
         number = _sequence(sequence)
@@ -137,6 +139,10 @@ class OrderBook(Reader[float, float]):
             raise UsageError(f"sequence {number} does not advance the book of {self.symbol} at {self.sequence}")
         self.content.apply(_changes(bids, "bids"), _changes(asks, "asks"), number, venue_ms)
         self._guard.hear()
+
+    def _require_own(self) -> None:
+        if self._guard.is_kept:
+            raise UsageError(f"the book of {self.symbol} is kept from the venue's stream; nobody else may change it")
 
     # --- for whoever keeps the book --------------------------------------------------------------------------------
 
@@ -162,6 +168,10 @@ class OrderBook(Reader[float, float]):
     @pulse.setter
     def pulse(self, pulse: Pulse) -> None:
         self._guard.pulse = pulse
+
+    def keep(self) -> None:
+        """From now on the book is only changed by whoever keeps it, through the methods below."""
+        self._guard.is_kept = True
 
     def mark(self, state: BookState, reason: str, since_ns: int) -> None:
         """Set the state, why, and since when (ns of the clock; 0 without one). O(1)."""

@@ -125,6 +125,12 @@ class AuditFailed:
     sequence: int
     differences: tuple[LevelDifference, ...]
 
+    def __repr__(self) -> str:
+        # Hundreds of levels may differ, and events are printed.
+        shown = ", ".join(f"{one.side.name} {one.price}: {one.ours} != {one.theirs}" for one in self.differences[:3])
+        more = ", ..." if len(self.differences) > 3 else ""
+        return f"AuditFailed(sequence={self.sequence}, {len(self.differences)} differences: {shown}{more})"
+
 
 Event = (
     StateChanged

@@ -39,9 +39,20 @@ class Guard:
         content: What the book holds, trusted or not.
         epoch: How many times the book was built from a snapshot.
         pulse: When something was last heard.
+        is_kept: Whether somebody keeps the book, so that nobody else may change it.
     """
 
-    __slots__ = ("_clock", "_marked", "_max_age_ns", "_touches_before", "content", "epoch", "pulse", "symbol")
+    __slots__ = (
+        "_clock",
+        "_marked",
+        "_max_age_ns",
+        "_touches_before",
+        "content",
+        "epoch",
+        "is_kept",
+        "pulse",
+        "symbol",
+    )
 
     def __init__(
         self, symbol: str, clock: Clock | None = None, max_age_ms: int | None = None, pulse: Pulse | None = None
@@ -55,6 +66,7 @@ class Guard:
         self.content = BookContent()
         self.epoch = 0
         self.pulse = pulse or Pulse()
+        self.is_kept = False
         self._clock = clock
         self._max_age_ns = None if max_age_ms is None else max_age_ms * 1_000_000
         self._marked = (BookState.CONNECTING, "no snapshot yet", 0)

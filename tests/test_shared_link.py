@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from orderbook.errors import FrameError
+import pytest
+
+from orderbook.errors import FrameError, UsageError
+from orderbook.events import AuditFailed, LevelDifference
 from orderbook.guard import Pulse
 from orderbook.sync import BookSync
-from orderbook.types import BookState, Delta, OtherData
+from orderbook.types import BookState, Delta, OtherData, Side
 from orderbook.venues import venue_named
 from orderbook.venues.base import decode_frame
 from tests.kucoin_frames import delta, kinds, snapshot
@@ -88,3 +91,35 @@ def test_a_closed_book_takes_nothing() -> None:
 
     assert one.receive_decoded(OtherData("/market/match:AAA-USDT"), 2 * SECOND) == ()
     assert 0 == one.counters.ignored
+
+
+def test_a_book_that_is_kept_is_changed_by_nobody_else() -> None:
+    """A user's mistake would make it silently wrong."""
+    one, _, _ = pair()
+
+    for change in (one.book.apply_changes, one.book.apply_snapshot):
+        with pytest.raises(UsageError, match="is kept from the venue's stream"):
+            change([("100.5", "1")], [], 12)
+    assert 11 == one.book.sequence
+
+
+def test_a_market_that_is_really_empty_becomes_live() -> None:
+    """An answer without a single level is asked for twice, and believed when it comes again."""
+    sync = BookSync("kucoin", "AAA-USDT")
+    sync.receive(delta(11, symbol="AAA-USDT"))
+
+    assert ["SnapshotRejected", "NeedSnapshot"] == kinds(sync.receive_snapshot(snapshot(10, (), ()), depth="full"))
+    assert 1 == sync.counters.snapshots_rejected["empty"]
+    sync.receive_snapshot(snapshot(10, (), ()), depth="full")
+    assert BookState.LIVE is sync.state
+    assert sync.book.best_bid is None
+
+
+def test_a_failed_audit_prints_in_one_line() -> None:
+    """Hundreds of levels may differ; a few are shown."""
+    levels = tuple(LevelDifference(Side.BID, str(price), "1", "0") for price in range(500))
+
+    assert "AuditFailed(sequence=7, 1 differences: BID 0: 1 != 0)" == repr(AuditFailed(7, levels[:1]))
+    assert "AuditFailed(sequence=7, 500 differences: BID 0: 1 != 0, BID 1: 1 != 0, BID 2: 1 != 0, ...)" == repr(
+        AuditFailed(7, levels)
+    )

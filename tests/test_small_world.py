@@ -7,9 +7,10 @@ from typing import Final
 
 import pytest
 
+from orderbook.sync import BookSync
 from orderbook.sync.table import RULES, Rule
 from orderbook.types import BookState
-from tests.kucoin_frames import delta, live, snapshot
+from tests.kucoin_frames import SYMBOL, delta, live, snapshot
 from tests.small_world import SPECIALS, WORLDS, World
 from tests.small_world_run import played
 
@@ -64,11 +65,23 @@ def quiet_after_a_loss(rules: Sequence[Rule]) -> bool:
     return sync.state is BookState.LIVE and sync.book.sequence == 12
 
 
+def empty_answer(rules: Sequence[Rule]) -> bool:
+    """The venue answers once with a book that holds nothing, though it is not empty; the second answer is right."""
+    sync = BookSync("kucoin", SYMBOL, rules=rules)
+    sync.receive(delta(11))
+    sync.receive_snapshot(snapshot(10, (), ()), depth="full")
+    sync.receive(delta(12))
+    refused = not sync.book.is_live
+    sync.receive_snapshot(snapshot(11), depth="full")
+    return refused and sync.book.is_live and len(sync.book.bids) == 2
+
+
 # Too long, or too lonely, for the small world.
 STORIES: Final[dict[str, Callable[[Sequence[Rule]], bool]]] = {
     "repetition": wide_repetition,
     "old count": old_count,
     "newer than a stale book": quiet_after_a_loss,
+    "hollow": empty_answer,
 }
 
 

@@ -19,6 +19,7 @@ class Answers:
         self._desk = machine.desk
         self._auditor = machine.auditor
         self._settings = settings
+        self._was_empty = False
 
     @property
     def _is_whole(self) -> bool:
@@ -37,9 +38,11 @@ class Answers:
         void, wished = desk.is_wish_void, desk.answered()
         again = machine.provenance.answered(sequence, desk.counters.frames)
         heard_next = NEVER if machine.high == NEVER else machine.high + 1
+        is_empty = not content.bids and not content.asks
         facts = SnapshotFacts(
             sequence=sequence,
             crossed=content.is_crossed,
+            hollow=is_empty and not self._was_empty,
             whole=self._is_whole,
             first=machine.buffer.first if machine.buffer else heard_next,
             last=machine.last,
@@ -52,6 +55,7 @@ class Answers:
             unsure=machine.provenance.lost > machine.high and not again,
             probed=machine.probed,
         )
+        self._was_empty = is_empty
         match machine.decide(Input.SNAPSHOT, facts):
             case Verdict.ADOPT:
                 self._adopt(content)
@@ -63,7 +67,8 @@ class Answers:
             case Verdict.COMPARE:
                 self._agrees(content)
             case Verdict.REJECT | Verdict.INCONCLUSIVE:
-                desk.reject("crossed" if facts.crossed else "old", f"at sequence {sequence}", wished=wished)
+                problem = "crossed" if facts.crossed else "empty" if facts.hollow else "old"
+                desk.reject(problem, f"at sequence {sequence}", wished=wished)
             case _:
                 desk.counters.snapshots_rejected[desk.state.value] += 1
 

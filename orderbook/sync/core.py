@@ -77,6 +77,7 @@ class BookSync:
         self._depth = _checked_depth(snapshot_depth)
         self.symbol = symbol
         self.book = OrderBook(symbol, clock=clock, max_age_ms=max_age_ms, pulse=pulse)
+        self.book.keep()
         self._desk = Desk(self.book, self._depth, self._settings)
         self._machine = Machine(self.book, self._desk, self._settings, observer, rules or RULES)
         self._answers = Answers(self._machine, self._settings)

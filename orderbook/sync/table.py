@@ -135,12 +135,13 @@ class SnapshotFacts(NamedTuple):
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
     buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``old_high`` is
     where the venue was before it began to count anew, until a book of the new count is joined. ``void``: it
-    was asked for before that. ``behind``:
-    the venue was seen ahead of a STALE book. ``whole``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
+    was asked for before that. ``behind``: the venue was seen ahead of a STALE book. ``hollow``: it holds not one level,
+    and the answer before it did. ``whole``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
     """
 
     sequence: int
     crossed: bool
+    hollow: bool
     whole: bool
     first: int
     last: int
@@ -258,6 +259,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
     Input.SNAPSHOT: (
         ("late answer", _OUT, "otherwise", _otherwise, Verdict.DISCARD),
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
+        ("hollow", _READY, "not one level in it, and the answer before was not like that", lambda f: f.hollow,
+         Verdict.REJECT),
         ("old count", _SYNCING, "after a reset, asked for before it, or nearer to the old `high` than to the new one",
          lambda f: f.void or (f.old_high != NEVER and abs(f.sequence - f.old_high) < abs(f.sequence - f.high)),
          Verdict.REJECT),
