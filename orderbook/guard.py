@@ -20,12 +20,14 @@ class Pulse:
 
     Attributes:
         heard_ns: In ns of the clock; ``None``: never.
+        in_doubt: What is read from the link may have waited for long, so it does not make anything fresh.
     """
 
-    __slots__ = ("heard_ns",)
+    __slots__ = ("heard_ns", "in_doubt")
 
     def __init__(self) -> None:
         self.heard_ns: int | None = None
+        self.in_doubt = False
 
 
 class Guard:

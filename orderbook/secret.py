@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, NoReturn
+from typing import Any, ClassVar, Final, Literal, NoReturn
 
 from orderbook.errors import UsageError
 
@@ -67,7 +67,10 @@ def _bytes(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What signs a request: the three parts of one key of the venue.
+    """What signs a request: the three parts of one key of the venue. Plain texts are wrapped, as by ``of``.
+
+    Raises:
+        UsageError: As ``of``.
 
     Attributes:
         key: The key's public name; it is treated as a secret too, because it identifies an account.
@@ -81,6 +84,16 @@ class Credentials:
     passphrase: Secret
     version: Literal[2, 3] = 3
 
+    def __post_init__(self) -> None:
+        for name in ("key", "secret", "passphrase"):
+            part = getattr(self, name)
+            text = part.reveal() if isinstance(part, Secret) else part
+            _check(name, text)
+            object.__setattr__(self, name, Secret(text))
+        if not self.key.reveal().isascii() or " " in self.key.reveal():
+            raise UsageError("the API key holds a character that no key has; copy it again")
+        object.__setattr__(self, "version", _version(self.version))
+
     @classmethod
     def of(cls, key: str, secret: str, passphrase: str, *, version: int = 3) -> Credentials:
         """Wrap the three texts.
@@ -89,11 +102,8 @@ class Credentials:
             UsageError: One is empty, holds a line break or another invisible character, or begins or ends with a
                 blank: all of them slips of copying. The message names the part, never its content.
         """
-        for name, text in (("key", key), ("secret", secret), ("passphrase", passphrase)):
-            _check(name, text)
-        if not key.isascii() or " " in key:
-            raise UsageError("the API key holds a character that no key has; copy it again")
-        return cls(Secret(key), Secret(secret), Secret(passphrase), _version(version))
+        parts: tuple[Any, ...] = (key, secret, passphrase)
+        return cls(*parts, _version(version))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Credentials | None:
@@ -117,6 +127,14 @@ class Credentials:
                 f"{' and '.join(missing)} missing from the environment: set all three of {', '.join(found)}, or none"
             )
         return cls.of(*found.values(), version=_version(environ.get(_VERSION) or 3))
+
+
+def check_credentials(given: object) -> None:
+    """Raise ``UsageError`` for what is neither ``Credentials`` nor ``None``, without showing it."""
+    if given is not None and not isinstance(given, Credentials):
+        raise UsageError(
+            f"credentials are made by Credentials.of(key, secret, passphrase); {type(given).__name__} is something else"
+        )
 
 
 def _check(name: str, text: object) -> None:

@@ -12,12 +12,13 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from orderbook.clock import loop_clock
 from orderbook.errors import UsageError
 from orderbook.venues.rest import Pool, Priority, RateLimit
 
@@ -115,7 +116,7 @@ class WeightBudget:
             raise UsageError(
                 "a budget needs limits and windows above 0, a share within 0 and 1, and a request at a time"
             )
-        self._clock = clock or _loop_ns
+        self._clock = clock or loop_clock
         self._share = share
         self._in_flight_max = in_flight_max
         self._lock = threading.Lock()
@@ -215,15 +216,6 @@ class WeightBudget:
                 self._learn(state, told, now_ns)
             self._serve(state)
 
-    @asynccontextmanager
-    async def spend(self, pool: Pool, weight: int, priority: Priority, *, key: Hashable = None) -> AsyncIterator[Grant]:
-        """``acquire`` and, at the end of the block, ``settle``."""
-        grant = await self.acquire(pool, weight, priority, key=key)
-        try:
-            yield grant
-        finally:
-            self.settle(grant)
-
     def ban(self, pool: Pool, ms: int) -> None:
         """Let no request go for so long. A ban that is in force is prolonged, never shortened."""
         state = self._pool(pool)
@@ -297,10 +289,6 @@ class WeightBudget:
         if waiter.look_at_ns is None or at_ns < waiter.look_at_ns:
             waiter.look_at_ns = at_ns
             waiter.wake()
-
-
-def _loop_ns() -> int:
-    return int(asyncio.get_running_loop().time() * 1e9)
 
 
 _shared: Final[dict[str, WeightBudget]] = {}

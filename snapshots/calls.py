@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
+from orderbook.clock import loop_clock
 from orderbook.errors import BadAnswer, RateLimited, Refused, RestError, UsageError
-from orderbook.redact import MARK, redact_url
-from orderbook.secret import Credentials
+from orderbook.redact import hide, redact_url
+from orderbook.secret import Credentials, check_credentials
 from orderbook.venues import kucoin_rest
 from orderbook.venues.kucoin_auth import signed_headers
 from orderbook.venues.rest import Pool, Priority, RestRequest
@@ -36,26 +37,11 @@ OnAnswer = Callable[[str, int, bytes, Mapping[str, str]], None]
 answers that hand out tokens, too: a capture's writer refuses them."""
 
 ATTEMPTS: Final = 5
-RETRY_BASE_MS: Final = 250
-RETRY_MAX_MS: Final = 10_000
-TIMEOUT_MS: Final = 10_000
 
 _CLOCK_IS_WRONG: Final = "400002"
 _EDGE_BLOCK: Final = "1015"
 _CLOSED: Final = "this REST client is closed"
 _NO_KEY: Final = "set KUCOIN_API_KEY, KUCOIN_API_SECRET and KUCOIN_API_PASSPHRASE, or hand credentials in"
-_SHORTEST_HIDDEN: Final = 4
-"""A shorter secret would be found in every second text."""
-
-
-def loop_ns() -> int:
-    """The running loop's clock."""
-    return int(asyncio.get_running_loop().time() * 1e9)
-
-
-def new_rng() -> random.Random:
-    """A generator of jitter, seeded by the system."""
-    return random.Random()  # noqa: S311 - jitter, not a secret
 
 
 @dataclass(eq=False, slots=True)
@@ -80,12 +66,12 @@ class CallSettings:
         sleep: Waits between attempts, in seconds.
     """
 
-    timeout_ms: int = TIMEOUT_MS
-    retry_base_ms: int = RETRY_BASE_MS
-    retry_max_ms: int = RETRY_MAX_MS
-    clock: Clock = loop_ns
+    timeout_ms: int = 10_000
+    retry_base_ms: int = 250
+    retry_max_ms: int = 10_000
+    clock: Clock = loop_clock
     wall: Clock = time.time_ns
-    rng: random.Random = field(default_factory=new_rng)
+    rng: random.Random = field(default_factory=random.Random)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -99,6 +85,12 @@ class Caller:
         budget: Weights; the process's budget for this host by default.
         on_answer: See ``OnAnswer``.
         settings: See ``CallSettings``.
+
+    Raises:
+        UsageError: Credentials that are something else.
+
+    Attributes:
+        base_url: As given.
     """
 
     def __init__(
@@ -111,10 +103,12 @@ class Caller:
         on_answer: OnAnswer | None,
         settings: CallSettings,
     ) -> None:
+        check_credentials(credentials)
         self.base_url = base_url
-        self.skew_ms = 0
+        self._skew_ms = 0
         self._transport = transport
         self._credentials = credentials
+        self._secrets = (credentials.key, credentials.secret, credentials.passphrase) if credentials else ()
         self._given_budget = budget
         self._on_answer = on_answer
         self._settings = settings
@@ -237,19 +231,11 @@ class Caller:
             text = answer.body.decode()
         except UnicodeDecodeError:
             text = answer.body.decode(errors="backslashreplace")
-            return self._without_secrets(text), _not_text(answer.status)
+            return hide(text, self._secrets), _not_text(answer.status)
         if kucoin_rest.answer_problem(answer.status, text, answer.headers, symbol) is None:
             return text, None
-        text = self._without_secrets(text)
+        text = hide(text, self._secrets)
         return text, kucoin_rest.answer_problem(answer.status, text, answer.headers, symbol)
-
-    def _without_secrets(self, text: str) -> str:
-        if self._credentials is None:
-            return text
-        for secret in (self._credentials.key, self._credentials.secret, self._credentials.passphrase):
-            if len(secret.reveal()) >= _SHORTEST_HIDDEN:
-                text = text.replace(secret.reveal(), MARK)
-        return text
 
     def _hold_back(self, request: RestRequest, problem: RestError) -> None:
         if isinstance(problem, RateLimited) and problem.is_quota and problem.retry_ms is not None:
@@ -265,10 +251,10 @@ class Caller:
         half_ms = (self._settings.clock() - sent_ns) // 2_000_000
         wall_ms = self._settings.wall() // 1_000_000
         _, text = self._accepted(request, answer, "")
-        self.skew_ms = kucoin_rest.decode_time(text) + half_ms - wall_ms
+        self._skew_ms = kucoin_rest.decode_time(text) + half_ms - wall_ms
 
     def _wall_ms(self) -> int:
-        return self._settings.wall() // 1_000_000 + self.skew_ms
+        return self._settings.wall() // 1_000_000 + self._skew_ms
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -6,10 +6,8 @@ How a call is paced, signed and retried stands in ``snapshots.calls``; what it c
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl as tls
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -18,22 +16,11 @@ from orderbook.secret import Credentials
 from orderbook.venues import kucoin_rest
 from orderbook.venues.kucoin_auth import credentials_for
 from orderbook.venues.rest import Depth, Instrument, Pool, Priority, RestRequest, Token, check_address
-from snapshots.budget import Clock, WeightBudget
-from snapshots.calls import (
-    ATTEMPTS,
-    RETRY_BASE_MS,
-    RETRY_MAX_MS,
-    TIMEOUT_MS,
-    Caller,
-    CallSettings,
-    OnAnswer,
-    Urgency,
-    loop_ns,
-    new_rng,
-)
+from snapshots.budget import WeightBudget
+from snapshots.calls import ATTEMPTS, Caller, CallSettings, OnAnswer, Urgency
 from snapshots.transport import HttpTransport, Transport
 
-__all__ = ["OnAnswer", "Rest", "credentials_for"]
+__all__ = ["CallSettings", "OnAnswer", "Rest", "credentials_for"]
 
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 """Several times the longest book seen."""
@@ -62,20 +49,14 @@ class Rest:
         budget: Weights; the process's budget for this host by default.
         proxy: Address of an HTTP proxy. Proxies of the environment are not used.
         ssl: A context that trusts other authorities. Checking cannot be switched off.
-        clock: Monotonic ns; the loop's by default.
-        wall: ns since the epoch, for signing.
-        rng: Jitter.
-        sleep: Waits between attempts, in seconds.
-        timeout_ms: For one attempt, from the connection to the last byte.
+        calls: Time-outs, retries and clocks, see ``CallSettings``.
         body_bytes_max: Longest body that is read.
         on_answer: See ``OnAnswer``.
-        retry_base_ms: The first wait is random up to this; it doubles with each attempt.
-        retry_max_ms: Cap of that.
         weights: What snapshots cost, by depth, where it differs from ``kucoin_rest.SNAPSHOT_WEIGHTS``.
         transport: Instead of HTTP; it is closed with the client, and ``proxy`` and ``ssl`` are its own affair.
 
     Raises:
-        UsageError: An address, proxy or context that cannot be used.
+        UsageError: An address, proxy, context or credentials that cannot be used.
     """
 
     def __init__(
@@ -86,15 +67,9 @@ class Rest:
         budget: WeightBudget | None = None,
         proxy: str | None = None,
         ssl: tls.SSLContext | None = None,
-        clock: Clock = loop_ns,
-        wall: Clock = time.time_ns,
-        rng: random.Random | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        timeout_ms: int = TIMEOUT_MS,
+        calls: CallSettings | None = None,
         body_bytes_max: int = BODY_BYTES_MAX,
         on_answer: OnAnswer | None = None,
-        retry_base_ms: int = RETRY_BASE_MS,
-        retry_max_ms: int = RETRY_MAX_MS,
         weights: Mapping[Depth, int] | None = None,
         transport: Transport | None = None,
     ) -> None:
@@ -104,15 +79,7 @@ class Rest:
             credentials=credentials,
             budget=budget,
             on_answer=on_answer,
-            settings=CallSettings(
-                timeout_ms=timeout_ms,
-                retry_base_ms=retry_base_ms,
-                retry_max_ms=retry_max_ms,
-                clock=clock,
-                wall=wall,
-                rng=rng or new_rng(),
-                sleep=sleep,
-            ),
+            settings=calls or CallSettings(),
         )
         self._weights = {**kucoin_rest.SNAPSHOT_WEIGHTS, **(weights or {})}
         self._flights: dict[str, _Flight] = {}
@@ -126,11 +93,6 @@ class Rest:
     def budget(self) -> WeightBudget:
         """Where the weights are counted. Asked for the first time within the running loop."""
         return self._caller.budget
-
-    @property
-    def skew_ms(self) -> int:
-        """How far the venue's clock is ahead of this machine's; 0 until a refused timestamp made it known."""
-        return self._caller.skew_ms
 
     async def __aenter__(self) -> Self:
         return self

@@ -34,6 +34,11 @@ __all__ = ["Recorder", "RecorderCounters", "RecorderEvent", "RecorderFailed", "R
 CLOSE_TIMEOUT_S: Final = 5.0
 """How long closing waits for the disk."""
 
+OnProblem = Callable[[RecorderEvent], None]
+"""Gets each event, on the recorder's thread."""
+
+_CLOSED: Final = "the recorder is closed; nothing more is recorded"
+
 _logger = logging.getLogger(__name__)
 
 
@@ -66,7 +71,7 @@ class Recorder:
         wall_clock: Time of receipt in ns since 1970, for records without one.
         clock: Monotonic seconds, for the flush timer.
         on_problem: Called with each event on the recorder's thread (about a disk that hangs while closing: on the
-            closer's); whatever it raises is logged. A feed passes it on with ``call_soon_threadsafe``.
+            closer's); whatever it raises is logged. More such callbacks are added by ``listen``.
         append: Continue an existing capture.
         overwrite: Replace an existing file.
         private: Record frames of the account too.
@@ -74,9 +79,6 @@ class Recorder:
     Raises:
         CaptureError: The file exists, or cannot be made or continued.
         UsageError: Arguments that contradict each other or are out of range.
-
-    Attributes:
-        on_problem: As given; may be set at any time, as a feed does that is given a recorder.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Recorder:
         flush_interval_s: float = 1.0,
         wall_clock: Callable[[], int] = time.time_ns,
         clock: Callable[[], float] = time.monotonic,
-        on_problem: Callable[[RecorderEvent], None] | None = None,
+        on_problem: OnProblem | None = None,
         append: bool = False,
         overwrite: bool = False,
         private: bool = False,
@@ -107,7 +109,10 @@ class Recorder:
         self._wall_clock = wall_clock
         self._clock = clock
         self._interval_s = flush_interval_s
-        self.on_problem = on_problem
+        self._on_problem = on_problem
+        self._listeners: dict[object, OnProblem] = {}
+        self._listeners_lock = threading.Lock()
+        self._is_left = False
         self._queue = RecorderQueue(queue_max, queue_bytes_max)
         self._scribe = Scribe(writer, self._queue, self._tell, wall_clock, private=private)
         if continues:
@@ -164,6 +169,30 @@ class Recorder:
         now_ns = self._wall_clock() if ts is None else ts
         return self._queue.put(Record(now_ns, kind, url, raw, None if status == 200 else status))
 
+    def listen(self, callback: OnProblem) -> Callable[[], None]:
+        """Tell somebody else too, as each feed wants that hands over its records; any thread may ask.
+
+        Args:
+            callback: As ``on_problem``, but it is also told, once, that the recorder was closed: a feed that goes on
+                would else record nothing without a word. A feed passes it on with ``call_soon_threadsafe``.
+
+        Returns:
+            What ends it; may be called twice.
+        """
+        key = object()
+        with self._listeners_lock:
+            # Never changed, only replaced: another thread may be walking through it.
+            self._listeners = {**self._listeners, key: callback}
+            is_late = self._is_left
+        if is_late:
+            self._call(callback, self._closed_event())
+
+        def unlisten() -> None:
+            with self._listeners_lock:
+                self._listeners = {one: other for one, other in self._listeners.items() if one is not key}
+
+        return unlisten
+
     def flush(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until all that was handed in before is with the operating system; blocks, so not for an event loop.
 
@@ -186,7 +215,7 @@ class Recorder:
         """
         if os.getpid() != self._pid:
             return False
-        self._queue.close()
+        self._leave()
         self._thread.join(timeout_s)
         return self._verdict(timeout_s)
 
@@ -202,7 +231,7 @@ class Recorder:
                 loop.call_soon_threadsafe(ended.set)
 
         self._queue.when_ended(tell)
-        self._queue.close()
+        self._leave()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await ended.wait()
@@ -218,6 +247,18 @@ class Recorder:
     ) -> None:
         """Close."""
         self.close()
+
+    def _leave(self) -> None:
+        """Take no more, and tell those who still hand records over."""
+        self._queue.close()
+        with self._listeners_lock:
+            listeners = () if self._is_left else tuple(self._listeners.values())
+            self._is_left = True
+        for listener in listeners:
+            self._call(listener, self._closed_event())
+
+    def _closed_event(self) -> RecorderEvent:
+        return RecorderFailed(self.path, _CLOSED, "close the feeds first, then their recorder")
 
     def _verdict(self, timeout_s: float) -> bool:
         if self._thread.is_alive():
@@ -235,11 +276,15 @@ class Recorder:
             _logger.warning("recording to %s: %s; %s", event.path, event.problem, event.remedy)
         else:
             _logger.info("recording to %s goes on; %d records are lost", event.path, event.lost)
-        if self.on_problem is not None:
-            try:
-                self.on_problem(event)
-            except Exception:
-                _logger.exception("on_problem raised; the recording goes on")
+        for one in (self._on_problem, *self._listeners.values()):
+            if one is not None:
+                self._call(one, event)
+
+    def _call(self, listener: OnProblem, event: RecorderEvent) -> None:
+        try:
+            listener(event)
+        except Exception:
+            _logger.exception("on_problem raised; the recording goes on")
 
     # -- on the recorder's thread --
 

@@ -4,16 +4,18 @@
         for report in replay(reader):
             print(report.symbol, report.state, report.checks)
 
-One ``BookSync`` a symbol gets what its driver would have handed it: frames, snapshot answers, links that open and
-close. Its clock is the record's time of receipt, so a replay gives the same result every time. Timers that wait for
-silence are off, all others are judged when the symbol's next frame comes. The end of a capture changes no state.
+One ``BookSync`` a symbol gets what its driver would have handed it: frames, answers with snapshots and with sequences
+(the probes of a feed), links that open and close. Its clock is the records' time of receipt, so a replay gives the same
+result every time. Timers that wait for silence are off, all others are judged at the first record after their time,
+whomever that is of. The end of a capture changes no state.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import heappop, heappush
 from typing import Final, cast
 
 from orderbook.errors import FrameError, UsageError
@@ -105,6 +107,9 @@ class Replay:
         self._shared: deque[Record] = deque(maxlen=SHARED_MAX)
         self._early: deque[Ticker] = deque()
         self._early_dropped: Counter[str] = Counter()
+        # When a book is to be looked at, in what order that was learnt, and whose it is.
+        self._alarms: list[tuple[int, int, _Player]] = []
+        self._alarm_count = 0
 
     def feed(self, record: Record) -> None:
         """Hand one record to whomever it concerns. Never raises for what stands in it."""
@@ -115,6 +120,8 @@ class Replay:
             self._answer(record)
         else:
             self._share(record)
+        if record.ts is not None and self._alarms and self._alarms[0][0] <= record.ts:
+            self._ring(record.ts)
 
     def reports(self, *, capture: str = "", levels: int = LEVELS) -> list[SymbolReport]:
         """What is known of each book now, by symbol."""
@@ -160,14 +167,40 @@ class Replay:
             player.receive(record)
 
     def _answer(self, record: Record) -> None:
-        """An answer that is nobody's snapshot is passed over; one with an error goes to the book that asked."""
+        """An answer that tells of nobody's book is passed over; a snapshot's error goes to the book that asked."""
         request = self.venue.snapshot_request(record.url or "")
         if request is None:
+            self._probe(record)
             return
         self.recognised += 1
         symbol, depth = request
         if (player := self._player(symbol)) is not None:
             player.receive_snapshot(record, cast(Depth, depth))
+
+    def _probe(self, record: Record) -> None:
+        """A sequence says something to a book that is there; it makes none."""
+        found = self.venue.probe_answer(record.url or "", record.raw.decode("latin-1"))
+        if found is None:
+            return
+        self.recognised += 1
+        symbol, sequence = found
+        if (player := self._players.get(symbol)) is not None:
+            player.receive_probe(sequence, record.ts or 0)
+
+    def _ring(self, now_ns: int) -> None:
+        """Judge the timers of the books whose time has come. O(log books) for each."""
+        due = []
+        while self._alarms and self._alarms[0][0] <= now_ns:
+            at_ns, _, player = heappop(self._alarms)
+            if player.alarm_ns == at_ns:  # not overtaken by an earlier one
+                player.alarm_ns = None
+                due.append(player)
+        for player in due:
+            player.check(now_ns)
+
+    def _set_alarm(self, player: _Player, at_ns: int) -> None:
+        self._alarm_count += 1  # Keeps the heap from comparing players.
+        heappush(self._alarms, (at_ns, self._alarm_count, player))
 
     def _ticker(self, ticker: Ticker) -> None:
         if self._symbols is not None and ticker.symbol not in self._symbols:
@@ -199,7 +232,7 @@ class Replay:
         return player
 
     def _new_player(self, symbol: str) -> _Player:
-        player = self._players[symbol] = _Player(self.venue, symbol, audits=self._audits)
+        player = self._players[symbol] = _Player(self.venue, symbol, self._set_alarm, audits=self._audits)
         self.books[symbol] = player.sync
         for record in self._shared:
             player.shared(record)
@@ -211,13 +244,27 @@ class Replay:
 
 
 class _Player:
-    """One symbol: its synchroniser, what is checked, and the link that its frames come from."""
+    """One symbol: its synchroniser, what is checked, and the link that its frames come from.
 
-    def __init__(self, venue: Venue, symbol: str, *, audits: bool) -> None:
+    Args:
+        venue: Its venue.
+        symbol: Which.
+        set_alarm: Told when ``check`` is to be called.
+        audits: See ``Replay``.
+
+    Attributes:
+        alarm_ns: When that is.
+    """
+
+    def __init__(
+        self, venue: Venue, symbol: str, set_alarm: Callable[[_Player, int], None], *, audits: bool
+    ) -> None:
         self.ticker = TickerCheck()
         self.snapshot = SnapshotCheck()
         self.sync = BookSync(venue, symbol, settings=SETTINGS, observer=self.ticker.observe)
         self._audits = audits
+        self._set_alarm = set_alarm
+        self.alarm_ns: int | None = None
         self._link: str | None = None
         self._linked = False
         self._acknowledged = True
@@ -249,6 +296,16 @@ class _Player:
         events = self.sync.receive_snapshot(record.raw, now_ns, depth=depth)
         self._follow(events, now_ns, state)
 
+    def receive_probe(self, sequence: int, now_ns: int) -> None:
+        """The venue's sequence at a moment."""
+        self._follow(self.sync.receive_probe(sequence, now_ns), now_ns)
+
+    def check(self, now_ns: int) -> None:
+        """An alarm rings, unless its reason is gone meanwhile."""
+        due_ns = self.sync.next_check_ns
+        is_due = due_ns is not None and due_ns <= now_ns
+        self._follow(self.sync.check(now_ns) if is_due else (), now_ns)
+
     def shared(self, record: Record) -> None:
         """What concerns every book: a frame that nobody can read, or a link that opens or closes."""
         now_ns = record.ts or 0
@@ -275,3 +332,7 @@ class _Player:
         if events and self._audits and self.sync.state is BookState.LIVE:
             # The wish for a snapshot that this makes is served by none: whatever was recorded comes when it comes.
             self.snapshot.follow(self.sync.audit(now_ns))
+        due_ns = self.sync.next_check_ns
+        if due_ns is not None and (self.alarm_ns is None or due_ns < self.alarm_ns):
+            self.alarm_ns = due_ns
+            self._set_alarm(self, due_ns)

@@ -18,8 +18,10 @@ import aiohttp
 
 from orderbook.errors import BadAnswer, RestError, Unreachable, UsageError
 from orderbook.secret import Secret
+from orderbook.venues.rest import check_proxy
 
 _NETWORK: Final = "check the network, and the address of the server (--url)"
+_NO_TLS: Final = "check the address of the server (--url); that of a local KuCoin begins with http://"
 _SLOW: Final = "check the network, or allow more time"
 _CERTIFICATE: Final = "check the address and this machine's clock; for an authority of your own, hand in an SSLContext"
 _PROXY: Final = "check the proxy's address, user and password"
@@ -68,7 +70,7 @@ class HttpTransport:
 
     def __init__(self, *, proxy: str | None = None, context: ssl.SSLContext | None = None, body_bytes_max: int) -> None:
         if proxy is not None:
-            _check_proxy(proxy)
+            check_proxy(proxy)
         _check_context(context)
         self._proxy = None if proxy is None else Secret(proxy)
         self._context = context
@@ -112,6 +114,9 @@ class HttpTransport:
                 auto_decompress=False,  # a few bytes can become gigabytes: BodyReader counts while it unpacks
                 headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": _AGENT},
             )
+            # It would send a GET a second time by itself when a kept connection breaks: a weight that nobody counts.
+            # There is no public switch; a test counts the requests.
+            self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
     async def close(self) -> None:
@@ -166,17 +171,6 @@ def _half(what: str) -> BadAnswer:
     return BadAnswer(None, f"the server sent {what}", advice="try again later", is_transient=True)
 
 
-def _check_proxy(proxy: str) -> None:
-    try:
-        parts = urlsplit(proxy)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        # Not shown: it may hold a password.
-        raise UsageError("a proxy looks like http://host:port or http://user:password@host:port")
-
-
 def _check_context(context: object) -> None:
     if context is None:
         return
@@ -196,7 +190,7 @@ _WORDS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
         "no address is known for {host}",
         "check the name, and that this machine has DNS",
     ),
-    (aiohttp.ClientSSLError, "no encrypted connection to {host}", _NETWORK),
+    (aiohttp.ClientSSLError, "no encrypted connection to {host}", _NO_TLS),
     (aiohttp.ClientConnectorError, "{host} cannot be reached ({reason})", _NETWORK),
     (Exception, "the connection to {host} broke", _NETWORK),
 )

@@ -31,7 +31,7 @@ from orderbook.types import Level
 from orderbook.venues import venue_named
 from orderbook.venues.rest import Depth, Pool
 from snapshots.budget import LIMITS, WeightBudget
-from snapshots.fetch import OnAnswer, Rest
+from snapshots.fetch import CallSettings, OnAnswer, Rest
 
 BTC, ETH, SOL = "BTC-USDT", "ETH-USDT", "SOL-USDT"
 BOUND_S = 10
@@ -269,10 +269,7 @@ async def stage(
                 venue.url,
                 credentials=venue.credentials if depth == "full" else None,
                 budget=budget,
-                rng=random.Random(seed),
-                timeout_ms=300,
-                retry_base_ms=10,
-                retry_max_ms=50,
+                calls=CallSettings(timeout_ms=300, retry_base_ms=10, retry_max_ms=50, rng=random.Random(seed)),
                 body_bytes_max=1_000_000,
                 on_answer=None if record is None else _answers_to(record),
             )

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from orderbook.clock import loop_clock
 from orderbook.errors import FrameError, RestError
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.errors import LinkError
@@ -23,9 +24,9 @@ from orderbook.feed.events import Notice
 from orderbook.feed.link import Link
 from orderbook.feed.linkkeeper import LinkKeeper
 from orderbook.feed.metrics import FeedMetrics
-from orderbook.feed.pacing import Gate, Pacer
+from orderbook.feed.pacing import Pacer
 from orderbook.feed.placement import Placement
-from orderbook.feed.seams import SocketClosed, World, loop_clock
+from orderbook.feed.seams import SocketClosed, World
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
 from orderbook.secret import Secret
@@ -237,9 +238,8 @@ class Scene:
     def add(self, *symbols: str) -> None:
         """Keep more books."""
         for symbol in symbols:
-            gate = Gate(16)
             self.books[symbol] = BookKeeper(
-                VENUE, symbol, "full", self.world, self.settings, gate, self._tell, lambda _dump: None
+                VENUE, symbol, "full", self.world, self.settings, self._tell, lambda _dump: None
             )
             self.placement.put(self.books[symbol])
 

@@ -13,7 +13,7 @@ import pytest
 
 from orderbook.errors import RestError, Unreachable
 from orderbook.secret import Credentials
-from snapshots.fetch import Rest
+from snapshots.fetch import CallSettings, Rest
 from snapshots.transport import Answer
 from tests.virtual_time import run
 
@@ -62,12 +62,15 @@ class Script:
         self.is_closed = True
 
 
-def with_script(main: Callable[[Rest, Script], Awaitable[None]], *script: Any, **options: Any) -> Script:
+def with_script(
+    main: Callable[[Rest, Script], Awaitable[None]], *script: Any, retry_max_ms: int = 10_000, **options: Any
+) -> Script:
     """Run ``main`` with a client of a scripted venue, in virtual time; nothing of the script may be left."""
     transport = Script(*script)
 
     async def body() -> None:
-        async with Rest(transport=transport, wall=lambda: WALL_MS * 1_000_000, rng=random.Random(1), **options) as rest:
+        calls = CallSettings(wall=lambda: WALL_MS * 1_000_000, rng=random.Random(1), retry_max_ms=retry_max_ms)
+        async with Rest(transport=transport, calls=calls, **options) as rest:
             await main(rest, transport)
 
     run(body)

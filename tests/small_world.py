@@ -114,6 +114,9 @@ class SmallVenue:
     def snapshot_request(self, url: str) -> tuple[str, int | str] | None:
         """None."""
 
+    def probe_answer(self, url: str, text: str) -> tuple[str, int] | None:
+        """None."""
+
     def guess_symbol(self, text: str) -> str | None:
         """Broken frames of ours say so."""
         return SYMBOL if text == "broken ours" else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -29,9 +31,21 @@ def small(share: float = 1, in_flight_max: int = 16) -> WeightBudget:
     return WeightBudget(SMALL, share=share, in_flight_max=in_flight_max)
 
 
+@asynccontextmanager
+async def spending(
+    budget: WeightBudget, weight: int, priority: Priority, *, key: str | None = None
+) -> AsyncIterator[None]:
+    """A request under way."""
+    grant = await budget.acquire("public", weight, priority, key=key)
+    try:
+        yield
+    finally:
+        budget.settle(grant)
+
+
 async def spend(budget: WeightBudget, weight: int, priority: Priority = LOST, took_s: float = 0.0) -> float:
     """Make a request; the time at which it was let go."""
-    async with budget.spend("public", weight, priority):
+    async with spending(budget, weight, priority):
         at = now_s()
         await asyncio.sleep(took_s)
     return at
@@ -85,7 +99,7 @@ async def in_order(budget: WeightBudget, wishes: list[tuple[str, int, Priority]]
     served: list[str] = []
 
     async def one(name: str, weight: int, priority: Priority) -> None:
-        async with budget.spend("public", weight, priority, key=name):
+        async with spending(budget, weight, priority, key=name):
             served.append(name)
 
     async with asyncio.TaskGroup() as group:
@@ -352,7 +366,7 @@ def test_no_window_of_the_venue_ever_gets_too_much(seed: int) -> None:
 
     async def one(start_s: float, weight: int, out_s: float, back_s: float) -> None:
         await asyncio.sleep(start_s)
-        async with budget.spend("public", weight, rng.choice(list(Priority))):
+        async with spending(budget, weight, rng.choice(list(Priority))):
             await asyncio.sleep(out_s)
             arrived.append((now_s(), weight))
             await asyncio.sleep(back_s)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from orderbook.cli import record
+from orderbook.events import StateChanged
 from orderbook.feed.events import FeedEvent, LinkUp, RecordingFailed, RecordingResumed
+from orderbook.types import BookState
 from tests.commands import objects, orderbook_command
 from tests.local_venue import Served, local_venue
 
@@ -27,7 +29,7 @@ def venue() -> Iterator[Served]:
 def recorded(venue: Served, out: Path, *args: str) -> dict[str, Any]:
     """Record for a moment; the summary."""
     result = orderbook_command(
-        "record", *SYMBOLS, "--url", venue.url, "--out", str(out), "--seconds", "0.4", "--format", "json", *args
+        "record", *SYMBOLS, "--url", venue.url, "--out", str(out), "--seconds", "0.8", "--format", "json", *args
     )
     assert (0, 1) == (result.exit_code, result.stdout.count("\n"))
     (told,) = objects(result)
@@ -46,7 +48,7 @@ def replayed(path: Path) -> dict[str, dict[str, Any]]:
 
 def test_watch_tells_a_line_a_symbol(venue: Served) -> None:
     """Where nobody looks: state, touch, health; it ends after its time."""
-    result = orderbook_command("watch", *SYMBOLS, "--url", venue.url, "--seconds", "0.2")
+    result = orderbook_command("watch", *SYMBOLS, "--url", venue.url, "--seconds", "0.8")
     lines = result.stdout.splitlines()
 
     assert (0, "") == (result.exit_code, result.stderr)
@@ -58,13 +60,41 @@ def test_watch_tells_a_line_a_symbol(venue: Served) -> None:
 def test_watch_tells_programs_what_is_true(venue: Served, with_key: bool, tmp_path: Path) -> None:
     """One object a line; a LIVE book's best levels are those that the venue had at that sequence."""
     keys = ["--keys", venue.keys(tmp_path)] if with_key else []
-    result = orderbook_command("watch", "BTC-USDT", "--url", venue.url, "--seconds", "0.2", "--format", "json", *keys)
+    result = orderbook_command("watch", "BTC-USDT", "--url", venue.url, "--seconds", "0.8", "--format", "json", *keys)
     told = objects(result)[0]
     true = venue.book("BTC-USDT", told["sequence"], 1)
 
     assert (0, "") == (result.exit_code, result.stderr)
     assert ("BTC-USDT", "LIVE") == (told["symbol"], told["state"])
     assert (true["bids"][0], true["asks"][0]) == (told["best_bid"], told["best_ask"])
+
+
+@pytest.fixture(scope="module")
+def mute_venue() -> Iterator[Served]:
+    """One whose links never are up: no book can be LIVE."""
+    with local_venue({"fault": "lost_welcome", "for_ms": 3_600_000}, symbols=SYMBOLS) as served:
+        yield served
+
+
+def test_watch_says_why_no_book_is_live(mute_venue: Served) -> None:
+    """Without waiting for one, and for no longer than it was told to."""
+    result = orderbook_command("watch", *SYMBOLS, "--url", mute_venue.url, "--seconds", "0.2")
+    lines = result.stdout.splitlines()
+
+    assert (0, "", 2) == (result.exit_code, result.stderr, len(lines))
+    for symbol, line in zip(SYMBOLS, lines, strict=True):
+        assert line.startswith(f"{symbol} CONNECTING  ")
+        assert line.split("  ")[1] != ""
+
+
+def test_one_book_that_never_will_be_is_no_end(tmp_path: Path) -> None:
+    """As long as another one may be LIVE."""
+    refusal = {"fault": "error_ack", "code": 404, "text": "no such topic", "scope": "BTC-USDT", "p": 1}
+    with local_venue(refusal, symbols=SYMBOLS) as venue:
+        result = orderbook_command("watch", *SYMBOLS, "--url", venue.url, "--seconds", "0.8")
+
+    assert 0 == result.exit_code
+    assert "ETH-USDT" in result.stdout
 
 
 # --- snapshot ---
@@ -142,7 +172,7 @@ def test_a_recording_can_be_continued_or_replaced(venue: Served, tmp_path: Path)
 def test_a_recording_tells_what_it_does(venue: Served, tmp_path: Path) -> None:
     """Progress on stderr, the summary on stdout."""
     out = tmp_path / "day.jsonl.gz"
-    result = orderbook_command("record", "BTC-USDT", "--url", venue.url, "--out", str(out), "--seconds", "0.2")
+    result = orderbook_command("record", "BTC-USDT", "--url", venue.url, "--out", str(out), "--seconds", "0.8")
 
     assert (0, 1) == (result.exit_code, result.stdout.count("\n"))
     assert result.stdout.startswith(f"{out}: ")
@@ -150,10 +180,36 @@ def test_a_recording_tells_what_it_does(venue: Served, tmp_path: Path) -> None:
     assert "0 s  1 of 1 books LIVE" in result.stderr
 
 
+def test_a_recording_without_a_book_says_so(mute_venue: Served, tmp_path: Path) -> None:
+    """At the end, with the reason: it is no success, whatever was recorded."""
+    out = tmp_path / "day.jsonl.gz"
+    result = orderbook_command("record", "BTC-USDT", "--url", mute_venue.url, "--out", str(out), "--seconds", "0.3")
+    first, *_, last = result.stderr.splitlines()
+
+    assert (1, 1, True) == (result.exit_code, result.stdout.count("\n"), out.exists())
+    assert "0 of 1 books LIVE" in first
+    assert last.startswith("orderbook: warning: no book ever was LIVE: ")
+
+
+def test_what_is_replaced_is_kept_until_a_book_is_live(tmp_path: Path) -> None:
+    """Then it goes at once, not at the end of a recording that may take days."""
+    out = tmp_path / "day.jsonl.gz"
+    out.write_bytes(b"old")
+    earlier = record.Earlier(out, is_replaced=True)
+    teller = record.Teller(earlier.forget)
+    out.write_bytes(b"new")
+    kept = len(list(tmp_path.iterdir()))
+    for new in (BookState.SYNCING, BookState.LIVE, BookState.LIVE):
+        teller.hear(FeedEvent("A-B", StateChanged(BookState.CONNECTING, new, "")))
+    earlier.forget()
+
+    assert (2, [out], b"new") == (kept, list(tmp_path.iterdir()), out.read_bytes())
+
+
 def test_a_full_disk_is_told_and_is_no_success(venue: Served) -> None:
     """The books go on; what is missing is counted, and the exit code says so."""
     result = orderbook_command(
-        "record", "BTC-USDT", "--url", venue.url, "--out", "/dev/full", "--overwrite", "--seconds", "0.2"
+        "record", "BTC-USDT", "--url", venue.url, "--out", "/dev/full", "--overwrite", "--seconds", "0.8"
     )
     warnings = [line for line in result.stderr.splitlines() if not line.startswith(" ")]
 
@@ -165,8 +221,9 @@ def test_a_full_disk_is_told_and_is_no_success(venue: Served) -> None:
 
 def test_a_full_disk_is_told_while_it_lasts(capsys: pytest.CaptureFixture[str]) -> None:
     """And so is its end; other events are no trouble."""
+    teller = record.Teller(lambda: None)
     for event in (RecordingFailed("day.gz", "No space left"), RecordingResumed("day.gz", 7), LinkUp("1")):
-        record._tell(FeedEvent(None, event))
+        teller.hear(FeedEvent(None, event))
     told = capsys.readouterr()
 
     assert "" == told.out
@@ -184,7 +241,7 @@ def test_the_log_has_a_line_for_every_change_of_state(venue: Served, tmp_path: P
     log = tmp_path / "orderbook.log"
     keys = venue.keys(tmp_path)
     result = orderbook_command(
-        "--log", str(log), "--debug", "watch", "BTC-USDT", "--url", venue.url, "--keys", keys, "--seconds", "0.2"
+        "--log", str(log), "--debug", "watch", "BTC-USDT", "--url", venue.url, "--keys", keys, "--seconds", "0.8"
     )
     text = log.read_text()
 

@@ -89,7 +89,7 @@ def test_no_such_host(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 )
 def test_an_address_that_cannot_be(url: str, message: str, command: str, tmp_path: Path) -> None:
     """Nothing is asked, nothing is written."""
-    assert message == one_line(run(command, tmp_path, "--url", url))
+    assert message in one_line(run(command, tmp_path, "--url", url))
     assert [] == list(tmp_path.iterdir())
 
 
@@ -116,11 +116,18 @@ def test_a_refused_key(part: str, code: str, remedy: str, command: str, venue: S
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_full_depth_needs_a_key(command: str, venue: Served, tmp_path: Path) -> None:
-    """Which is said at once."""
+@pytest.mark.parametrize("is_set", [False, True])
+def test_full_depth_needs_a_key(
+    command: str, is_set: bool, venue: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is said at once, in options; a key in the environment is for the venue's own hosts."""
+    monkeypatch.delenv("KUCOIN_API_KEY", raising=False)
+    if is_set:
+        monkeypatch.setenv("KUCOIN_API_KEY", "canary")
     said = one_line(run(command, tmp_path, "--url", venue.url, "--depth", "full"))
 
-    assert said.startswith("full snapshots need an API key: give ")
+    apart = "; the environment's key is not sent to other hosts" if is_set else ""
+    assert f"full snapshots need an API key: give --keys FILE, or ask for --depth 100{apart}" == said
     assert [] == list(tmp_path.iterdir())
 
 
@@ -196,7 +203,7 @@ def test_a_clock_that_cannot_be_set(tmp_path: Path) -> None:
 # --- the symbol ---
 
 
-@pytest.mark.parametrize("command", ["watch", "record"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_symbol(command: str, venue: Served, tmp_path: Path) -> None:
     """The near ones are named, and no file is left behind."""
     said = one_line(run(command, tmp_path, "--url", venue.url, symbol="BTC-USD"))
@@ -205,11 +212,13 @@ def test_an_unknown_symbol(command: str, venue: Served, tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-def test_no_snapshot_of_an_unknown_symbol(venue: Served, tmp_path: Path) -> None:
-    """The venue says so."""
-    said = one_line(run("snapshot", tmp_path, "--url", venue.url, symbol="BTC-USD"))
+def test_no_snapshot_of_a_listed_symbol_that_is_refused(tmp_path: Path) -> None:
+    """The list of symbols explains nothing then: the venue's words are told."""
+    refusal = {"fault": "rest_error", "path": BOOK, "code": "900001", "msg": "symbol not exists", "p": 1}
+    with local_venue(refusal, symbols=1) as venue:
+        said = one_line(run("snapshot", tmp_path, "--url", venue.url))
 
-    assert said.startswith("BTC-USD: ")
+    assert said.startswith("BTC-USDT: ")
     assert said.endswith("check its name, such as BTC-USDT, and that it trades")
 
 
@@ -248,8 +257,33 @@ def test_a_recording_is_not_overwritten_by_accident(venue: Served, tmp_path: Pat
     out.write_bytes(b"precious")
     said = one_line(run("record", tmp_path, "--url", venue.url))
 
-    assert f"{out}: File exists; choose another name, or ask for append or overwrite" == said
+    assert f"{out}: it exists; choose another name, or give --append or --overwrite" == said
     assert b"precious" == out.read_bytes()
+
+
+def test_what_comes_to_nothing_overwrites_nothing(venue: Served, tmp_path: Path) -> None:
+    """Nobody answers, no such symbol, a key that is refused: the old recording is there as before, and nothing else."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    out = folder / "out.jsonl.gz"
+    out.write_bytes(b"precious")
+    wrong = venue.keys(tmp_path, passphrase="wrong")
+    for symbol, *args in (
+        ("BTC-USDT", "--url", "http://127.0.0.1:1"),
+        ("BTC-USD", "--url", venue.url),
+        ("BTC-USDT", "--url", venue.url, "--keys", wrong),
+        ("BTC-USDT", "--url", "nonsense"),
+    ):
+        one_line(run("record", folder, *args, "--overwrite", symbol=symbol))
+        assert [out] == list(folder.iterdir())
+        assert b"precious" == out.read_bytes()
+
+
+def test_a_device_is_not_moved_aside(venue: Served, tmp_path: Path) -> None:
+    """It is written to as it is, and is there afterwards."""
+    one_line(orderbook_command("record", "BTC-USD", "--url", venue.url, "--out", "/dev/null", "--overwrite"))
+
+    assert Path("/dev/null").is_char_device()
 
 
 def test_what_is_no_recording_is_not_continued(venue: Served, tmp_path: Path) -> None:
@@ -286,6 +320,16 @@ def test_a_log_that_cannot_be_written(venue: Served, tmp_path: Path) -> None:
 
 
 # --- the venue ---
+
+
+@pytest.mark.parametrize("command", ["watch", "record"])
+def test_a_venue_that_does_not_answer_in_time(command: str, tmp_path: Path) -> None:
+    """The time counts from the start: what was not open by then is an error, not an empty success."""
+    with local_venue({"fault": "hang", "p": 1.0}, symbols=1) as venue:
+        said = one_line(run(command, tmp_path, "--url", venue.url, "--seconds", "0.2"))
+
+    assert "the venue did not answer within the 0.2 s of --seconds" == said
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_venue_that_is_busy(tmp_path: Path) -> None:

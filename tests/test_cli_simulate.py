@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from orderbook.simulator.faults import FAULTS
+from orderbook.errors import UsageError
+from orderbook.simulator.faults import FAULTS, FaultPlan
 from tests.commands import BUNDLED, objects, orderbook_command
+from tests.local_venue import local_venue
 from tests.test_cli_process import started
 
 
@@ -26,6 +28,8 @@ from tests.test_cli_process import started
         (["--symbols", "btcusdt"], 2, "'btcusdt' is not a KuCoin spot symbol"),
         (["--symbols", "A-B,"], 2, "'' is not a KuCoin spot symbol"),
         (["--symbols", "A-B,A-B"], 2, "'--symbols': a symbol stands twice"),
+        (["--symbols", "btc-usdt,ETH-USDT"], 2, "'btc-usdt' is not in capital letters, as KuCoin's symbols are; did you "
+         "mean BTC-USDT,ETH-USDT?"),
         (["--rate", "nan"], 2, "'--rate': nan is not a positive number"),
         (["--rate", "0"], 2, "'--rate': 0.0 is not a positive number"),
         (["--speed", "0"], 2, "'--speed': 0.0 is not in the range"),
@@ -77,11 +81,83 @@ def test_a_port_in_use_is_one_line() -> None:
 
 
 def test_every_fault_is_listed() -> None:
-    """One line each, with its knobs."""
-    lines = orderbook_command("simulate", "--list-faults").stdout.splitlines()
+    """One line each, with its knobs and what a knob can be; then the knobs that all of them have."""
+    faults, _, common = orderbook_command("simulate", "--list-faults").stdout.partition("\n\n")
+    lines = faults.splitlines()
 
     assert list(FAULTS) == [line.split()[0] for line in lines]
-    assert "[how=abort code=1001 reason=]" in next(line for line in lines if line.startswith("disconnect"))
+    assert "[how=abort|close code=1001 reason=]" in next(line for line in lines if line.startswith("disconnect"))
+    assert "[ms=100 computed=early|late]" in next(line for line in lines if line.startswith("delayed_snapshot"))
+    explained = {line.split()[0] for line in common.splitlines() if line.startswith("  ")}
+    assert {"p", "nth", "every", "every_ms", "times", "at_ms", "for_ms", "on", "scope"} == explained
+
+
+@pytest.mark.parametrize("name", ["p", "nth", "every", "every_ms", "times", "at_ms", "for_ms", "on", "scope"])
+def test_no_other_knob_is_common(name: str) -> None:
+    """The list is that of the plan's own refusal of a knob that there is not."""
+    with pytest.raises(UsageError) as caught:
+        FaultPlan([{"fault": "mute", "nonsense": 1}])
+
+    told = str(caught.value).partition("it has ")[2].split(", ")
+    assert (9, True) == (len(told), name in told)
+
+
+# --- the key ---
+
+
+def test_its_key_reaches_other_commands(tmp_path: Path) -> None:
+    """By a file for nobody else to read, which the announcement names."""
+    path = tmp_path / "local.json"
+    args = ("simulate", "--seconds", "0.02", "--seed", "5", "--keys-file", str(path))
+    lines = orderbook_command(*args).stdout.splitlines()
+    again = objects(orderbook_command(*args, "--format", "json"))[0]
+    with local_venue(symbols=1, seed=5) as venue:
+        url = ("--url", venue.url, "--keys", str(path), "--depth", "full")
+        result = orderbook_command("snapshot", "BTC-USDT", *url, "--format", "json")
+
+    assert (0, "full") == (result.exit_code, objects(result)[0]["depth"])
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert [path] == list(tmp_path.iterdir())
+    assert str(path) == again["keys_file"]
+    (said,) = (line for line in lines if "command line:" in line)
+    assert said.endswith(f"--keys {path}")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"precious",
+        b"[]",
+        b"\xff",
+        b'{"KUCOIN_API_KEY": "mine", "KUCOIN_API_SECRET": "x", "KUCOIN_API_PASSPHRASE": "y"}',
+    ],
+)
+def test_what_is_not_its_file_of_keys_stays(content: bytes, tmp_path: Path) -> None:
+    """Such as a key that is worth something."""
+    path = tmp_path / "keys.json"
+    path.write_bytes(content)
+    result = orderbook_command("simulate", "--seconds", "0.02", "--keys-file", str(path))
+
+    assert (1, content, [path]) == (result.exit_code, path.read_bytes(), list(tmp_path.iterdir()))
+    assert f"{path}: it exists, and `orderbook simulate` did not write it; choose another name" in result.stderr
+    assert ("", 1) == (result.stdout, result.stderr.count("\n"))
+
+
+def test_a_link_to_a_file_of_keys_is_not_followed(tmp_path: Path) -> None:
+    """Wherever it leads."""
+    path = tmp_path / "keys.json"
+    path.symlink_to(tmp_path / "elsewhere.json")
+    result = orderbook_command("simulate", "--seconds", "0.02", "--keys-file", str(path))
+
+    assert (1, True, [path]) == (result.exit_code, path.is_symlink(), list(tmp_path.iterdir()))
+
+
+def test_a_file_of_keys_needs_its_folder(tmp_path: Path) -> None:
+    """It names the folder."""
+    result = orderbook_command("simulate", "--seconds", "0.02", "--keys-file", str(tmp_path / "none" / "keys.json"))
+
+    assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+    assert "No such file or directory" in result.stderr
 
 
 def test_it_ends_by_itself_after_its_time() -> None:

@@ -95,15 +95,17 @@ def test_a_venue_that_counts_anew_is_no_liar(tmp_path: Path) -> None:
     assert told["resyncs"] >= 2
 
 
-def test_books_that_never_are_live_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing compared is not equal: no verdict, but the reason."""
-    monkeypatch.setattr(demo, "SETTLE_S", 0.3)
+def test_books_that_never_are_live_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the start, not only at the end; nothing compared is not equal."""
+    monkeypatch.setattr(demo, "SETTLE_S", 0.1)
     plan = planned(tmp_path, {"fault": "lost_welcome", "for_ms": 60_000})
-    result = orderbook_command("demo", "--seconds", "1", "--format", "json", "--faults", plan)
+    result = orderbook_command("demo", "--seconds", "0.2", "--symbols", "1", "--format", "json", "--faults", plan)
+    told = summary_of(result)
+    first, last = result.stderr.splitlines()
 
-    assert (1, "") == (result.exit_code, result.stdout)
-    assert result.stderr.startswith("orderbook: error: the book of ")
-    assert 1 == result.stderr.count("\n")
+    assert (1, False, {"all": 1, "live": 0, "equal": 0}) == (result.exit_code, told["equal_to_truth"], told["books"])
+    assert first.startswith("BTC-USDT CONNECTING  ")
+    assert last.startswith("the book of BTC-USDT is not ready: CONNECTING, ")
 
 
 def test_a_book_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

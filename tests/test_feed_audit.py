@@ -14,8 +14,7 @@ from tests.feed_books import BTC, ETH, FAST, Stage, stage, until
 AUDITED = replace(FAST, audit_interval_ms=10)
 UNSEEN: tuple[dict[str, Any], ...] = (
     {"fault": "shallow_snapshot", "rows": 5},
-    {"fault": "shallow_snapshot", "rows": 0},
-    *({"fault": "bad_snapshot", "how": how} for how in ("empty", "bids", "asks", "other", "corrupt")),
+    *({"fault": "bad_snapshot", "how": how} for how in ("bids", "asks", "other", "corrupt")),
 )
 """Well-formed answers that no rule of the venue contradicts."""
 
@@ -105,6 +104,29 @@ async def test_a_snapshot_that_lies_is_found_out_by_the_next_audit(fault: dict[s
             return bool(on.watch.told(AuditFailed, Crossed, symbol=BTC))
 
         await until(is_found)
+        await _rebuilt(on)
+        assert [] == on.watch.transitions[ETH]
+
+
+@pytest.mark.parametrize(
+    "fault", [{"fault": "shallow_snapshot", "rows": 0}, {"fault": "bad_snapshot", "how": "empty"}], ids=str
+)
+async def test_an_empty_snapshot_is_not_believed(fault: dict[str, Any]) -> None:
+    """Not a level in it: another one is asked for, and no read is ever wrong."""
+    async with stage() as on:
+        on.strike({**fault, "scope": BTC}, {"fault": "drop", "run": 3, "scope": BTC})
+        await until(lambda: on.feed.counters(BTC).snapshots_rejected["empty"] == 1)
+        await on.settled()
+        on.check()
+
+
+async def test_a_level_that_was_not_there_when_it_was_removed_calls_for_an_audit() -> None:
+    """A whole book of a venue that has never done that is not whole: it is found out at once, not by chance."""
+    async with stage() as on:
+        on.strike({"fault": "shallow_snapshot", "rows": 5, "scope": BTC}, {"fault": "drop", "run": 3, "scope": BTC})
+        await until(lambda: on.watch.told(AuditFailed, Crossed, symbol=BTC))
+        assert on.feed.counters(BTC).remove_absent
+        on.watch.wrong.clear()
         await _rebuilt(on)
         assert [] == on.watch.transitions[ETH]
 

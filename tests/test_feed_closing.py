@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from orderbook.clock import loop_clock
 from orderbook.errors import OrderBookError, RestError
 from orderbook.feed.errors import FeedClosed
 from orderbook.feed.feed import Feed
 from orderbook.feed.opening import open_feed
-from orderbook.feed.seams import loop_clock
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.limits import Limits

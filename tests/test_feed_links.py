@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from orderbook.clock import loop_clock
 from orderbook.errors import BookNotLive
 from orderbook.feed.errors import LinkError, NotReady
 from orderbook.feed.events import LinkDown
-from orderbook.feed.seams import loop_clock
 from orderbook.feed.settings import FeedSettings
 from orderbook.types import BookState
 from orderbook.venues.rest import Server

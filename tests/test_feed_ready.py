@@ -23,8 +23,12 @@ from tests.feed_books import BTC, ETH, FAST, stage, until
     [
         ({"fault": "lost_welcome", "p": 1}, BookState.CONNECTING, "no snapshot yet"),
         ({"fault": "refuse", "status": 403, "p": 1}, BookState.CONNECTING, "refused with HTTP status 403"),
-        ({"fault": "hang", "path": "level2", "p": 1}, BookState.SYNCING, "connected, not subscribed"),
-        ({"fault": "rest_error", "path": "level2", "p": 1}, BookState.SYNCING, "connected, not subscribed"),
+        ({"fault": "hang", "path": "level2", "p": 1}, BookState.SYNCING, "subscribed, waiting for a snapshot"),
+        (
+            {"fault": "rest_error", "path": "level2", "p": 1},
+            BookState.SYNCING,
+            "no snapshot: KuCoin answered code 500000",
+        ),
         ({"fault": "lost_ack", "p": 1}, BookState.SYNCING, "connected, not subscribed"),
     ],
     ids=lambda one: one["fault"] if isinstance(one, dict) else "",

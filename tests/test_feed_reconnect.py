@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from orderbook.clock import loop_clock
 from orderbook.errors import Unreachable
 from orderbook.events import StateChanged
 from orderbook.feed.events import LinkDown, LinkUp
-from orderbook.feed.seams import loop_clock
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.faults import FaultPlan
 from orderbook.types import BookState

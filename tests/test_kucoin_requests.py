@@ -330,6 +330,9 @@ def test_this_machine(host: str | None, here: bool) -> None:
         ("https://h:8443", "https://h:8443"),
         ("http://127.0.0.1:80", "http://127.0.0.1:80"),
         ("http://[::1]:80/", "http://[::1]:80"),
+        ("https://a_b-c.example.", "https://a_b-c.example."),
+        (f"https://{63 * 'a'}.com", f"https://{63 * 'a'}.com"),
+        ("https://10.0.0.1", "https://10.0.0.1"),
     ],
 )
 def test_an_address_of_a_server(url: str, taken: str) -> None:
@@ -353,6 +356,16 @@ def test_an_address_of_a_server(url: str, taken: str) -> None:
         ("https://h\u00e9", "looks like https"),
         ("https://h h", "looks like https"),
         ("https://h\x7f", "looks like https"),
+        ("https://canary..com", "no host can have"),
+        ("https://.canary", "no host can have"),
+        (f"https://{64 * 'a'}.com", "no host can have"),
+        (f"https://{'canary.' * 40}com", "no host can have"),
+        ("https://can%61ry", "no host can have"),
+        ("https://[v1.canary]", "no host can have|looks like"),
+        ("https://canary:0", "no host can have"),
+        ("127.0.0.1:18888", "http://127.0.0.1:PORT for a local KuCoin"),
+        ("localhost:18888", "http://127.0.0.1:PORT for a local KuCoin"),
+        ("ws://127.0.0.1:18888", "http://127.0.0.1:PORT for a local KuCoin"),
     ],
 )
 def test_what_is_no_address(url: str, problem: str) -> None:
@@ -361,3 +374,9 @@ def test_what_is_no_address(url: str, problem: str) -> None:
         check_address(url)
 
     assert "canary" not in str(caught.value)
+
+
+def test_where_plain_text_is_not_allowed_it_is_not_advised() -> None:
+    """A server that a venue names has to be encrypted, unless the venue is on this machine."""
+    with pytest.raises(UsageError, match="wss://host:port$"):
+        check_address("canary", ("wss", "ws"), allow_plain=False)

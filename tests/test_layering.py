@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.venues",),
     ("orderbook.sync",),
     ("orderbook.__init__",),
+    ("orderbook.clock",),
     ("snapshots.errors",),
     ("snapshots.blocks", "snapshots.records"),
     ("snapshots.capture_writer",),

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from orderbook.clock import loop_clock
 from orderbook.errors import BookNotLive
 from orderbook.feed.errors import LinkError
 from orderbook.feed.events import LinkDown, LinkUp, LoopBlocked
 from orderbook.feed.link import Link
-from orderbook.feed.seams import SocketClosed, loop_clock
+from orderbook.feed.seams import SocketClosed
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
 from orderbook.simulator.limits import Limits

@@ -18,7 +18,8 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI
 from websockets.http11 import Request, Response
 
-from orderbook.feed.redaction import SecretFilter, safe_logger, scrub
+from orderbook.feed.redaction import SecretFilter, safe_logger
+from orderbook.redact import scrub
 
 CANARY = "c4n4ry-S3CR3T"
 LOGGER = "orderbook.test.wire"

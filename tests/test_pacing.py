@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
+from orderbook.clock import loop_clock
 from orderbook.feed.pacing import MS, Backoff, Pacer
-from orderbook.feed.seams import loop_clock
 from tests import virtual_time
 
 S = 1_000 * MS

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orderbook.errors import UsageError
-from orderbook.secret import Credentials, Secret
+from orderbook.secret import Credentials, Secret, check_credentials
 
 CANARY = "canary-7f3a"
 ENVIRON = {"KUCOIN_API_KEY": f"{CANARY}-k", "KUCOIN_API_SECRET": f"{CANARY}-s", "KUCOIN_API_PASSPHRASE": f"{CANARY}-p"}
@@ -42,6 +42,31 @@ def test_credentials_cannot_be_taken_along_either() -> None:
         with pytest.raises(TypeError):
             take(credentials)
     assert CANARY not in repr(credentials)
+
+
+def test_plain_texts_are_wrapped() -> None:
+    """Whoever leaves out ``of`` gets the same: nothing shows, and the same slips are refused."""
+    credentials = Credentials(f"{CANARY}-k", f"{CANARY}-s", Secret(f"{CANARY}-p"), 2)  # type: ignore[arg-type]
+
+    assert CANARY not in repr(credentials)
+    assert Credentials.of(f"{CANARY}-k", f"{CANARY}-s", f"{CANARY}-p", version=2) == credentials
+    for parts in ((f"{CANARY} k", "s", "p"), ("k", f" {CANARY}", "p"), ("k", "s", None), ("k", "s", b"p")):
+        with pytest.raises(UsageError) as caught:
+            Credentials(*parts)  # type: ignore[arg-type]
+        assert CANARY not in str(caught.value)
+    with pytest.raises(UsageError, match="2 or 3"):
+        Credentials("k", "s", "p", 4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [(CANARY, CANARY, CANARY), CANARY, {"key": CANARY}, Secret(CANARY), 0])
+def test_what_is_no_key_is_refused(given: object) -> None:
+    """With the way to make one, and without showing it."""
+    with pytest.raises(UsageError, match=r"Credentials\.of\(key, secret, passphrase\)") as caught:
+        check_credentials(given)
+
+    assert CANARY not in str(caught.value)
+    check_credentials(None)
+    check_credentials(Credentials.of("a", "b", "c"))
 
 
 def test_it_reveals_and_compares() -> None:

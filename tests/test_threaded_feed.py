@@ -7,8 +7,10 @@ import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import orderbook
+from orderbook.feed import prometheus
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.types import BookState
@@ -93,6 +95,82 @@ async def test_a_callback_runs_in_the_thread_of_the_feed_until_it_is_ended(venue
 
     await in_thread(use)
     assert ["a threaded feed cannot be asked from its own thread: it would wait for itself"] == problems
+
+
+async def test_it_cannot_be_closed_from_its_own_thread(venue: LocalKuCoin) -> None:
+    """A callback that tries is told so at once, and the feed goes on."""
+    problems: list[str] = []
+    tried = threading.Event()
+
+    def use() -> None:
+        with feed_of(venue) as feed:
+
+            def callback(_update: orderbook.Update) -> None:
+                if not tried.is_set():
+                    with pytest.raises(orderbook.UsageError) as caught:
+                        feed.close()
+                    problems.append(str(caught.value))
+                    tried.set()
+
+            feed.listen(SYMBOL, callback)
+            assert tried.wait(10)
+            assert feed.ready(SYMBOL, timeout_s=10).is_live
+
+    await in_thread(use)
+    assert ["a threaded feed cannot be asked from its own thread: it would wait for itself"] == problems
+
+
+async def test_what_cannot_be_called_is_no_callback(venue: LocalKuCoin) -> None:
+    """Which is said at once, instead of with every update."""
+
+    def use() -> None:
+        with (
+            feed_of(venue) as feed,
+            pytest.raises(orderbook.UsageError, match="a callback is a function that takes an update, not str"),
+        ):
+            feed.listen(SYMBOL, "print")  # type: ignore[arg-type]
+
+    await in_thread(use)
+
+
+async def test_its_numbers_are_those_of_the_feed(venue: LocalKuCoin) -> None:
+    """Copies of one moment: what is counted later does not change them."""
+
+    def use() -> None:
+        with feed_of(venue) as feed:
+            feed.ready(SYMBOL, timeout_s=10)
+            assert ("kucoin", 1, ()) == (feed.venue.name, feed.metrics.connects, feed.dumps)
+            assert 0 == len(feed.journal(SYMBOL))
+            before = feed.counters(SYMBOL)
+            frames = before.frames
+            assert 1 == before.joins
+            assert feed.symbol_metrics(SYMBOL).received > 0
+            while feed.counters(SYMBOL).frames == frames:
+                pass
+            assert frames == before.frames
+            for ask in (feed.counters, feed.journal, feed.symbol_metrics):
+                with pytest.raises(orderbook.UsageError, match="not a symbol of this feed"):
+                    ask("XXX-USDT")
+
+    await in_thread(use)
+
+
+async def test_prometheus_takes_it_like_any_feed(venue: LocalKuCoin) -> None:
+    """Open or closed."""
+    registry = CollectorRegistry()
+    labels = {"venue": "kucoin", "symbol": SYMBOL}
+
+    def use() -> None:
+        with feed_of(venue) as feed:
+            prometheus.register(feed, registry=registry)
+            feed.ready(SYMBOL, timeout_s=10)
+            assert 1 == registry.get_sample_value("orderbook_state", labels | {"state": "LIVE"})
+            assert 1 == registry.get_sample_value("orderbook_joins_total", labels)
+            assert 1 == registry.get_sample_value("orderbook_feed_links_up", {"venue": "kucoin"})
+        assert registry.get_sample_value("orderbook_state", labels | {"state": "LIVE"}) is None
+        assert 0 == registry.get_sample_value("orderbook_feed_links_up", {"venue": "kucoin"})
+
+    await in_thread(use)
 
 
 async def test_it_ends_with_its_thread(venue: LocalKuCoin) -> None:

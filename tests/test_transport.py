@@ -13,6 +13,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -23,7 +24,7 @@ from orderbook.secret import Credentials
 from orderbook.venues import kucoin_rest
 from orderbook.venues.kucoin_auth import verify
 from snapshots.budget import WeightBudget
-from snapshots.fetch import Rest
+from snapshots.fetch import CallSettings, Rest
 from snapshots.transport import BodyReader, HttpTransport, _problem
 
 BOOK = b'{"code":"200000","data":{"sequence":"7","bids":[["1","2"]],"asks":[]}}'
@@ -83,15 +84,16 @@ def always(body: bytes, headers: dict[str, str] | None = None) -> Handler:
     return handler
 
 
-async def fetch(url: str, **options: object) -> bytes:
+async def fetch(url: str, *, timeout_ms: int = 10_000, **options: object) -> bytes:
     """One snapshot, tried once."""
     request = kucoin_rest.book_request("A-B", "full" if "credentials" in options else 100)
     options.setdefault("budget", WeightBudget())
-    async with Rest(url, wall=lambda: WALL_MS * 1_000_000, rng=random.Random(1), **options) as rest:  # type: ignore[arg-type]
+    calls = CallSettings(timeout_ms=timeout_ms, wall=lambda: WALL_MS * 1_000_000, rng=random.Random(1))
+    async with Rest(url, calls=calls, **options) as rest:  # type: ignore[arg-type]
         return await rest.call(request, attempts=1)
 
 
-async def failure(url: str, **options: object) -> RestError:
+async def failure(url: str, **options: Any) -> RestError:
     """The error that a snapshot ends in. Nothing of it shows a secret, nor does what it carries along."""
     with pytest.raises(RestError) as caught:
         await fetch(url, **options)
@@ -264,13 +266,26 @@ async def test_a_proxy_that_refuses_or_is_not_there() -> None:
     assert "the proxy cannot be reached (Connection refused); check the proxy's" in str(error)
 
 
-@pytest.mark.parametrize("proxy", ["canary", "socks5://canary:1", "http://", "http://h:canary", "http://[canary"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *("canary", "socks5://canary:1", "http://", "http://h:canary", "http://[canary", "http://h:0"),
+        *("http://canary@h", "http://@h", "http://h/canary", "http://h?canary", "http://h#canary"),
+        *("http://canary..h", f"http://{64 * 'c'}.h", "http://u:canary@h h", "http://u:canary\x7f@h"),
+    ],
+)
 def test_what_is_no_proxy(proxy: str) -> None:
     """It is refused at once, and not shown."""
     with pytest.raises(UsageError, match="a proxy looks like") as caught:
         Rest(proxy=proxy)
 
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["http://h", "https://h:1/", "http://u:p@[::1]:80", "http://u:@h", "http://u:%40%2f@h."])
+def test_what_is_a_proxy(proxy: str) -> None:
+    """A host, perhaps a port, perhaps a user and a password."""
+    assert kucoin_rest.HOST == Rest(proxy=proxy).base_url
 
 
 def test_certificates_are_always_checked() -> None:
@@ -363,3 +378,38 @@ async def test_a_transport_can_be_closed_unused() -> None:
     transport = HttpTransport(body_bytes_max=10)
     await transport.close()
     await transport.close()
+
+
+async def test_every_request_is_paid_for() -> None:
+    """A kept connection that breaks under a request is told, not silently asked a second time: the budget knows all."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BOOK) + BOOK
+        for is_last in (False, True):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            if not is_last:
+                writer.write(answer)
+                await writer.drain()
+        writer.close()
+
+    budget = WeightBudget()
+    request = kucoin_rest.touch_request("A-B")
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Rest(url, budget=budget) as rest:
+            for _ in range(3):
+                assert BOOK == await rest.call(request, attempts=1)
+                with pytest.raises(Unreachable, match="broke"):
+                    await rest.call(request, attempts=1)
+    assert 6 == len(heads)
+    assert 6 * request.weight == budget.used("public")
+
+
+async def test_a_plain_server_behind_an_encrypted_address() -> None:
+    """The remedy names what a local KuCoin's address begins with."""
+    async with raw(b"HTTP/1.1 400 Bad Request\r\n\r\n") as host:
+        error = await failure(f"https://{host}")
+
+    assert f"no encrypted connection to {host}; " in str(error)
+    assert "local KuCoin begins with http://" in str(error)

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import InvalidProxy, InvalidState, PayloadTooBig, WebSocketException
 
-from orderbook.errors import Unreachable
+from orderbook.errors import Unreachable, UsageError
 from orderbook.feed.errors import LinkError
 from orderbook.feed.opening import open_feed
 from orderbook.feed.seams import SocketClosed
@@ -192,3 +193,34 @@ async def test_compression_is_not_offered() -> None:
         wire = await connector(SHORT)(Secret(url))
         assert [] == wire._connection.protocol.extensions  # type: ignore[attr-defined]
         await wire.close()
+
+
+@pytest.mark.parametrize("proxy", ["http://canary@127.0.0.1:9", "socks5://canary:1", "http://127.0.0.1:9/canary"])
+def test_an_odd_proxy_is_refused_at_once(proxy: str) -> None:
+    """Before anything is connected, by feed and connector, and without being shown."""
+    for take in (lambda: connector(SHORT, proxy=proxy), lambda: open_feed("kucoin", [BTC], proxy=proxy)):
+        with pytest.raises(UsageError, match="a proxy looks like") as caught:
+            take()
+        assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [InvalidProxy("http://secret@h", "secret"), InvalidState("secret"), PayloadTooBig(1)])
+async def test_whatever_the_library_raises_is_a_link_error(
+    error: WebSocketException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what it did not raise so far; in our words."""
+
+    async def fail(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
+    assert "cannot connect to 'h': " in await _problem("ws://h/")
+
+
+async def test_rest_requests_have_a_deadline_too() -> None:
+    """That of the feed's settings."""
+    async with nothing_left(), _raw("") as url:
+        address = url.replace("ws:", "http:").rstrip("/")
+        feed = open_feed("kucoin", [BTC], url=address, settings=replace(FAST, rest_timeout_ms=30))
+        with pytest.raises(Unreachable):
+            await feed.__aenter__()

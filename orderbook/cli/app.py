@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,16 @@ class CommandLine(click.Group):
         command: click.Command = getattr(import_module(f"orderbook.cli.{cmd_name}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of a name that is none, say which it may have meant."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, 1)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!a:.40}; {advice}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """List them, without an import."""
         with formatter.section("Commands"):
@@ -73,11 +84,14 @@ class CommandLine(click.Group):
     ) -> int:
         try:
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        except click.UsageError as error:
-            command = error.ctx.command_path if error.ctx else "orderbook"
-            message = error.format_message().rstrip(".")
-            complain(f"{message}{'' if message.endswith('?') else ';'} see `{command} --help`")
+        except click.NoSuchOption as error:
+            if error.option_name not in ("--log", "--debug") or error.ctx is None or error.ctx.parent is None:
+                return _mistaken(error)
+            name = "--log FILE" if error.option_name == "--log" else "--log FILE --debug"
+            complain(f"{error.option_name} belongs before the command: orderbook {name} {error.ctx.info_name} ...")
             return error.exit_code
+        except click.UsageError as error:
+            return _mistaken(error)
         except click.ClickException as error:
             complain(error.format_message())
             return error.exit_code
@@ -102,6 +116,13 @@ class CommandLine(click.Group):
             if error.filename is None:
                 abandon_stdout()
             raise click.ClickException(f"{where}: {error.strerror or error}") from error
+
+
+def _mistaken(error: click.UsageError) -> int:
+    command = error.ctx.command_path if error.ctx else "orderbook"
+    message = error.format_message().rstrip(".")
+    complain(f"{message}{'' if message.endswith('?') else ';'} see `{command} --help`")
+    return error.exit_code
 
 
 def _interrupted() -> int:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import click
 
-from orderbook.cli.live import panels_of, ready_or_reason, stop_signals, until
+from orderbook.cli.live import LINE_S, first_news, panels_of, stop_signals, until
 from orderbook.cli.options import checked_seconds, format_option
 from orderbook.cli.simulate import read_plan
 from orderbook.cli.terminal import can_draw, print_json
@@ -116,14 +116,17 @@ async def _demo(venue: LocalKuCoin, seconds: float, form: Literal["table", "json
 
 
 async def _show(feed: Feed, seconds: float, *, is_json: bool) -> None:
-    await ready_or_reason(feed, SETTLE_S)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
     screen: Screen = Screen(
         lambda: panels_of(feed, screen.levels),
         feed.health,
         venue="a local KuCoin",
         to_stderr=is_json,
     )
-    await screen.run(None if seconds == float("inf") else seconds)
+    if not screen.is_drawn:
+        await first_news(feed, min(LINE_S, seconds))
+    await screen.run(max(end - loop.time(), 0.0))
 
 
 class Witness:

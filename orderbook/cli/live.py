@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from math import isinf
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from orderbook.cli.keyfile import KEY_NAMES, read_keys
 from orderbook.cli.options import checked_venue
-from orderbook.errors import UsageError
+from orderbook.errors import Unreachable, UsageError
+from orderbook.feed.errors import NotReady
 from orderbook.feed.feed import Feed
+from orderbook.feed.opening import URLS
 from orderbook.secret import Credentials
+from orderbook.types import BookState
 from orderbook.ui.panels import PanelData
+from orderbook.venues.kucoin_auth import credentials_for
 from orderbook.venues.rest import Depth
 
 T = TypeVar("T")
 Command = Callable[..., Any]
 
-KEY_NAMES: Final = ("KUCOIN_API_KEY", "KUCOIN_API_SECRET", "KUCOIN_API_PASSPHRASE")
+LINE_S: Final = 1.0
+"""From one line to the next, where lines are told."""
 DEPTHS: Final[dict[str, Depth]] = {"20": 20, "100": 100, "full": "full"}
-
-
-def _read_keys(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Credentials | None:
-    """An API key from a JSON file. Its contents are never shown, not even when they are wrong."""
-    if path is None:
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise click.BadParameter(f"{path} is not JSON") from None
-    parts = found.items() if isinstance(found, dict) else ()
-    # The version of a key is a number that somebody may write as one.
-    environ = {name: str(part) for name, part in parts if isinstance(part, str | int)}
-    if missing := [name for name in KEY_NAMES if not environ.get(name)]:
-        raise click.BadParameter(f"{path} lacks {', '.join(missing)}; write a JSON object of {', '.join(KEY_NAMES)}")
-    try:
-        return Credentials.from_environment(environ)
-    except UsageError as error:
-        raise click.BadParameter(f"{path}: {error}") from None
 
 
 def _depth(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Depth | None:
@@ -55,7 +43,7 @@ def live_options(command: Command) -> Command:
         click.option(
             "--keys",
             type=click.Path(path_type=Path, dir_okay=False, exists=True),
-            callback=_read_keys,
+            callback=read_keys,
             metavar="FILE",
             help=f"A JSON file with {', '.join(KEY_NAMES)}. Without it, the environment's key is used for the venue's "
             "own hosts, and for no other --url.",
@@ -101,25 +89,69 @@ async def until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
         await asyncio.gather(task, stopping, return_exceptions=True)
 
 
+def key_and_depth(
+    venue: str, url: str | None, keys: Credentials | None, depth: Depth | None
+) -> tuple[Credentials | None, Depth]:
+    """The key that may go to the address, and the depth that can be asked for with it.
+
+    Raises:
+        UsageError: A full depth without a key, or a key in the environment of which a part is missing.
+    """
+    address = url or URLS[venue]
+    credentials = credentials_for(address, keys, os.environ)
+    if depth == "full" and credentials is None:
+        apart = "; the environment's key is not sent to other hosts" if os.environ.get(KEY_NAMES[0]) else ""
+        raise UsageError(f"full snapshots need an API key: give --keys FILE, or ask for --depth 100{apart}")
+    return credentials, depth or ("full" if credentials else 100)
+
+
+@asynccontextmanager
+async def opened(feed: Feed, seconds: float) -> AsyncIterator[None]:
+    """An open feed, closed afterwards.
+
+    Args:
+        feed: Not open yet.
+        seconds: How long opening may take; infinite: as long as its requests.
+
+    Raises:
+        RestError: It cannot be opened, or was not in time.
+    """
+    try:
+        try:
+            async with asyncio.timeout(None if isinf(seconds) else seconds):
+                await feed.start()
+        except TimeoutError:
+            raise Unreachable(None, f"the venue did not answer within the {seconds:g} s of --seconds") from None
+        yield
+    finally:
+        await feed.close()
+
+
 def panels_of(feed: Feed, levels: int) -> Sequence[PanelData]:
-    """All symbols of a feed as they are now."""
+    """All symbols of an open feed as they are now.
+
+    Raises:
+        NotReady: There is nothing to wait for: see ``require_hope``.
+    """
+    require_hope(feed)
     return [PanelData(feed[symbol].exact.view(levels), feed.status(symbol)) for symbol in feed.symbols]
 
 
-async def ready_or_reason(feed: Feed, timeout_s: float) -> None:
-    """Wait until the first book is LIVE, so that what cannot work is told in one line instead of a blank picture.
+def require_hope(feed: Feed) -> None:
+    """Raise ``NotReady``, with the reason of the first book, when every book is FAILED: none will ever be LIVE."""
+    books = [feed[symbol] for symbol in feed.symbols]
+    if books and all(book.state is BookState.FAILED for book in books):
+        raise NotReady(books[0].symbol, books[0].state, books[0].reason)
 
-    Raises:
-        NotReady: None is in time, or one never will be.
-        UsageError: The feed has no symbol.
-    """
-    if not feed.symbols:
-        raise UsageError("name at least one symbol")
-    tasks = [asyncio.ensure_future(feed.ready(symbol, timeout_s=timeout_s)) for symbol in feed.symbols]
+
+async def first_news(feed: Feed, timeout_s: float) -> None:
+    """Wait until a book is LIVE or none ever will be, so that the first line has something to say; not for long."""
+    tasks = [asyncio.ensure_future(feed.ready(symbol, timeout_s=max(timeout_s, 0.0))) for symbol in feed.symbols]
     try:
         for done in asyncio.as_completed(tasks):
-            await done
-            return
+            with suppress(NotReady):
+                await done
+                return
     finally:
         for task in tasks:
             task.cancel()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import shlex
-import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,11 +12,13 @@ from typing import Any, Final
 
 import click
 
+from orderbook.cli.keyfile import KEY_NAMES, write_keys
+from orderbook.cli.live import stop_signals
 from orderbook.cli.options import checked_seconds, format_option
 from orderbook.cli.terminal import print_json
 from orderbook.errors import UsageError
 from orderbook.simulator.capture import read_market
-from orderbook.simulator.faults import FAULTS, FaultPlan
+from orderbook.simulator.faults import FAULTS, FaultPlan, Knob
 from orderbook.simulator.market import PROFILES
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.venues.kucoin import KuCoin
@@ -30,6 +31,8 @@ Examples:
   orderbook simulate                                 three symbols, on any free port
   orderbook simulate --symbols 50 --rate 5000 --port 8888
   orderbook simulate --profile storm --faults plan.json
+  orderbook simulate --port 8888 --keys-file local.json
+  orderbook watch BTC-USDT --url http://127.0.0.1:8888 --keys local.json --depth full
   orderbook simulate --capture day.jsonl.gz --speed 10
 
 A plan of faults is a JSON list; `orderbook simulate --list-faults` names them all:
@@ -44,6 +47,23 @@ is true: GET /simulator/truth?symbol=BTC-USDT&sequence=N, /simulator/state, /sim
 """
 
 
+COMMON_KNOBS: Final = """
+Each fault, where it strikes, what it does, and its knobs with their defaults (of a choice, the first).
+
+Every fault has these knobs, too. Those that strike at messages (whose second column is not "time") strike once, unless:
+  p          with this probability, 0 to 1, at each message
+  nth        at the message of this number, or at each of a list; 1 is the first
+  every      at each so manieth message
+  times      at most so often
+  at_ms      not before; in ms since the simulator's start
+  for_ms     for so long after at_ms; alone: at every message of that time
+  scope      "all", a symbol, a list of symbols, or "connection:1" for the first one that was accepted
+Those that strike at a time do so at at_ms (default 0), and with
+  every_ms   again and again, so many ms apart
+  on         not at a time, but at messages: "delta", "message", "connect" or "ack", selected by p, nth or every
+"""
+
+
 def _checked_symbols(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | tuple[str, ...] | None:
     """How many, or which."""
     if value is None:
@@ -55,12 +75,28 @@ def _checked_symbols(_ctx: click.Context, _param: click.Parameter, value: str | 
     symbols = tuple(value.split(","))
     try:
         for symbol in symbols:
-            KuCoin().check_symbol(symbol)
+            _check(symbol)
     except UsageError as error:
-        raise click.BadParameter(str(error)) from None
+        near = f"; did you mean {value.upper()[:80]}?" if _can_be(value.upper()) else ""
+        raise click.BadParameter(f"{error}{near}") from None
     if len(set(symbols)) < len(symbols):
         raise click.BadParameter("a symbol stands twice")
     return symbols
+
+
+def _check(symbol: str) -> None:
+    KuCoin().check_symbol(symbol)
+    if symbol != symbol.upper():
+        raise UsageError(f"{symbol!a} is not in capital letters, as KuCoin's symbols are")
+
+
+def _can_be(value: str) -> bool:
+    """Whether a text is a list of symbols."""
+    with suppress(UsageError):
+        for symbol in value.split(","):
+            _check(symbol)
+        return True
+    return False
 
 
 def _checked_rate(_ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
@@ -74,9 +110,17 @@ def _list_faults(ctx: click.Context, _param: click.Parameter, value: bool) -> No
     if not value:
         return
     for name, kind in FAULTS.items():
-        knobs = " ".join(f"{key}={'' if knob.default is None else knob.default}" for key, knob in kind.knobs.items())
+        knobs = " ".join(map(_shown, kind.knobs, kind.knobs.values()))
         click.echo(f"{name:17} {kind.point.value:8} {kind.does}{f'  [{knobs}]' if knobs else ''}")
+    click.echo(COMMON_KNOBS, nl=False)
     ctx.exit()
+
+
+def _shown(name: str, knob: Knob) -> str:
+    """A knob with its default, or with everything that it can be; the default stands first."""
+    if knob.choices:
+        return f"{name}={'|'.join(sorted(knob.choices, key=lambda choice: choice != knob.default))}"
+    return f"{name}={'' if knob.default is None else knob.default}"
 
 
 @click.command(epilog=EPILOG)
@@ -92,12 +136,19 @@ def _list_faults(ctx: click.Context, _param: click.Parameter, value: bool) -> No
 @click.option("--repeat", is_flag=True, help="Play the capture again and again.")
 @click.option("--seconds", callback=checked_seconds, metavar="N", help="Stop after so many seconds.")
 @click.option("--every", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds from line to line.")
+@click.option(
+    "--keys-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write its key there, for the --keys of other commands.",
+)
 @click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
               help="Name every fault and its knobs.")  # fmt: skip
 @format_option
 def simulate(
     *, host: str, port: int, symbols: int | tuple[str, ...] | None, seed: int, profile: str, rate: float | None,
-    faults: Path | None, capture: Path | None, speed: float, repeat: bool, seconds: float, every: float, form: str,
+    faults: Path | None, capture: Path | None, speed: float, repeat: bool, seconds: float, every: float,
+    keys_file: Path | None, form: str,
 ) -> None:  # fmt: skip
     """Run a local KuCoin to test bots against.
 
@@ -116,7 +167,7 @@ def simulate(
         symbols=3 if symbols is None else symbols,
         seed=seed, profile=profile, rate=rate, faults=plan, host=host, port=port,
     )  # fmt: skip
-    asyncio.run(_serve(venue, seconds, every, is_json=form == "json"))
+    asyncio.run(_serve(venue, seconds, every, keys_file, is_json=form == "json"))
 
 
 def read_plan(path: Path) -> FaultPlan:
@@ -129,45 +180,47 @@ def read_plan(path: Path) -> FaultPlan:
         raise UsageError(f"{path}: {error}") from None
 
 
-async def _serve(venue: LocalKuCoin, seconds: float, every: float, *, is_json: bool) -> None:
-    stop = asyncio.Event()
+async def _serve(venue: LocalKuCoin, seconds: float, every: float, keys_file: Path | None, *, is_json: bool) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with venue:
-            _announce(venue, is_json=is_json)
-            start, before = loop.time(), 0
-            while not stop.is_set() and (left := start + seconds - loop.time()) > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(every, left)):
-                        await stop.wait()
-                state = venue.exchange.state()
-                click.echo(_line(state, loop.time() - start, (state["deltas_sent"] - before) / every), err=is_json)
-                before = state["deltas_sent"]
-            _conclude(venue, loop.time() - start, is_json=is_json)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    async with stop_signals() as stop, venue:
+        if keys_file is not None:
+            write_keys(keys_file, _key_of(venue))
+        _announce(venue, keys_file, is_json=is_json)
+        start, before = loop.time(), 0
+        while not stop.is_set() and (left := start + seconds - loop.time()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(every, left)):
+                    await stop.wait()
+            state = venue.exchange.state()
+            click.echo(_line(state, loop.time() - start, (state["deltas_sent"] - before) / every), err=is_json)
+            before = state["deltas_sent"]
+        _conclude(venue, loop.time() - start, is_json=is_json)
 
 
-def _announce(venue: LocalKuCoin, *, is_json: bool) -> None:
-    """Where it is, and what it takes to connect. The key opens nothing but this simulator."""
+def _key_of(venue: LocalKuCoin) -> dict[str, str]:
+    """The key that it accepts, as a file of keys has it. It opens nothing but this simulator."""
     key = venue.credentials
-    secrets = {
-        "KUCOIN_API_KEY": key.key.reveal(),
-        "KUCOIN_API_SECRET": key.secret.reveal(),
-        "KUCOIN_API_PASSPHRASE": key.passphrase.reveal(),
-    }
-    symbols = list(venue.market)
+    return dict(zip(KEY_NAMES, (key.key.reveal(), key.secret.reveal(), key.passphrase.reveal()), strict=True))
+
+
+def _announce(venue: LocalKuCoin, keys_file: Path | None, *, is_json: bool) -> None:
+    """Where it is, and what it takes to connect."""
+    key, symbols = _key_of(venue), list(venue.market)
     if is_json:
-        print_json({"url": venue.url, "symbols": symbols, "key_version": key.version, **secrets})
+        told = {"url": venue.url, "symbols": symbols, "key_version": venue.credentials.version, **key}
+        print_json(told if keys_file is None else told | {"keys_file": str(keys_file)})
         return
     more = f" and {len(symbols) - 5} more" if len(symbols) > 5 else ""
     click.echo(f"orderbook simulate: a KuCoin at {venue.url} with {', '.join(symbols[:5])}{more}")
-    click.echo("A throw-away key for signed requests; no other venue knows it:")
-    for name, text in secrets.items():
+    click.echo("A throw-away key for full snapshots; no other venue knows it:")
+    for name, text in key.items():
         click.echo(f"  {name}={shlex.quote(text)}")
+    file = "FILE" if keys_file is None else shlex.quote(str(keys_file))
+    click.echo(f"  command line: orderbook watch {symbols[0]} --url {venue.url} --keys {file}")
+    if keys_file is None:
+        click.echo("                (orderbook simulate --keys-file FILE writes that file)")
+    click.echo(f'  Python: orderbook.open_feed("kucoin", ["{symbols[0]}"], url="{venue.url}",')
+    click.echo("                              credentials=orderbook.Credentials.of(key, secret, passphrase))")
     click.echo(f"Use {venue.url} in place of https://api.kucoin.com; the socket's address comes with the token.")
     click.echo("Ctrl-C ends it.")
 

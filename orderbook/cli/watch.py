@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Literal
 
 import click
 
-from orderbook.cli.live import live_options, panels_of, ready_or_reason, stop_signals, until
+from orderbook.cli.live import LINE_S, first_news, key_and_depth, live_options, opened, panels_of, stop_signals, until
 from orderbook.cli.options import checked_seconds, checked_symbols, format_option
 from orderbook.cli.watch_screen import Screen
 from orderbook.feed.feed import Feed
+from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.opening import open_feed
+from orderbook.results import BookView
 from orderbook.secret import Credentials
+from orderbook.types import BookState
+from orderbook.ui.panels import PanelData
 from orderbook.venues.rest import Depth
-
-READY_S = 20.0
-"""How long the first book may take before we say why there is none."""
 
 EPILOG = """\b
 Examples:
@@ -45,18 +48,86 @@ def watch(
     form: Literal["table", "json"],
 ) -> None:
     """Watch live order books of a venue, with the health of each."""
-    feed = open_feed(venue, symbols, url=url, credentials=keys, depth=depth)
+    credentials, depth = key_and_depth(venue, url, keys, depth)
+    feed = open_feed(venue, symbols, url=url, credentials=credentials, depth=depth)
     asyncio.run(_watch(feed, seconds, form))
 
 
 async def _watch(feed: Feed, seconds: float, form: Literal["table", "json"]) -> None:
+    watching = Watching(feed)
+    screen: Screen = Screen(lambda: watching.panels(screen.levels), watching.health, venue=feed.venue.name, form=form)
     # Within: opening a feed takes long where nobody answers, and can be stopped, too.
     async with stop_signals() as stop:
-        await until(stop, _show(feed, seconds, form))
+        await until(stop, watching.show(screen, seconds))
 
 
-async def _show(feed: Feed, seconds: float, form: Literal["table", "json"]) -> None:
-    async with feed:
-        await ready_or_reason(feed, READY_S)
-        screen: Screen = Screen(lambda: panels_of(feed, screen.levels), feed.health, venue=feed.venue.name, form=form)
-        await screen.run(None if seconds == float("inf") else seconds)
+class Watching:
+    """A feed that is looked at from before it is open until it is closed.
+
+    Args:
+        feed: Not open yet.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        # Once it has begun to open, it has the symbols only that were looked up already.
+        self._symbols = feed.symbols
+        self._opening: asyncio.Task[None] | None = None
+
+    async def show(self, screen: Screen, seconds: float) -> None:
+        """Open the feed and show it; a picture is there while it is being opened, too.
+
+        Args:
+            screen: What shows it.
+            seconds: For at most so long, opening included.
+
+        Raises:
+            RestError: It cannot be opened, or was not by then (which a picture shows by itself).
+            NotReady: Every book is FAILED.
+        """
+        if screen.is_drawn:
+            await self._draw(screen, seconds)
+        else:
+            await self._tell(screen, seconds)
+
+    async def _draw(self, screen: Screen, seconds: float) -> None:
+        self._opening = asyncio.ensure_future(self._feed.start())
+        try:
+            await screen.run(seconds)
+        finally:
+            self._opening.cancel()
+            # Whoever left meanwhile does not want to hear of it.
+            await asyncio.gather(self._opening, return_exceptions=True)
+            await self._feed.close()
+
+    async def _tell(self, screen: Screen, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        async with opened(self._feed, seconds):
+            await first_news(self._feed, min(LINE_S, end - loop.time()))
+            await screen.run(max(end - loop.time(), 0.0))
+
+    @property
+    def _is_open(self) -> bool:
+        if self._opening is None:
+            return True
+        if self._opening.done():
+            self._opening.result()
+        return self._opening.done()
+
+    def panels(self, levels: int) -> Sequence[PanelData]:
+        """All symbols as they are now. Raises what opening the feed raised, or ``NotReady``: see ``panels_of``."""
+        if self._is_open:
+            return panels_of(self._feed, levels)
+        return [_not_yet(symbol) for symbol in self._symbols]
+
+    def health(self) -> FeedHealth:
+        """The feed as it is now."""
+        return self._feed.health() if self._is_open else FeedHealth((), 0, 0, 0)
+
+
+def _not_yet(symbol: str) -> PanelData:
+    """A book of a feed that is not open."""
+    state, reason = BookState.CONNECTING, "the venue is asked for its symbols"
+    view: BookView[Decimal] = BookView(symbol, state, reason, 0, 0, None, None, (), (), partial=False)
+    return PanelData(view, SymbolStatus(symbol, state, reason, None, 0, 0.0, 0, 0, 0))

@@ -7,6 +7,7 @@ import errno
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from math import inf, isinf
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from orderbook.cli.live import LINE_S
 from orderbook.cli.tables import glyphs_of
 from orderbook.cli.terminal import can_draw, print_json, stdout_console
 from orderbook.feed.health import FeedHealth
@@ -31,7 +33,6 @@ FRAME_S: Final = 0.1
 """From one drawing to the next: ten a second are as many as an eye can use."""
 SHARE_MAX: Final = 0.1
 """Of the event loop's time, for drawing; where it takes long (a slow machine, a slow line), it is done less often."""
-LINE_S: Final = 1.0
 
 
 class Screen:
@@ -75,20 +76,25 @@ class Screen:
         self._flashes: dict[str, Flash] = {}
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether it is a picture; else it is lines."""
+        return self._drawn
+
+    @property
     def levels(self) -> int:
         """Levels a side that the next picture can use."""
         return max(self._console.height, IMBALANCE_LEVELS) if self._drawn else IMBALANCE_LEVELS
 
-    async def run(self, seconds: float | None = None) -> None:
+    async def run(self, seconds: float = inf) -> None:
         """Show, again and again, until the key for it (``q``, Ctrl-C) was pressed or the time is over.
 
         The terminal is left as it was found, when cancelled or when ``panels`` raises, too. Each look costs the event
         loop a few ms.
 
         Args:
-            seconds: At most so long; ``None``: without an end.
+            seconds: At most so long, but one look at least; infinite: without an end.
         """
-        limit = asyncio.timeout(seconds)
+        limit = asyncio.timeout(None if isinf(seconds) else seconds)
         try:
             async with limit:
                 await (self._draw() if self._drawn else self._tell())

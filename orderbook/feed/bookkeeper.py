@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+from weakref import WeakSet
 
-from orderbook.errors import FrameError, RestError, UnknownSymbol
+from orderbook.errors import FrameError
 from orderbook.events import (
     AuditFailed,
     AuditPassed,
@@ -25,19 +26,26 @@ from orderbook.events import (
     StateChanged,
 )
 from orderbook.feed.delivery import Subscription
+from orderbook.feed.errands import Errands
 from orderbook.feed.metrics import SymbolMetrics
-from orderbook.feed.pacing import MS, Backoff, Gate
+from orderbook.feed.pacing import MS
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.silence import Silence
 from orderbook.guard import Pulse
 from orderbook.sync import BookSync
 from orderbook.types import BookState, Delta, Message
 from orderbook.venues.base import Venue
-from orderbook.venues.rest import Depth, Priority
+from orderbook.venues.rest import Depth
 
 log = logging.getLogger("orderbook.feed")
 
 RECHECK_S: Final = 0.1
+ANSWERS_MAX: Final = 4
+"""Answers in a row, without a delta or a LIVE book, after which a topic is subscribed anew."""
+SUSPECT_MS: Final = 1_000
+SUSPECT_MAX_MS: Final = 60_000
+_TROUBLE: Final = (BookState.STALE, BookState.HALTED, BookState.FAILED)
 _ENDS_OF_AUDITS: Final = (AuditPassed, AuditFailed, SnapshotRejected, StateChanged)
 
 
@@ -67,7 +75,6 @@ class BookKeeper:
         depth: How deep snapshots are asked for.
         world: The seams.
         settings: Bounds.
-        gate: How many snapshots may be under way in the whole feed.
         tell: Gets every event.
         keep: Gets a dump when an audit fails.
 
@@ -86,28 +93,25 @@ class BookKeeper:
         depth: Depth,
         world: World,
         settings: FeedSettings,
-        gate: Gate,
         tell: Callable[[str, Event], None],
         keep: Callable[[Dump], None],
     ) -> None:
         self.symbol = symbol
         self.since_ns = world.clock()
         self.metrics = SymbolMetrics()
-        self.subscriptions: set[Subscription] = set()
+        # Whoever lets go of one need not close it.
+        self.subscriptions: WeakSet[Subscription] = WeakSet()
         self.behind: Callable[[str], None] = lambda _symbol: None
         self.pulse = Pulse()
         self._depth = depth
         self._world = world
         self._settings = settings
-        self._gate = gate
         self._tell = tell
         self._keep = keep
         self._published = 0
         self._compared = b""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._serves_lost = False
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.sync = BookSync(
@@ -118,6 +122,24 @@ class BookKeeper:
             clock=world.clock,
             max_age_ms=settings.max_age_ms,
             pulse=self.pulse,
+        )
+        self._errands = Errands(
+            self.sync,
+            depth,
+            world,
+            settings,
+            self.metrics,
+            snapshot=self._take_snapshot,
+            probe=self._take_probe,
+            refused=self.fail,
+        )
+        self._is_subscribed = False
+        self._answers = 0
+        self._absent = 0
+        self._suspect_ms = SUSPECT_MS
+        self._suspect_after_ns = 0
+        self.silence = Silence(
+            settings.silence_gaps, settings.silence_min_ms / 1000, (settings.sync.symbol_silence_ms or 0) / 1000
         )
 
     def __repr__(self) -> str:
@@ -134,6 +156,7 @@ class BookKeeper:
         """A new link is up. To a symbol that the venue does not trade, links mean nothing."""
         if self.sync.state is BookState.HALTED:
             return
+        self._is_subscribed = False
         now_ns = self._world.clock()
         self._follow(self.sync.connection_opened(now_ns), now_ns)
 
@@ -141,12 +164,13 @@ class BookKeeper:
         """The venue acknowledged the subscription."""
         if self.sync.state is BookState.HALTED:
             return
+        self._is_subscribed = True
         now_ns = self._world.clock()
         self._follow(self.sync.subscribed(now_ns), now_ns)
 
     def lost(self) -> None:
         """The link is gone. What was asked for on its account is not waited for any more."""
-        self._drop_tasks()
+        self._errands.drop()
         self.metrics.reconnects += 1
         if self.sync.state is not BookState.HALTED:
             now_ns = self._world.clock()
@@ -154,7 +178,7 @@ class BookKeeper:
 
     def halt(self, reason: str) -> None:
         """The venue does not trade it at the moment."""
-        self._drop_tasks()
+        self._errands.drop()
         now_ns = self._world.clock()
         self._follow(self.sync.halt(reason, now_ns), now_ns)
 
@@ -176,10 +200,13 @@ class BookKeeper:
         events = sync.receive_decoded(message, now_ns)
         if type(message) is Delta:
             self.metrics.received += 1
+            self._answers = 0
             if message.venue_ms is not None:
                 self.metrics.observe_venue_time(message.venue_ms, self._world.wall_clock())
             if self.subscriptions and not events:
                 self._publish(message, now_ns)
+            if sync.counters.remove_absent != self._absent and self._depth == "full":
+                self._suspect(now_ns)
         if events:
             self._follow(events, now_ns, message if type(message) is Delta else None)
         elif sync.state is not BookState.LIVE or self._timer is None:
@@ -189,6 +216,26 @@ class BookKeeper:
         """Something was heard on the link after a silence."""
         now_ns = self._world.clock()
         self._follow(self.sync.check(now_ns), now_ns)
+
+    def look(self, received: int, elapsed_s: float) -> None:
+        """So many deltas came since the last look: ask the venue where it stands if the silence is unusual."""
+        if self.silence.look(received, elapsed_s) and self.sync.state is BookState.LIVE:
+            self._errands.want_probe()
+
+    @property
+    def is_comparing(self) -> bool:
+        """Whether an audit or a wider horizon waits for its snapshot."""
+        return self.sync.wants_snapshot and self.sync.state is BookState.LIVE
+
+    @property
+    def why(self) -> str:
+        """Why the book is in its state, as well as anybody knows."""
+        reason, problem = self.sync.book.reason, self._errands.problem
+        if self.sync.state is not BookState.SYNCING:
+            return reason
+        if problem is not None:
+            return f"no snapshot: {problem}"
+        return "subscribed, waiting for a snapshot" if self._is_subscribed and self.sync.book.epoch == 0 else reason
 
     def audit(self) -> None:
         """Compare the book with a fresh snapshot, in the background."""
@@ -211,7 +258,7 @@ class BookKeeper:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        tasks = self._drop_tasks()
+        tasks = self._errands.drop()
         for subscription in tuple(self.subscriptions):
             subscription.close(drain=True)
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -225,9 +272,9 @@ class BookKeeper:
                 case StateChanged():
                     self._state_changed(event, now_ns)
                 case NeedSnapshot():
-                    self._want_snapshot(event)
+                    self._errands.want_snapshot(event)
                 case NeedProbe():
-                    self._begin("probe", self._serve_probe())
+                    self._errands.want_probe()
                 case AuditFailed():
                     self._audit_failed(event)
                 case FrameRejected() | SnapshotRejected():
@@ -242,8 +289,15 @@ class BookKeeper:
         self._arm()
 
     def _state_changed(self, event: StateChanged, now_ns: int) -> None:
-        level = logging.INFO if event.new in (BookState.LIVE, BookState.CLOSED) else logging.WARNING
-        log.log(level, "%s: %s -> %s: %s", self.symbol, event.old.value, event.new.value, event.reason)
+        is_bad = event.old is BookState.LIVE or event.new in _TROUBLE
+        log.log(
+            logging.WARNING if is_bad and event.new is not BookState.CLOSED else logging.INFO,
+            "%s: %s -> %s: %s",
+            self.symbol,
+            event.old.value,
+            event.new.value,
+            event.reason,
+        )
         self.since_ns = now_ns
         self.metrics.observe_state(event.old, event.new, now_ns)
         changed, self._changed = self._changed, asyncio.Event()
@@ -263,81 +317,40 @@ class BookKeeper:
             for subscription in tuple(self.subscriptions):
                 subscription.publish(delta, now_ns, state_changed=False)
 
-    # -- what it asks for --
+    # -- what was asked for --
 
-    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """One task of each kind at a time; it looks itself whether it is still wanted."""
-        running = self._tasks.get(name)
-        if running is not None and not running.done():
-            work.close()
-            return
-        self._tasks[name] = self._loop.create_task(work, name=f"{name} of {self.symbol}")
+    def _take_snapshot(self, body: bytes) -> None:
+        now_ns = self._world.clock()
+        # The comparison may have to wait until the stream is there.
+        self._compared = body
+        self._follow(self.sync.receive_snapshot(body, now_ns, depth=self._depth), now_ns)
+        self._answered()
 
-    def _want_snapshot(self, wish: NeedSnapshot) -> None:
-        """Whoever lost the book does not wait behind what was asked for while it was good."""
-        is_lost = self.sync.state is not BookState.LIVE
-        if is_lost and not self._serves_lost and (task := self._tasks.pop("snapshot", None)) is not None:
-            task.cancel()
-        self._begin("snapshot", self._serve_snapshot(wish))
-        self._serves_lost = is_lost
+    def _take_probe(self, sequence: int) -> None:
+        now_ns = self._world.clock()
+        self._follow(self.sync.receive_probe(sequence, now_ns), now_ns)
+        self._answered()
 
-    def _drop_tasks(self) -> list[asyncio.Task[None]]:
-        tasks = [task for task in self._tasks.values() if not task.done()]
-        for task in tasks:
-            task.cancel()
-        self._tasks.clear()
-        return tasks
-
-    async def _serve_snapshot(self, wish: NeedSnapshot) -> None:
-        """Fetch snapshots until the synchroniser wants none any more."""
-        sync, settings = self.sync, self._settings
-        backoff = Backoff(settings.sync.snapshot_retry_ms * 2, settings.sync.snapshot_retry_max_ms, self._world.rng)
-        delay_ms = self._world.rng.uniform(wish.delay_ms / 2, wish.delay_ms)
-        while True:
-            await asyncio.sleep(delay_ms / 1000)
-            if not sync.wants_snapshot:
-                return
-            started_ns = self._world.clock()
-            try:
-                priority = self._priority(wish)
-                async with self._gate.turn(priority):
-                    body = await self._world.rest.snapshot(self.symbol, self._depth, priority=priority)
-            except RestError as error:
-                self.metrics.snapshot_errors += 1
-                # The venue listed the symbol: that it knows no book of it may pass, and if not, its list will tell.
-                if not error.is_transient and not isinstance(error, UnknownSymbol):
-                    self.fail(str(error))
-                    return
-                delay_ms = backoff.next_ms()
-                log.warning("%s: no snapshot: %s; again in %d ms", self.symbol, error, delay_ms)
-                continue
-            now_ns = self._world.clock()
-            self.metrics.snapshot_rtt_ns.observe(now_ns - started_ns)
-            # This task is at its end: what the answer makes the book wish for next may begin another.
-            self._tasks.pop("snapshot", None)
-            # The comparison may have to wait until the stream is there.
-            self._compared = body
-            self._follow(sync.receive_snapshot(body, now_ns, depth=self._depth), now_ns)
-            return
-
-    def _priority(self, wish: NeedSnapshot) -> Priority:
-        if self.sync.state is not BookState.LIVE:
-            return Priority.LOST
-        return Priority.AUDIT if wish.reason == "audit" else Priority.HORIZON
+    def _answered(self) -> None:
+        """One answer after the other while no delta comes, and the book does not get LIVE: the topic may be dead."""
+        self._answers += 1
+        if self._answers >= ANSWERS_MAX and self.sync.state in (BookState.SYNCING, BookState.STALE):
+            self._answers = 0
+            self.behind(self.symbol)
 
     def _audit_failed(self, event: AuditFailed) -> None:
         log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
+        self._suspect_ms = SUSPECT_MS
         self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
 
-    async def _serve_probe(self) -> None:
-        try:
-            sequence = await self._world.rest.probe(self.symbol)
-        except RestError as error:
-            log.warning("%s: no probe: %s", self.symbol, error)
-            return
-        now_ns = self._world.clock()
-        self._tasks.pop("probe", None)
-        self._follow(self.sync.receive_probe(sequence, now_ns), now_ns)
+    def _suspect(self, now_ns: int) -> None:
+        """A delta removed a level that a whole book does not have: compare, but not for every such delta."""
+        self._absent = self.sync.counters.remove_absent
+        if now_ns >= self._suspect_after_ns and self.sync.state is BookState.LIVE:
+            self._suspect_after_ns = now_ns + self._suspect_ms * MS
+            self._suspect_ms = min(2 * self._suspect_ms, SUSPECT_MAX_MS)
+            log.warning("%s: a level was removed that the book does not have: comparing", self.symbol)
+            self.audit()
 
     # -- timers --
 

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from orderbook.book import OrderBook
 from orderbook.errors import UsageError
@@ -24,7 +24,7 @@ from orderbook.feed.housekeeping import Housekeeping
 from orderbook.feed.linkkeeper import LinkKeeper
 from orderbook.feed.listeners import Callback, Listeners
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
-from orderbook.feed.pacing import MS, Gate, Pacer
+from orderbook.feed.pacing import MS, Pacer
 from orderbook.feed.placement import Placement
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
@@ -86,6 +86,10 @@ class Feed:
 
     # -- life --
 
+    def __await__(self) -> Generator[Any, None, Self]:
+        """``feed = await open_feed(...)`` opens it, too; then ``close`` it yourself."""
+        return self.__aenter__().__await__()
+
     async def __aenter__(self) -> Self:
         """Open it: see ``start``."""
         try:
@@ -114,7 +118,6 @@ class Feed:
         self._opened = True
         self._world = await self._open_world(self, self._stack)
         self._clock = self._world.clock
-        self._gate = Gate(self.settings.snapshots_max)
         self._connects = Pacer(self.settings.connects_max, 60_000, self._clock)
         await self.read_instruments()
         require_listed(self.venue, self._first, self.instruments)
@@ -193,13 +196,13 @@ class Feed:
         except TimeoutError as error:
             if isinstance(error, NotReady):
                 raise
-            raise NotReady(symbol, book.state, self._why(symbol, book.reason)) from None
+            raise NotReady(symbol, book.state, self._why(symbol)) from None
         return book
 
-    def _why(self, symbol: str, reason: str) -> str:
+    def _why(self, symbol: str) -> str:
         """Why a book is not LIVE; that its link cannot be made says more than that it is not there."""
         problem = self._placement[symbol].last_problem
-        return reason if problem is None else str(problem)
+        return self._books[symbol].why if problem is None else str(problem)
 
     async def add(self, *symbols: str) -> None:
         """Keep more books. Those that the feed has already are passed over.
@@ -275,6 +278,8 @@ class Feed:
         Returns:
             The subscription; close it to end this.
         """
+        if not callable(callback):
+            raise UsageError(f"a callback is a function that takes an update, not {type(callback).__name__}")
         subscription = self.updates(symbol, deliver=deliver, limit=limit, levels=levels)
         self._listeners.add(subscription, callback)
         return subscription
@@ -311,7 +316,7 @@ class Feed:
         return SymbolStatus(
             symbol=symbol,
             state=view.state,
-            reason=view.reason if view.is_live else self._why(symbol, view.reason),
+            reason=view.reason if view.is_live else self._why(symbol),
             age_ms=view.age_ms,
             sequence=view.sequence,
             frames_per_s=self._housekeeping.rate(symbol),
@@ -353,7 +358,7 @@ class Feed:
 
     def _add(self, symbol: str) -> None:
         book = self._books[symbol] = BookKeeper(
-            self.venue, symbol, self._depth, self._world, self.settings, self._gate, self.herald.tell, self.dumps.append
+            self.venue, symbol, self._depth, self._world, self.settings, self.herald.tell, self.dumps.append
         )
         self._placement.put(book)
         self._judge_trading(symbol, book)

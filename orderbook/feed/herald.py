@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Self
+from weakref import WeakSet
 
 from orderbook.errors import UsageError
 from orderbook.feed.events import FeedEvent, Notice
-
-log = logging.getLogger("orderbook.feed")
 
 EVENTS_MAX = 10_000
 """Events kept for a slow reader of them."""
@@ -68,7 +66,8 @@ class Herald:
     def __init__(self, on_event: Callable[[FeedEvent], object] | None) -> None:
         self.callback_errors = 0
         self._on_event = on_event
-        self._streams: set[EventStream] = set()
+        # Whoever lets go of one need not close it.
+        self._streams: WeakSet[EventStream] = WeakSet()
 
     def tell(self, symbol: str | None, notice: Notice) -> None:
         """Hand an event over, with the symbol it is about."""
@@ -78,9 +77,10 @@ class Herald:
         if self._on_event is not None:
             try:
                 self._on_event(event)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - whatever a callback raises is its own
                 self.callback_errors += 1
-                log.exception("the callback for events failed")
+                context = {"message": "the callback for events failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
 
     def stream(self, limit: int) -> EventStream:
         """A new stream."""

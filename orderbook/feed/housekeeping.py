@@ -83,8 +83,12 @@ class Housekeeping:
         clock = self._world.clock
         while True:
             before_ns = clock()
-            self._samples.append((before_ns, {name: book.metrics.received for name, book in self._books.items()}))
+            before = {name: book.metrics.received for name, book in self._books.items()}
+            self._samples.append((before_ns, before))
             await asyncio.sleep(BEAT_S)
+            elapsed_s = max(clock() - before_ns, 1) / 1e9
+            for name, book in tuple(self._books.items()):
+                book.look(book.metrics.received - before.get(name, book.metrics.received), elapsed_s)
             lag_ns = clock() - before_ns - int(BEAT_S * 1e9)
             self._metrics.observe_loop_lag(lag_ns)
             if lag_ns > self._settings.lag_ms * MS:
@@ -97,7 +101,7 @@ class Housekeeping:
             await asyncio.sleep(interval_ms / 1000)
             used, limit = self._world.budget()
             live = [book for book in self._books.values() if book.sync.state is BookState.LIVE]
-            if live and used * 2 < limit:
+            if live and used * 2 < limit and not any(book.is_comparing for book in live):
                 self._world.rng.choice(live).audit()
 
     async def _refresh(self, interval_ms: int) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import suppress
+from typing import Final, Protocol
 
 from orderbook.errors import FrameError
 from orderbook.feed.errors import LinkError
@@ -20,6 +21,9 @@ from orderbook.venues.base import Venue, decode_frame
 from orderbook.venues.rest import Server
 
 log = logging.getLogger("orderbook.feed")
+
+WAKE_MS: Final = 1_000
+"""After a silence this long the books are told that something was heard; or half of a silence that makes them STALE."""
 
 
 class Receiver(Protocol):
@@ -37,6 +41,10 @@ class Link:
 
     One task reads and never waits for anything else; another sends pings. ``ended`` gets the reason when it is over,
     whoever ended it.
+
+    What is heard counts only while the last ping that was answered is younger than ``link_silence_max_ms``: after the
+    loop was blocked, or while it is too busy to keep up, what is read may have waited for any time. Only a pong tells
+    that all that came before it has been read.
 
     Args:
         url: Where to, without secrets.
@@ -56,6 +64,7 @@ class Link:
         rtt_ms: The last ping's round trip.
         frames: Messages received.
         messages: Messages sent.
+        tape: Gets every frame and what it says, instead of the recorder.
     """
 
     def __init__(
@@ -87,6 +96,14 @@ class Link:
         self._pings: OrderedDict[str, int] = OrderedDict()
         self._pacer = Pacer(settings.messages_max * 9 // 10, settings.messages_window_ms, world.clock)
         self._complaint = ""
+        self.tape: Callable[[bytes, Message | FrameError], None] | None = None
+        silence_ms = settings.sync.link_silence_max_ms
+        # With a tenth of the messages, which is what requests leave.
+        least_ms = settings.messages_window_ms / max(1, settings.messages_max // 10)
+        self._proof_ns = None if silence_ms is None else int(max(silence_ms, least_ms * 2) * MS)
+        self._wake_ns = WAKE_MS * MS if silence_ms is None else min(WAKE_MS, silence_ms // 2) * MS
+        self._proven_ns = self._pinged_ns = self.opened_ns
+        self._urgent = asyncio.Event()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def __repr__(self) -> str:
@@ -100,7 +117,7 @@ class Link:
         """
         try:
             async with asyncio.timeout(self._settings.welcome_timeout_ms / 1000):
-                message = self._decode(await self._receive())
+                message = await self._receive()
         except TimeoutError:
             raise LinkError("no welcome in time") from None
         except SocketClosed as error:
@@ -112,6 +129,8 @@ class Link:
     def start(self) -> None:
         """Begin to read and to ping."""
         loop = asyncio.get_running_loop()
+        self._proven_ns = self._pinged_ns = self._world.clock()
+        self._pulse.in_doubt = False
         self._tasks = (loop.create_task(self._read()), loop.create_task(self._keep_alive()))
 
     async def request(self, make: Callable[[str], str]) -> Control:
@@ -161,7 +180,7 @@ class Link:
 
     def hand_to(self, receiver: Receiver, pulse: Pulse) -> None:
         """From now on another one gets the messages, and another pulse is set."""
-        pulse.heard_ns = self._pulse.heard_ns
+        pulse.heard_ns, pulse.in_doubt = self._pulse.heard_ns, self._pulse.in_doubt
         self._receiver, self._pulse = receiver, pulse
 
     def end(self, reason: str) -> None:
@@ -192,15 +211,14 @@ class Link:
     async def _read(self) -> None:
         try:
             while True:
-                frame = await self._receive()
+                message = await self._receive()
                 now_ns = self._world.clock()
-                heard_ns, self._pulse.heard_ns = self._pulse.heard_ns, now_ns
-                message = self._decode(frame)
                 if type(message) is Control:
                     self._control(message, now_ns)
-                else:
+                is_waking = self._hear(now_ns)
+                if type(message) is not Control:
                     self._receiver.take(message, now_ns)
-                if heard_ns is None or now_ns - heard_ns > 1000 * MS:
+                if is_waking:
                     self._receiver.wake()
         except SocketClosed as error:
             self.end(str(error))
@@ -209,15 +227,26 @@ class Link:
             log.exception("reading %s failed", self.url)
             self.end(f"internal error: {type(error).__name__}")
 
-    async def _receive(self) -> bytes:
+    async def _receive(self) -> Message | FrameError:
         frame = await self._socket.receive()
         self.frames += 1
-        if self._world.record is not None:
+        message = decode_frame(self._venue, frame, self._settings.sync.frame_bytes_max)
+        if self.tape is not None:
+            self.tape(frame, message)
+        elif self._world.record is not None:
             self._world.record("ws", self.url, frame, None)
-        return frame
+        return message
 
-    def _decode(self, frame: bytes) -> Message | FrameError:
-        return decode_frame(self._venue, frame, self._settings.sync.frame_bytes_max)
+    def _hear(self, now_ns: int) -> bool:
+        """Renew the pulse, unless what was heard may be old; returns whether that ends a silence."""
+        pulse = self._pulse
+        pulse.in_doubt = self._proof_ns is not None and now_ns - self._proven_ns > self._proof_ns
+        if pulse.in_doubt:
+            if now_ns - self._pinged_ns > self._traffic_ns:
+                self._urgent.set()
+            return False
+        heard_ns, pulse.heard_ns = pulse.heard_ns, now_ns
+        return heard_ns is None or now_ns - heard_ns > self._wake_ns
 
     def _control(self, message: Control, now_ns: int) -> None:
         answer = self._answers.get(message.id or "")
@@ -226,6 +255,7 @@ class Link:
             sent_ns = self._pings.pop(message.id or "", None)
             if sent_ns is not None:
                 self.rtt_ms = (now_ns - sent_ns) / MS
+                self._proven_ns = max(self._proven_ns, sent_ns)
         elif message.kind == "error" and answer is None:
             self._complaint = f"error {message.code} {ascii(message.text)[1:-1][:120]}"
             log.warning("%s: %s", self.url, self._complaint)
@@ -235,46 +265,62 @@ class Link:
     # -- pings --
 
     async def _keep_alive(self) -> None:
-        """Ping after a silence, and at the venue's interval at the latest; end the link when no pong comes."""
+        """Ping after a silence, and often enough under traffic; end the link when no pong comes."""
         try:
-            last_ns = self._world.clock()
             while True:
-                due_ns = self._next_ping_ns(last_ns)
+                due_ns = self._next_ping_ns()
                 deadline_ns = self._pong_deadline_ns()
-                await self._sleep_until(min(due_ns, deadline_ns or due_ns))
-                now_ns = self._world.clock()
-                deadline_ns = self._pong_deadline_ns()
-                if deadline_ns is not None and now_ns >= deadline_ns:
-                    self.end(f"no pong within {self._server.ping_timeout_ms} ms")
-                    return
-                if now_ns >= self._next_ping_ns(last_ns):
-                    async with asyncio.timeout(self._server.ping_timeout_ms / 1000):
-                        await self._ping(self._world.new_id())
-                    last_ns = self._world.clock()
+                if not await self._is_urgent(min(due_ns, deadline_ns or due_ns)):
+                    now_ns = self._world.clock()
+                    deadline_ns = self._pong_deadline_ns()
+                    if deadline_ns is not None and now_ns >= deadline_ns:
+                        self.end(f"no pong within {self._server.ping_timeout_ms} ms")
+                        return
+                    if now_ns < self._next_ping_ns():
+                        continue
+                async with asyncio.timeout(self._server.ping_timeout_ms / 1000):
+                    await self._ping(self._world.new_id())
         except TimeoutError:
             self.end("a ping could not be sent")
         except SocketClosed as error:
             self.end(str(error))
+        except Exception as error:
+            # Without pings nobody would find out that the link is dead.
+            log.exception("pinging %s failed", self.url)
+            self.end(f"internal error: {type(error).__name__}")
 
-    def _next_ping_ns(self, last_ns: int) -> int:
+    @property
+    def _traffic_ns(self) -> int:
+        """How long at most between pings, whatever is heard."""
+        interval_ns = self._server.ping_interval_ms * MS
+        return interval_ns if self._proof_ns is None else min(interval_ns, self._proof_ns // 2)
+
+    def _next_ping_ns(self) -> int:
         silence_ns = self._settings.ping_silence_ms * MS
         heard_ns = self._pulse.heard_ns or 0
-        return min(last_ns + self._server.ping_interval_ms * MS, max(last_ns, heard_ns) + silence_ns)
+        return min(self._pinged_ns + self._traffic_ns, max(self._pinged_ns, heard_ns) + silence_ns)
 
     def _pong_deadline_ns(self) -> int | None:
         if not self._pings:
             return None
         return next(iter(self._pings.values())) + self._server.ping_timeout_ms * MS
 
-    async def _sleep_until(self, due_ns: int) -> None:
-        """Sleep; and when the loop was blocked meanwhile, let it read what came before anything is judged."""
-        await asyncio.sleep(max(due_ns - self._world.clock(), 0) / 1e9)
+    async def _is_urgent(self, due_ns: int) -> bool:
+        """Sleep, unless a ping is urgent; if the loop was blocked, let it read what came before anything is judged."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(due_ns - self._world.clock(), 0) / 1e9):
+                await self._urgent.wait()
         lag_ns = self._world.clock() - due_ns
-        if lag_ns > self._settings.lag_ms * MS:
-            await asyncio.sleep(self._settings.lag_ms / 1000)
+        if lag_ns > self._settings.lag_ms * MS and not self._urgent.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.lag_ms / 1000):
+                    await self._urgent.wait()
+        is_urgent = self._urgent.is_set()
+        self._urgent.clear()
+        return is_urgent
 
     async def _ping(self, request_id: str) -> None:
-        self._pings[request_id] = self._world.clock()
+        self._pings[request_id] = self._pinged_ns = self._world.clock()
         # Not paced: a late ping ends the session, and the limit has a tenth to spare for them.
         self._pacer.take()
         await self._send(kucoin_session.ping(request_id))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from orderbook.feed.delivery import Subscription, Update
-
-log = logging.getLogger("orderbook.feed")
 
 Callback = Callable[[Update], Awaitable[None] | None]
 
@@ -61,8 +58,10 @@ class Listeners:
                 if task is None or task.cancelling():
                     # Whoever did that, perhaps the end of the program: it has to be obeyed.
                     raise
-            except Exception as error:
-                log.exception("%s: a callback failed", subscription.symbol)
+            except Exception as error:  # noqa: BLE001 - whatever a callback raises is its own
+                # As asyncio does with what nobody catches: said aloud, even where no logging is set up.
+                context = {"message": f"a callback for {subscription.symbol} failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
                 self._report(subscription, f"{type(error).__name__}: {ascii(str(error))[1:-1][:200]}")
 
     def _report(self, subscription: Subscription, problem: str) -> None:

@@ -93,7 +93,7 @@ class FeedMetrics:
     """Messages of a type that is not known."""
     loop_lag_max_ns: int = 0
     """Longest time the event loop was not free for."""
-    recorder: Callable[[], RecorderNumbers] | None = None
+    recorder: Callable[[], RecorderNumbers] | None = field(default=None, repr=False)
     """Asks the recorder, where there is one."""
 
     def observe_loop_lag(self, lag_ns: int) -> None:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Final
 
+from orderbook.clock import loop_clock
 from orderbook.errors import UsageError
 from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
 from orderbook.feed.feed import Feed
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.websocket import connector
+from orderbook.guard import Clock
 from orderbook.secret import Credentials
 from orderbook.venues import venue_named
 from orderbook.venues.kucoin_rest import HOST
 from orderbook.venues.rest import Depth, Pool
-from snapshots.fetch import OnAnswer, Rest, credentials_for
+from snapshots.fetch import CallSettings, OnAnswer, Rest, credentials_for
 from snapshots.recorder import Recorder, RecorderEvent, RecorderResumed
 
+DEPTHS: Final[tuple[Depth, ...]] = (20, 100, "full")
 URLS = {"kucoin": HOST}
 """Where each venue's REST interface is; everything else follows from its answers."""
 
@@ -54,10 +60,11 @@ def open_feed(
         url: Another REST host, such as a local KuCoin's; plain HTTP only on this machine.
         credentials: An API key, for full snapshots. Without, it is taken from ``KUCOIN_API_KEY``, ``KUCOIN_API_SECRET``
             and ``KUCOIN_API_PASSPHRASE``, but only for the venue's own hosts over TLS.
-        depth: How deep snapshots are asked for. Default: ``"full"`` with a key, else 100 levels a side, beyond which
-            queries raise ``BeyondHorizon``.
+        depth: How deep snapshots are asked for: 20 or 100 levels a side, beyond which queries raise
+            ``BeyondHorizon``, or ``"full"``. Default: full with a key, else 100.
         settings: Every bound and limit.
-        record: A path to record everything received to, or a recorder (which stays open).
+        record: A path to record everything received to, in a new file; or a ``snapshots.recorder.Recorder``, which may
+            append or overwrite, and stays open.
         proxy: Address of an HTTP proxy; the environment's are not used.
         tls: A context that trusts another certificate authority.
         on_event: Called with every event as it happens; must not wait.
@@ -66,6 +73,8 @@ def open_feed(
         UnknownVenue: No such venue.
         UsageError: A symbol that cannot be one, a bad address, a full depth without a key, or a key of which a part is
             missing.
+
+    Opening it raises what ``Feed.start`` raises, and ``snapshots.CaptureError`` where ``record`` cannot be made.
     """
     wire = venue_named(venue)
     address = url or URLS[wire.name]
@@ -74,7 +83,11 @@ def open_feed(
         depth = "full" if keys else 100
     elif depth == "full" and keys is None:
         raise UsageError("full snapshots need an API key: give credentials, or ask for depth=100")
-    settings = settings or FeedSettings()
+    elif depth not in DEPTHS:
+        raise UsageError(f'depth is one of 20, 100 and "full", not {ascii(depth)[:40]}')
+    settings = FeedSettings() if settings is None else settings
+    if not isinstance(settings, FeedSettings):
+        raise UsageError(f"settings are FeedSettings(...), not {type(settings).__name__}")
     # Whatever is wrong with these is to be told here, not in the background.
     probe = Rest(address, credentials=keys, proxy=proxy, ssl=tls)
     del probe
@@ -86,20 +99,32 @@ def open_feed(
             credentials=keys,
             proxy=proxy,
             ssl=tls,
+            calls=CallSettings(timeout_ms=settings.rest_timeout_ms),
             on_answer=_answers_of(feed, recorder),
         )
         await stack.enter_async_context(rest)
         pool: Pool = "spot" if depth == "full" else "public"
-        loop = asyncio.get_running_loop()
         return World(
             rest=rest,
             connect=connector(settings, proxy=proxy, tls=tls),
             budget=lambda: (rest.budget.used(pool), rest.budget.limit(pool)),
             record=None if recorder is None else recorder.record,
-            clock=lambda: int(loop.time() * 1e9),
+            clock=_clock(),
         )
 
     return Feed(wire, symbols, depth, world, settings, on_event)
+
+
+def _clock() -> Clock:
+    """The loop's clock; but one that goes on while the machine sleeps, where there is one.
+
+    A laptop that is opened again must not show the prices of when it was closed. A loop whose time is not the
+    machine's (a simulated day) keeps its own.
+    """
+    loop = asyncio.get_running_loop()
+    if abs(loop.time() - time.monotonic()) > 1 or not hasattr(time, "CLOCK_BOOTTIME"):
+        return partial(loop_clock, loop)
+    return partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
 
 
 def _answers_of(feed: Feed, recorder: Recorder | None) -> OnAnswer:
@@ -120,7 +145,7 @@ def _recorder(record: str | os.PathLike[str] | Recorder | None, feed: Feed, stac
 
     def told(event: RecorderEvent) -> None:
         """Something happened to the recording; this runs on the recorder's thread."""
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop may be closed
             loop.call_soon_threadsafe(heard, event)
 
     def heard(event: RecorderEvent) -> None:
@@ -133,8 +158,7 @@ def _recorder(record: str | os.PathLike[str] | Recorder | None, feed: Feed, stac
 
     if isinstance(record, Recorder):
         recorder = record
-        stack.callback(setattr, recorder, "on_problem", recorder.on_problem)
-        recorder.on_problem = told
+        stack.callback(recorder.listen(told))
     else:
         recorder = Recorder(record, on_problem=told)
         stack.push_async_callback(recorder.aclose)

@@ -4,14 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from heapq import heappop, heappush
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
+from orderbook.clock import loop_clock
 from orderbook.guard import Clock
+from orderbook.venues.rest import Server
 
 MS = 1_000_000
+MINUTE_MS: Final = 60_000
+
+
+class Turns:
+    """When turns were taken. Several pacers may share it, also those of feeds in different threads."""
+
+    def __init__(self) -> None:
+        self._moments: deque[int] = deque()
+        self._lock = threading.Lock()
+
+    def used(self, window_ns: int, now_ns: int) -> int:
+        """How many lie in the window that ends now. Amortised O(1)."""
+        with self._lock:
+            return self._used(window_ns, now_ns)
+
+    def try_take(self, limit: int, window_ns: int, now_ns: int) -> int:
+        """Take a turn unless the window holds ``limit`` of them; returns for how many ns there is none, or 0."""
+        with self._lock:
+            if self._used(window_ns, now_ns) >= limit:
+                return max(self._moments[-limit] + window_ns - now_ns, MS)
+            self._moments.append(now_ns)
+            return 0
+
+    def take(self, now_ns: int) -> None:
+        """Take one, come what may."""
+        with self._lock:
+            self._moments.append(now_ns)
+
+    def give_back(self, turn_ns: int) -> None:
+        """Forget one, if it is still known."""
+        with self._lock, suppress(ValueError):
+            self._moments.remove(turn_ns)
+
+    def _used(self, window_ns: int, now_ns: int) -> int:
+        while self._moments and self._moments[0] <= now_ns - window_ns:
+            self._moments.popleft()
+        return len(self._moments)
 
 
 class Pacer:
@@ -21,90 +65,86 @@ class Pacer:
         limit: Turns; never less than one.
         window_ms: Of the window.
         clock: Monotonic, in ns.
+        turns: Those that count, if other pacers take some of them.
 
     Attributes:
         limit: May be lowered when the venue says so.
     """
 
-    def __init__(self, limit: int, window_ms: int, clock: Clock) -> None:
+    def __init__(self, limit: int, window_ms: int, clock: Clock, turns: Turns | None = None) -> None:
         self.limit = max(1, limit)
         self._window_ns = window_ms * MS
         self._clock = clock
-        self._turns: deque[int] = deque()
+        self._turns = turns or Turns()
 
     @property
     def used(self) -> int:
         """Turns in the window that ends now."""
-        now_ns = self._clock()
-        while self._turns and self._turns[0] <= now_ns - self._window_ns:
-            self._turns.popleft()
-        return len(self._turns)
+        return self._turns.used(self._window_ns, self._clock())
 
-    async def turn(self) -> int:
-        """Wait until the next turn may be taken, and take it; returns what to ``settle`` it with."""
-        while self.used >= self.limit:
-            wait_ns = self._turns[-self.limit] + self._window_ns - self._clock()
-            await asyncio.sleep(max(wait_ns, MS) / 1e9)
-        return self.take()
+    async def turn(self, spare: int = 0) -> int:
+        """Wait until the next turn may be taken, and take it; returns what to ``settle`` it with.
+
+        Args:
+            spare: Turns in each window that are left for whoever needs them more.
+        """
+        while True:
+            now_ns = self._clock()
+            wait_ns = self._turns.try_take(max(1, self.limit - spare), self._window_ns, now_ns)
+            if not wait_ns:
+                return now_ns
+            await asyncio.sleep(wait_ns / 1e9)
 
     def take(self) -> int:
         """Take a turn at once, come what may."""
-        self._turns.append(self._clock())
-        return self._turns[-1]
+        now_ns = self._clock()
+        self._turns.take(now_ns)
+        return now_ns
 
     def settle(self, turn_ns: int) -> None:
         """What a turn was taken for is done only now, so it may have arrived as late as this: it counts from now on."""
-        if turn_ns in self._turns:
-            self._turns.remove(turn_ns)
+        self._turns.give_back(turn_ns)
         self.take()
 
 
-class Gate:
-    """So many at a time; of those who wait, the most urgent goes first, then whoever came first.
+_CLOCKS_DIFFER_S: Final = 1.0
+_turns: Final[dict[str, Turns]] = {}
+_turns_of_a_loop: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Turns]]] = WeakKeyDictionary()
+_turns_lock: Final = threading.Lock()
+
+
+class Connects:
+    """Turns to connect: as many as a feed may take, counted over all feeds of the process.
+
+    The venue counts a user's connections, not a feed's. A loop whose time is not the machine's (a simulated day) has a
+    count of its own, because a count has one clock.
 
     Args:
-        limit: How many.
+        limit: Connections in a minute.
     """
 
     def __init__(self, limit: int) -> None:
-        self._free = limit
-        self._order = 0
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._limit = limit
+        self._pacers: dict[str, Pacer] = {}
 
-    @asynccontextmanager
-    async def turn(self, priority: int) -> AsyncIterator[None]:
-        """Wait for a place, and hold it for the length of the block. The lowest number is the most urgent.
+    def to(self, servers: Iterable[Server]) -> Pacer:
+        """Turns at a venue, which is known by the first of its servers' names.
 
-        Complexity: O(log of those who wait).
+        Raises:
+            RuntimeError: No event loop is running.
         """
-        await self._enter(priority)
-        try:
-            yield
-        finally:
-            self._leave()
+        host = min(urlsplit(server.endpoint).netloc for server in servers)
+        if host not in self._pacers:
+            self._pacers[host] = self._shared(host)
+        return self._pacers[host]
 
-    async def _enter(self, priority: int) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        self._order += 1
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (priority, self._order, place))
-        try:
-            await place
-        except asyncio.CancelledError:
-            if not place.cancelled():
-                # Let in and called away in one breath.
-                self._leave()
-            raise
-
-    def _leave(self) -> None:
-        while self._waiting:
-            _, _, place = heappop(self._waiting)
-            if not place.done():
-                place.set_result(None)
-                return
-        self._free += 1
+    def _shared(self, host: str) -> Pacer:
+        loop = asyncio.get_running_loop()
+        is_simulated = abs(loop.time() - time.monotonic()) > _CLOCKS_DIFFER_S
+        with _turns_lock:
+            counts = _turns_of_a_loop.setdefault(loop, {}) if is_simulated else _turns
+            turns = counts.setdefault(host, Turns())
+        return Pacer(self._limit, MINUTE_MS, partial(loop_clock, loop), turns)
 
 
 class Backoff:

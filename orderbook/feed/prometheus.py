@@ -2,10 +2,13 @@
 
     pip install 'orderbook-engine[prometheus]'
 
-    prometheus_client.start_http_server(9000)
-    orderbook.feed.prometheus.register(feed)
+    from orderbook.feed import prometheus
 
-Nothing is counted twice or on the hot path: the numbers are read from the feed when a server asks for them.
+    prometheus_client.start_http_server(9000)
+    prometheus.register(feed)
+
+It takes a ``Feed`` or a ``ThreadedFeed``. Nothing is counted twice or on the hot path: the numbers are read from the
+feed when a server asks for them.
 """
 
 from __future__ import annotations

@@ -8,72 +8,12 @@ one on takes ``scrub`` for it, or words of his own.
 from __future__ import annotations
 
 import logging
-import re
 import traceback
-from collections.abc import Collection, Iterable
-from typing import Final, Protocol, runtime_checkable
-from urllib.parse import quote, quote_plus
+from collections.abc import Collection
 
-from orderbook.redact import MARK, redact_url
+from orderbook.redact import Revealing, scrub
 
-SECRET_CHARS_MIN: Final = 4
-"""A shorter text stands in any line by chance; it is no secret."""
-
-_USERINFO = re.compile(r"(?<=//)[^\s/?#\"'<>]*@")
-_WORD = re.compile(r"\S+")
-# Quotes and brackets that stand around an address in a text.
-_BEFORE: Final = "\"'(<[{,;"
-_BEHIND: Final = "\"')>]},;:"
-_NAMES = (
-    r"(?:proxy-)?authorization|(?:set-)?cookie|kc-api-[a-z-]+|x-[a-z-]*(?:key|token|secret|sign)[a-z-]*"
-    r"|[\w-]*(?:token|secret|passphrase|password|signature|credential|api[_-]?key|listen[_-]?key)[\w-]*"
-)
-# One in quotes (JSON, a dictionary's repr, a pair of bytes) ends with its quote, a header with its line.
-# Inside another repr such quotes have backslashes.
-_QUOTED = re.compile(
-    rf"""(\\*["'](?:{_NAMES})\\*["']\s*[:=,]\s*b?)(\\*["'])((?:(?!\2)(?:\\.|.))*)(\2?)""", re.IGNORECASE | re.DOTALL
-)
-_HEADER = re.compile(rf"""(?<![\w-])((?:{_NAMES}):[ \t]*)(?!["'])[^\r\n]+""", re.IGNORECASE)
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-@runtime_checkable
-class Revealing(Protocol):
-    """A secret in its wrapping."""
-
-    def reveal(self) -> str:
-        """The text itself."""
-
-
-def scrub(text: str, secrets: Iterable[str | Revealing] = ()) -> str:
-    """A text without tokens, keys, signatures, passwords and cookies.
-
-    Args:
-        text: Any text: a log line, an error's message, a traceback.
-        secrets: Texts that must not stand in it anywhere, however they are written in an address.
-
-    Returns:
-        The same text with ``TOKEN`` in their places. Rather one harmless value too many is replaced than one too few.
-
-    Complexity: O(length), for each secret.
-    """
-    for secret in secrets:
-        plain = secret.reveal() if isinstance(secret, Revealing) else secret
-        if len(plain) >= SECRET_CHARS_MIN:
-            # The longest first: a quoted one may contain the plain one.
-            for form in sorted({plain, quote(plain), quote(plain, safe=""), quote_plus(plain)}, key=len, reverse=True):
-                text = text.replace(form, MARK)
-    text = _QUOTED.sub(rf"\1\2{MARK}\4", text)
-    text = _HEADER.sub(rf"\1{MARK}", text)
-    text = _USERINFO.sub(f"{MARK}@", text)
-    return _WORD.sub(_scrub_word, text)
-
-
-def _scrub_word(match: re.Match[str]) -> str:
-    word = match[0]
-    inner = word.lstrip(_BEFORE)
-    core = inner.rstrip(_BEHIND)
-    return word[: len(word) - len(inner)] + redact_url(core) + inner[len(core) :]
 
 
 class SecretFilter(logging.Filter):

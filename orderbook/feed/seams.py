@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from uuid import uuid4
 
+from orderbook.clock import loop_clock
 from orderbook.guard import Clock
 from orderbook.secret import Secret
 from orderbook.venues.rest import Depth, Instrument, Priority, Token
@@ -60,11 +60,6 @@ class Rest(Protocol):
 
     async def close(self) -> None:
         """Let go of every connection."""
-
-
-def loop_clock() -> int:
-    """The running event loop's clock, in ns."""
-    return int(asyncio.get_running_loop().time() * 1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

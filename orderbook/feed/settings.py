@@ -24,20 +24,29 @@ class FeedSettings:
         ack_timeout_ms: For the acknowledgement of a subscription.
         subscribe_attempts: Unacknowledged subscriptions in a row before the link is given up.
         resubscribe_ms: A symbol whose stream stays behind the venue is subscribed anew, at most this often.
-        ping_silence_ms: A ping goes out when nothing was heard for this long (and at the venue's interval anyway).
+        ping_silence_ms: A ping goes out when nothing was heard for this long; under traffic twice in
+            ``sync.link_silence_max_ms``, or at the venue's interval if that is shorter. Less than
+            ``messages_window_ms`` / (``messages_max`` / 10) takes from what requests have.
         lag_ms: Timers that fire later than this let the sockets be read before they judge.
+        rest_timeout_ms: For one attempt of a REST request, from the connection to the last byte.
         close_timeout_ms: For a closing handshake; afterwards the connection is cut.
         reconnect_min_ms: Back-off after a lost link: uniform between 0 and this, doubling.
         reconnect_max_ms: Cap of that.
         useful_after_ms: A link that lived so long, with a LIVE book, ends the doubling.
         link_life_ms: A link is replaced before it is this old (the venue ends it after 24 h).
-        connects_max: Connections in a minute.
+        replace_retry_min_ms: Back-off after a replacement that failed, as ``reconnect_min_ms``.
+        replace_retry_max_ms: Cap of that.
+        idle_link_ms: A connection that has had no symbol for so long is closed.
+        connects_max: Connections in a minute, with those of other feeds in the process; half of them are kept for links
+            that were lost.
         links_max: Connections at a time.
         topics_max: Symbols on a connection.
         batch_max: Symbols in a subscription.
         messages_max: Client messages in ``messages_window_ms`` on a connection; nine tenths of it are used.
         messages_window_ms: See there.
-        snapshots_max: REST snapshots under way at a time.
+        refused_retry_ms: What the venue refused, without saying that it may pass, is asked for again so much later.
+        silence_gaps: A symbol that is silent for so many of its usual gaps is probed: its topic may be dead.
+        silence_min_ms: No shorter silence is suspicious (and none longer than ``sync.symbol_silence_ms`` is not).
         audit_interval_ms: One sampled LIVE book is compared with a fresh snapshot so often; ``None``: never.
         instruments_interval_ms: The venue's list of symbols is read again so often, for trading halts.
         dumps_max: Dumps of failed audits that are kept.
@@ -52,18 +61,24 @@ class FeedSettings:
     resubscribe_ms: int = 5_000
     ping_silence_ms: int = 2_000
     lag_ms: int = 250
+    rest_timeout_ms: int = 10_000
     close_timeout_ms: int = 500
     reconnect_min_ms: int = 250
     reconnect_max_ms: int = 30_000
     useful_after_ms: int = 10_000
     link_life_ms: int = 23 * 3_600_000
+    replace_retry_min_ms: int = 5_000
+    replace_retry_max_ms: int = 300_000
+    idle_link_ms: int = 60_000
     connects_max: int = 30
     links_max: int = 50
     topics_max: int = 300
     batch_max: int = 100
     messages_max: int = 100
     messages_window_ms: int = 10_000
-    snapshots_max: int = 16
+    refused_retry_ms: int = 300_000
+    silence_gaps: int = 20
+    silence_min_ms: int = 2_000
     audit_interval_ms: int | None = 10_000
     instruments_interval_ms: int | None = 600_000
     dumps_max: int = 16

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
 from orderbook.feed.errors import LinkError, SubscribeError
 from orderbook.feed.link import Link
+from orderbook.feed.pacing import MS
+from orderbook.guard import Clock
 from orderbook.types import Control
 from orderbook.venues import kucoin_session
 
@@ -30,23 +34,80 @@ class TooManyTopics(Exception):
         self.limit = limit
 
 
+@dataclass(slots=True)
+class Learnt:
+    """What the venue told of its limits; all connections of a feed share it."""
+
+    batch_max: int
+    """Symbols in a request at most."""
+
+
+class Refusals:
+    """Symbols that the venue refused. No refusal is for ever: it may have been the venue's mistake.
+
+    Args:
+        retry_ms: A symbol is asked for again after about so long.
+        clock: Monotonic, in ns.
+        rng: For jitter, so that they do not all come at once.
+    """
+
+    def __init__(self, retry_ms: int, clock: Clock, rng: random.Random) -> None:
+        self._retry_ns = retry_ms * MS
+        self._clock = clock
+        self._rng = rng
+        self._due: dict[str, int] = {}
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._due
+
+    def add(self, symbol: str) -> None:
+        """It was refused just now."""
+        self._due[symbol] = self._clock() + int(self._retry_ns * self._rng.uniform(0.75, 1.25))
+
+    def forget(self, symbol: str) -> None:
+        """It was acknowledged, or is not wanted any more."""
+        self._due.pop(symbol, None)
+
+    def clear(self) -> None:
+        """Everything is asked for again."""
+        self._due.clear()
+
+    def is_due(self, symbol: str) -> bool:
+        """Whether it was refused, and is to be asked for again now."""
+        return symbol in self._due and self._due[symbol] <= self._clock()
+
+    def wait_s(self) -> float | None:
+        """Until the next one is to be asked for, in seconds; ``None`` if there is none. O(refused)."""
+        if not self._due:
+            return None
+        return max(MS, min(self._due.values()) - self._clock()) / 1e9
+
+
 class Subscriber:
     """Subscribes and unsubscribes symbols on whatever link it is given.
 
     Args:
-        batch_max: Symbols in a request at most; lowered when the venue says so.
+        learnt: Limits; lowered when the venue says so.
         attempts: Requests for the same symbols that may go unanswered before the link is given up; and refusals in a
             row, of the kind that may pass, before a bad symbol is looked for.
+        acknowledged: Gets each symbol that the venue acknowledges.
         refused: Gets each symbol that the venue refuses.
     """
 
-    def __init__(self, batch_max: int, attempts: int, refused: Callable[[SubscribeError], None]) -> None:
-        self.batch_max = batch_max
+    def __init__(
+        self,
+        learnt: Learnt,
+        attempts: int,
+        acknowledged: Callable[[str], None],
+        refused: Callable[[SubscribeError], None],
+    ) -> None:
+        self._learnt = learnt
         self._attempts = attempts
+        self._acknowledged = acknowledged
         self._refused = refused
         self._failures = 0
 
-    async def subscribe(self, link: Link, symbols: Iterable[str], acknowledged: Callable[[str], None]) -> set[str]:
+    async def subscribe(self, link: Link, symbols: Iterable[str]) -> set[str]:
         """Subscribe symbols; each is acknowledged or refused when this returns.
 
         Returns:
@@ -58,21 +119,23 @@ class Subscriber:
         """
         waiting, later = sorted(symbols), set[str]()
         while waiting:
-            batch, waiting = waiting[: self.batch_max], waiting[self.batch_max :]
-            again = await self._batch(link, batch, acknowledged, later)
+            batch, waiting = self._cut(waiting)
+            again = await self._batch(link, batch, later)
             waiting = again + waiting
         self._failures = self._failures + 1 if later else 0
         return later
 
-    async def _batch(
-        self, link: Link, batch: Sequence[str], acknowledged: Callable[[str], None], later: set[str]
-    ) -> list[str]:
+    def _cut(self, waiting: list[str]) -> tuple[list[str], list[str]]:
+        """The next request, and the rest."""
+        return waiting[: self._learnt.batch_max], waiting[self._learnt.batch_max :]
+
+    async def _batch(self, link: Link, batch: Sequence[str], later: set[str]) -> list[str]:
         """One request. What must be asked for again, in smaller batches, is returned; what must wait goes to later."""
         answer = await self._ask(link, "subscribe", batch)
         if answer.kind == "ack":
             link.subscribed.update(batch)
             for symbol in batch:
-                acknowledged(symbol)
+                self._acknowledged(symbol)
             return []
         if answer.code == 509 and (learnt := kucoin_session.learnt_limit(answer.text)) is not None:
             return self._learn(*learnt, SubscribeError(batch[0], answer.code, answer.text), batch)
@@ -86,7 +149,7 @@ class Subscriber:
         # An error names no symbol: halves find the bad one, and the good ones get through.
         log.warning("%d symbols refused together (%s %s): trying halves", len(batch), answer.code, answer.text)
         middle = len(batch) // 2
-        halves = [await self._batch(link, half, acknowledged, later) for half in (batch[:middle], batch[middle:])]
+        halves = [await self._batch(link, half, later) for half in (batch[:middle], batch[middle:])]
         return halves[0] + halves[1]
 
     def _learn(
@@ -99,8 +162,10 @@ class Subscriber:
             self._refused(error)
             return []
         # A limit that the batch keeps already would have us ask the same for ever.
-        self.batch_max = max(1, limit if limit < len(batch) else len(batch) // 2)
-        log.warning("the venue allows %d symbols in a request; from now on %d", limit, self.batch_max)
+        fits = max(1, limit if limit < len(batch) else len(batch) // 2)
+        # Another connection may have learnt it meanwhile.
+        self._learnt.batch_max = min(self._learnt.batch_max, fits)
+        log.warning("the venue allows %d symbols in a request; from now on %d", limit, self._learnt.batch_max)
         return list(batch)
 
     async def unsubscribe(self, link: Link, symbols: Iterable[str]) -> None:
@@ -111,7 +176,7 @@ class Subscriber:
         """
         waiting = sorted(symbols)
         while waiting:
-            batch, waiting = waiting[: self.batch_max], waiting[self.batch_max :]
+            batch, waiting = self._cut(waiting)
             link.subscribed.difference_update(batch)
             await self._ask(link, "unsubscribe", batch)
 

@@ -14,10 +14,10 @@ def checked(venue: Venue, symbols: Iterable[str]) -> tuple[str, ...]:
     """Each name once, in order. Raises ``UsageError`` for one that cannot be a symbol of the venue."""
     if isinstance(symbols, str):
         raise UsageError(f"symbols are a list of names: [{symbols!a:.40}], not one text")
-    names = tuple(dict.fromkeys(symbols))
+    names = tuple(symbols)
     for name in names:
         venue.check_symbol(name)
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def require_listed(venue: Venue, symbols: Iterable[str], listed: Mapping[str, Instrument]) -> None:

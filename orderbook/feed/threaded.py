@@ -7,15 +7,20 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from copy import deepcopy
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from orderbook.errors import UsageError
+from orderbook.errors import OrderBookError, UsageError
+from orderbook.feed.bookkeeper import Dump
 from orderbook.feed.delivery import Deliver, Update
 from orderbook.feed.errors import FeedClosed
 from orderbook.feed.health import FeedHealth, SymbolStatus
+from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
 from orderbook.feed.opening import open_feed
 from orderbook.results import BookView
+from orderbook.sync.journal import GapJournal, SyncCounters
+from orderbook.venues.base import Venue
 
 T = TypeVar("T")
 
@@ -32,8 +37,10 @@ class ThreadedFeed:
             feed.ready("BTC-USDT", timeout_s=10)
             view = feed.view("BTC-USDT", levels=10)   # immutable; view.is_live says what it is worth
 
-    A book itself belongs to the loop's thread, so this hands out views: state, sequence, age and levels of one moment.
-    Every method may be called from any thread but the feed's own.
+    A book itself belongs to the loop's thread, so this hands out views: state, sequence, age and levels of one moment,
+    and no ``feed[symbol]``; ``listen`` takes the place of ``updates``, and ``open_feed(on_event=)`` of ``events``. What
+    it counts are copies. Every method may be called from any thread but the feed's own: there, it would wait for itself
+    and so raises ``UsageError``.
 
     Args:
         venue: As for ``open_feed``.
@@ -84,7 +91,12 @@ class ThreadedFeed:
             raise
 
     def close(self) -> None:
-        """Close the feed and end its thread. May be called twice."""
+        """Close the feed and end its thread. May be called twice.
+
+        Raises:
+            UsageError: Called by a callback, in the feed's own thread; nothing is closed then.
+        """
+        self._require_another_thread()
         loop, self._loop = self._loop, None
         if loop is None or self._thread is None:
             return
@@ -95,9 +107,24 @@ class ThreadedFeed:
             self._thread.join(CLOSE_TIMEOUT_S)
 
     @property
+    def venue(self) -> Venue:
+        """Its venue."""
+        return self._feed.venue
+
+    @property
     def symbols(self) -> tuple[str, ...]:
         """The symbols of the feed."""
         return self._feed.symbols
+
+    @property
+    def metrics(self) -> FeedMetrics:
+        """What the feed counts; it goes on counting while it is read."""
+        return self._feed.metrics
+
+    @property
+    def dumps(self) -> tuple[Dump, ...]:
+        """What the last failed audits saw."""
+        return tuple(self._feed.dumps)
 
     def ready(self, symbol: str, *, timeout_s: float | None = None) -> BookView[float]:
         """Wait until a book is LIVE; raises as ``Feed.ready``. A view of its best levels."""
@@ -121,6 +148,18 @@ class ThreadedFeed:
         """How the feed is doing. Raises ``FeedClosed``."""
         return self._ask(self._feed.health)
 
+    def counters(self, symbol: str) -> SyncCounters:
+        """What was counted of a symbol since it was added, as it is now; raises as ``view``."""
+        return self._ask(lambda: deepcopy(self._feed.counters(symbol)))
+
+    def journal(self, symbol: str) -> GapJournal:
+        """Every loss of LIVE of a symbol, as they are known now; raises as ``view``."""
+        return self._ask(lambda: deepcopy(self._feed.journal(symbol)))
+
+    def symbol_metrics(self, symbol: str) -> SymbolMetrics:
+        """Delivery, latencies and recoveries of a symbol, as they are now; raises as ``view``."""
+        return self._ask(lambda: deepcopy(self._feed.symbol_metrics(symbol)))
+
     def add(self, *symbols: str) -> None:
         """Keep more books; raises as ``Feed.add``."""
         self._call(self._feed.add(*symbols))
@@ -137,8 +176,13 @@ class ThreadedFeed:
         It must not block for long: books cannot be kept meanwhile.
 
         Returns:
-            A function that ends it.
+            A function that ends it, to be called from any thread.
+
+        Raises:
+            UsageError: Nothing that can be called; else as ``view``.
         """
+        if not callable(callback):
+            raise UsageError(f"a callback is a function that takes an update, not {type(callback).__name__}")
         subscription = self._ask(lambda: self._feed.listen(symbol, callback, deliver=deliver, levels=levels))
 
         def close() -> None:
@@ -156,11 +200,13 @@ class ThreadedFeed:
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Have something done in the feed's thread, and wait for it."""
         loop = self._loop
-        if loop is None or threading.current_thread() is self._thread:
-            work.close()
+        try:
+            self._require_another_thread()
             if loop is None:
                 raise FeedClosed("the feed is not open: with ThreadedFeed(...) as feed")
-            raise UsageError("a threaded feed cannot be asked from its own thread: it would wait for itself")
+        except OrderBookError:
+            work.close()
+            raise
         future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return future.result()
@@ -172,6 +218,10 @@ class ThreadedFeed:
             # Such as Ctrl-C in this thread.
             future.cancel()
             raise
+
+    def _require_another_thread(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise UsageError("a threaded feed cannot be asked from its own thread: it would wait for itself")
 
 
 def _run_loop(ready: Future[asyncio.AbstractEventLoop]) -> None:

@@ -9,13 +9,15 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidURI, WebSocketException
 
 from orderbook.feed.errors import LinkError
-from orderbook.feed.redaction import safe_logger, scrub
+from orderbook.feed.redaction import safe_logger
 from orderbook.feed.seams import Connect, Socket, SocketClosed
 from orderbook.feed.settings import FeedSettings
+from orderbook.redact import scrub
 from orderbook.secret import Secret
+from orderbook.venues.rest import check_proxy
 
 TOKENS_MAX: Final = 100
 """Tokens that are kept out of the log: those of the last connections."""
@@ -92,10 +94,15 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
 
     Args:
         settings: Time-outs, and the longest frame.
-        proxy: Address of an HTTP or SOCKS proxy; the environment is not asked.
+        proxy: Address of an HTTP proxy; the environment is not asked.
         tls: Another context than the default one, for a certificate authority of one's own. Verification cannot be
             switched off here.
+
+    Raises:
+        UsageError: A proxy address that is none.
     """
+    if proxy is not None:
+        check_proxy(proxy)
 
     async def open_socket(url: Secret) -> Socket:
         parts = urlsplit(url.reveal())
@@ -114,8 +121,8 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
                 # True is the default context, which verifies; None would be refused.
                 ssl=(tls or True) if url.reveal().startswith("wss:") else None,
             )
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI, UnicodeError) as error:
-            # Its own text may hold the address, with the token in it.
+        except (OSError, TimeoutError, WebSocketException, UnicodeError) as error:
+            # Its own text may hold the address with the token in it, or the proxy's with its password.
             raise LinkError(f"cannot connect to {host!a}: {_problem(error)}") from None
         return WebSocket(connection, Secret(token), settings.close_timeout_ms / 1000)
 
@@ -129,6 +136,8 @@ def _problem(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
+    if isinstance(error, InvalidProxy):
+        return "its proxy's address is not valid"
     if isinstance(error, InvalidURI | UnicodeError):
         return "not a WebSocket address"
     status = getattr(getattr(error, "response", None), "status_code", None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import random
 import time
@@ -19,6 +18,7 @@ from typing import Any, Final, Self
 
 from aiohttp import WSMsgType, web
 
+from orderbook.clock import loop_clock
 from orderbook.errors import PortInUse, UsageError
 from orderbook.secret import Credentials
 from orderbook.simulator import window
@@ -29,6 +29,7 @@ from orderbook.simulator.market import Market
 from orderbook.simulator.rest import Answer, Drop, Hang, Late, Reply
 from orderbook.simulator.timeline import NEVER, Abort, Binary, Close, Hole, Sent
 from orderbook.simulator.truth import Source
+from orderbook.venues.rest import is_loopback
 
 WRITE_MAX: Final = 16_000_000
 """Bytes that may wait for a client that does not read; one that lets more pile up is cut off."""
@@ -114,7 +115,7 @@ class LocalKuCoin:
         wall: Callable[[], int] = time.time_ns,
         **manners: Any,
     ) -> None:
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise UsageError(f"{ascii(host)[:60]} is not a loopback address; the local KuCoin serves this machine only")
         if market is None:
             count = symbols if isinstance(symbols, int) else len(symbols)
@@ -126,7 +127,7 @@ class LocalKuCoin:
         )
         self.port = port
         self._host = host
-        self._clock = clock or _loop_ns
+        self._clock = clock or loop_clock
         self._wall = wall
         self._links: dict[int, _Link] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -336,19 +337,6 @@ class LocalKuCoin:
         if answer.delay_ns:
             await asyncio.sleep(answer.delay_ns / 1e9)
         return _response(answer)
-
-
-def _loop_ns() -> int:
-    return int(asyncio.get_running_loop().time() * 1e9)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _literal(host: str) -> str:

@@ -47,6 +47,7 @@ class PanelData:
     view: BookView[Decimal]
     """As many levels as may be shown; they are shown if it is LIVE."""
     status: SymbolStatus
+    """Its reason is the one that is shown: that a link cannot be made says more than that it is not there."""
 
 
 class Touch:
@@ -222,7 +223,7 @@ def _imbalance(touch: Touch, width: int, glyphs: Glyphs) -> Text:
 
 def _notice(data: PanelData, width: int, height: int, glyphs: Glyphs) -> list[Text]:
     """Why there are no levels."""
-    reason = textwrap.wrap(printable(data.view.reason, glyphs), width - 2) or [""]
+    reason = textwrap.wrap(printable(data.status.reason, glyphs), width - 2) or [""]
     lines = [Text(f"not LIVE: {data.view.state.value}", ALARM)]
     lines += [Text(line) for line in reason[: max(1, height - 2)]]
     if len(lines) <= len(reason):

@@ -116,7 +116,7 @@ def _table(data: Sequence[PanelData], width: int, glyphs: Glyphs) -> list[Text]:
         columns = [column for column in widths if one.view.is_live or not column.of_book]
         parts = [_aligned(column, cells[column][index], widths[column]) for column in columns]
         if not one.view.is_live:
-            parts.append(Text(printable(one.view.reason, glyphs)))
+            parts.append(Text(printable(one.status.reason, glyphs)))
         lines.append(Text(" ").append_text(Text("  ").join(parts)))
     return [cut(line, width, glyphs) for line in lines]
 

@@ -27,7 +27,7 @@ def told(data: PanelData) -> str:
             if touch.imbalance is not None:
                 parts.append(f"imbalance {touch.imbalance:+.2f}")
         else:
-            parts.append(printable(view.reason, ASCII))
+            parts.append(printable(status.reason, ASCII))
         parts += [
             f"sequence {view.sequence}",
             f"age {'none' if status.age_ms is None else duration(status.age_ms)}",
@@ -60,7 +60,7 @@ def to_json(data: PanelData, ts: int) -> dict[str, object]:
             "ts": ts,
             "symbol": view.symbol,
             "state": view.state.value,
-            "reason": view.reason,
+            "reason": status.reason,
             "since_ms": status.since_ms,
             "age_ms": status.age_ms,
             "sequence": view.sequence,

@@ -36,6 +36,14 @@ class Venue(Protocol):
     def snapshot_request(self, url: str) -> tuple[str, int | str] | None:
         """Whose snapshot a REST URL asks for, and how deep (levels, or ``"full"``); ``None`` if none."""
 
+    def probe_answer(self, url: str, text: str) -> tuple[str, int] | None:
+        """Whose present sequence a small REST answer tells, and which; ``None`` for any other URL, or if none does.
+
+        Args:
+            url: What was asked.
+            text: The body of the answer.
+        """
+
     def guess_symbol(self, text: str) -> str | None:
         """Whose book a frame that cannot be decoded may belong to; a mere search in its text."""
 

@@ -22,6 +22,7 @@ _BOOK_TOPIC: Final = "/market/level2"
 _BOOK_SUBJECT: Final = "trade.l2update"
 _TICKER_TOPIC: Final = "/market/ticker"
 _SUCCESS: Final = "200000"
+_TOUCH_PATH: Final = "/api/v1/market/orderbook/level1"
 _SNAPSHOT_DEPTHS: Final[dict[str, int | str]] = {
     "/api/v1/market/orderbook/level2_20": 20,
     "/api/v1/market/orderbook/level2_100": 100,
@@ -57,6 +58,21 @@ class KuCoin:
         depth = _SNAPSHOT_DEPTHS.get(parts.path)
         symbols = parse_qs(parts.query).get("symbol")
         return None if depth is None or not symbols else (symbols[0], depth)
+
+    def probe_answer(self, url: str, text: str) -> tuple[str, int] | None:
+        """Symbol and sequence of a successful answer of the touch endpoint; ``None`` for any other URL or text."""
+        try:
+            parts = urlsplit(url)
+            symbols = parse_qs(parts.query).get("symbol")
+            if parts.path != _TOUCH_PATH or not symbols:
+                return None
+            envelope = wire.load(text)
+            data = envelope.get("data")
+            if envelope.get("code") != _SUCCESS or not isinstance(data, dict):
+                return None
+            return symbols[0], wire.sequence(data.get("sequence"), "sequence")
+        except (ValueError, FrameError):
+            return None
 
     def decode(self, text: str) -> Message:
         """Decode one message of the socket.

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from orderbook.secret import Credentials, Secret
+from orderbook.secret import Credentials, Secret, check_credentials
 from orderbook.venues.rest import RestRequest
 
 OWN_HOSTS: Final = frozenset(
@@ -112,8 +112,9 @@ def credentials_for(url: str, explicit: Credentials | None, environ: Mapping[str
             somebody talked the user into must not collect it.
 
     Raises:
-        UsageError: As ``Credentials.from_environment``.
+        UsageError: As ``Credentials.from_environment``, or ``explicit`` is something else.
     """
+    check_credentials(explicit)
     if explicit is not None:
         return explicit
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from orderbook.errors import UsageError
@@ -16,6 +17,11 @@ Pool = Literal["public", "spot"]
 
 Depth = Literal[20, 100, "full"]
 """How deep an order book is asked for: levels a side, or all of them (signed)."""
+
+
+_LABEL: Final = "[A-Za-z0-9_-]{1,63}"
+_HOST_NAME: Final = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*+\.?")
+"""Names that DNS can hold; others make Python's resolver raise errors of text encoding."""
 
 
 class Priority(IntEnum):
@@ -139,15 +145,53 @@ def check_address(
             fragment, which have no business there. The message does not show the address: it may hold a password.
     """
     safe, plain = schemes
+    local = f", or {plain}://127.0.0.1:PORT for a local KuCoin" if allow_plain else ""
+    usage = f"an address looks like {safe}://host or {safe}://host:port{local}"
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        raise UsageError(f"an address looks like {safe}://host or {safe}://host:port") from None
-    if parts.scheme not in schemes or not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise UsageError(f"an address looks like {safe}://host or {safe}://host:port")
+        raise UsageError(usage) from None
+    if parts.scheme not in schemes or not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError(usage)
+    if not _is_host(host) or port == 0:
+        raise UsageError(f"no host can have that name or port: {usage}")
     if "@" in parts.netloc or parts.query or parts.fragment or (parts.path not in ("", "/") and not allow_path):
         raise UsageError(f"an address is {safe}://host:port alone, without user name, path or query")
     if parts.scheme == plain and not (allow_plain and is_loopback(host)):
         raise UsageError(f"{plain} is only for this machine, because it is not encrypted: use {safe}")
     return f"{parts.scheme}://{parts.netloc}{parts.path if allow_path else ''}"
+
+
+def check_proxy(url: str) -> None:
+    """Take the address of an HTTP proxy, whichever of our two network libraries is to use it.
+
+    Raises:
+        UsageError: It is none, or has a user name without a password. The message does not show it: it may hold one.
+    """
+    try:
+        parts = urlsplit(url)
+        is_usable = (
+            parts.scheme in ("http", "https")
+            and _is_host(parts.hostname)
+            and parts.port != 0
+            and (parts.username is None) == (parts.password is None)
+            and (parts.path in ("", "/") and not parts.query and not parts.fragment)
+            and url.isprintable()
+            and " " not in url
+        )
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise UsageError("a proxy looks like http://host:port or http://user:password@host:port")
+
+
+def _is_host(host: str | None) -> bool:
+    """Whether it is an address, or a name that DNS can hold."""
+    if host is None or ":" not in host:
+        return _HOST_NAME.fullmatch(host or "") is not None
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
