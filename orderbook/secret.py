@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, NoReturn
+from typing import ClassVar, Final, Literal, NoReturn, cast
 
 from orderbook.errors import UsageError
 
@@ -102,8 +102,8 @@ class Credentials:
             UsageError: One is empty, holds a line break or another invisible character, or begins or ends with a
                 blank: all of them slips of copying. The message names the part, never its content.
         """
-        parts: tuple[Any, ...] = (key, secret, passphrase)
-        return cls(*parts, _version(version))
+        plain = cast("tuple[Secret, Secret, Secret]", (key, secret, passphrase))  # they are wrapped on their way in
+        return cls(*plain, version=_version(version))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Credentials | None:

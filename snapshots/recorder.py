@@ -183,7 +183,7 @@ class Recorder:
         with self._listeners_lock:
             # Never changed, only replaced: another thread may be walking through it.
             self._listeners = {**self._listeners, key: callback}
-            is_late = self._is_left
+            is_late = self._is_left or self._is_broken
         if is_late:
             self._call(callback, self._closed_event())
 

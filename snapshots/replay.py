@@ -36,6 +36,8 @@ SETTINGS: Final = SyncSettings(
 """A recording has no silence that could be told from a recorder that stopped. And a recorded snapshot cannot be asked
 for again, so the stream has long to reach it: some recorders do not read the socket while they wait for REST."""
 
+REPLACED: Final = b"replaced by "
+"""How a link closes when another one carries on without a gap; its address follows, and it was opened before."""
 EARLY_TICKERS_MAX: Final = 4096
 """Tickers kept of symbols that have no book yet, all together."""
 SHARED_MAX: Final = 1000
@@ -256,9 +258,7 @@ class _Player:
         alarm_ns: When that is.
     """
 
-    def __init__(
-        self, venue: Venue, symbol: str, set_alarm: Callable[[_Player, int], None], *, audits: bool
-    ) -> None:
+    def __init__(self, venue: Venue, symbol: str, set_alarm: Callable[[_Player, int], None], *, audits: bool) -> None:
         self.ticker = TickerCheck()
         self.snapshot = SnapshotCheck()
         self.sync = BookSync(venue, symbol, settings=SETTINGS, observer=self.ticker.observe)
@@ -315,6 +315,9 @@ class _Player:
         elsewhere = self._linked and None not in (record.url, self._link) and record.url != self._link
         if elsewhere:
             return  # One connection of several: this book's deltas come from another.
+        if record.kind == "close" and record.raw.startswith(REPLACED):
+            self._link = record.raw.removeprefix(REPLACED).decode(errors="replace")
+            return  # Another one goes on where it ended.
         self._link = record.url
         if record.kind == "open":
             self._linked, self._acknowledged = True, False

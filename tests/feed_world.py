@@ -22,9 +22,9 @@ from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.errors import LinkError
 from orderbook.feed.events import Notice
 from orderbook.feed.link import Link
-from orderbook.feed.linkkeeper import LinkKeeper
+from orderbook.feed.linkkeeper import Home, LinkKeeper
 from orderbook.feed.metrics import FeedMetrics
-from orderbook.feed.pacing import Pacer
+from orderbook.feed.pacing import Connects
 from orderbook.feed.placement import Placement
 from orderbook.feed.seams import SocketClosed, World
 from orderbook.feed.settings import FeedSettings
@@ -223,13 +223,13 @@ class Scene:
             rng=random.Random(self.seed),
             new_id=lambda: f"id{next(ids)}",
         )
-        self.connects = Pacer(self.settings.connects_max, 60_000, loop_clock)
+        self.connects = Connects(self.settings.connects_max)
         self.placement = Placement(self.settings, self._make_link)
         self.books: dict[str, BookKeeper] = {}
 
-    def _make_link(self, name: str, crowded: Callable[[LinkKeeper, int, list[str]], None]) -> LinkKeeper:
+    def _make_link(self, name: str, home: Home) -> LinkKeeper:
         return LinkKeeper(
-            name, VENUE, self.world, self.settings, self.connects, self.metrics, crowded=crowded, tell=self._tell
+            name, VENUE, self.world, self.settings, self.connects, self.metrics, home=home, tell=self._tell
         )
 
     def _tell(self, symbol: str | None, notice: Notice) -> None:
@@ -252,8 +252,7 @@ class Scene:
         """End everything."""
         for book in self.books.values():
             await book.close()
-        for link in self.placement.links:
-            await link.close()
+        await self.placement.close()
 
     def make_live(self, symbol: str) -> None:
         """A delta and the snapshot before it."""

@@ -28,7 +28,12 @@ SYMBOLS = "BCHSV-USDT, CAPP-BTC, DAPPT-BTC, FET-BTC, NRG-BTC"
     ("args", "code", "message"),
     [
         (["--wild"], 2, "No such option '--wild'; see `orderbook --help`"),
-        (["reply"], 2, "No such command 'reply'"),
+        (["reply"], 2, "no command 'reply'; did you mean replay? see `orderbook --help`"),
+        (["xyz"], 2, "no command 'xyz'; there are demo, watch, record, snapshot, replay, simulate, info; see `orderb"),
+        (["x" * 500], 2, "; there are demo"),
+        (["watch", "A-B", "--log", "-"], 2, "--log belongs before the command: orderbook --log FILE watch ..."),
+        (["info", "--debug"], 2, "--debug belongs before the command: orderbook --log FILE --debug info ..."),
+        (["--lgo", "-"], 2, "No such option '--lgo'. Did you mean '--log'? see `orderbook --help`"),
         (["replay"], 2, "Missing argument 'CAPTURE...'; see `orderbook replay --help`"),
         (["replay", BUNDLED, "--levls", "3"], 2, "No such option '--levls'"),
         (["replay", BUNDLED, "--levels", "0"], 2, "'--levels': 0 is not in the range"),

@@ -29,7 +29,7 @@ def venue() -> Iterator[Served]:
 def recorded(venue: Served, out: Path, *args: str) -> dict[str, Any]:
     """Record for a moment; the summary."""
     result = orderbook_command(
-        "record", *SYMBOLS, "--url", venue.url, "--out", str(out), "--seconds", "0.8", "--format", "json", *args
+        "record", *SYMBOLS, "--url", venue.url, "--out", str(out), "--seconds", "0.6", "--format", "json", *args
     )
     assert (0, 1) == (result.exit_code, result.stdout.count("\n"))
     (told,) = objects(result)
@@ -87,7 +87,7 @@ def test_watch_says_why_no_book_is_live(mute_venue: Served) -> None:
         assert line.split("  ")[1] != ""
 
 
-def test_one_book_that_never_will_be_is_no_end(tmp_path: Path) -> None:
+def test_one_book_that_never_will_be_is_no_end() -> None:
     """As long as another one may be LIVE."""
     refusal = {"fault": "error_ack", "code": 404, "text": "no such topic", "scope": "BTC-USDT", "p": 1}
     with local_venue(refusal, symbols=SYMBOLS) as venue:

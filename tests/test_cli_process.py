@@ -226,6 +226,34 @@ def test_a_key_ends_it(key: bytes, venue: Served) -> None:
     assert ("Traceback" in written, "interrupted" in written) == (False, False)
 
 
+def test_a_picture_is_there_before_anything_is_known() -> None:
+    """The venue does not answer, and nothing waits for that: the picture says so, and a key ends it."""
+    with local_venue({"fault": "hang", "p": 1.0}, symbols=1) as silent:
+        code, written = on_a_terminal("watch", "BTC-USDT", "--url", silent.url, press=b"q")
+
+    assert (0, 1, 1) == (code, written.count("\x1b[?1049h"), written.count("\x1b[?1049l"))
+    assert "the venue is asked for its symbols" in written
+
+
+def test_a_picture_of_no_live_book_says_why() -> None:
+    """And ends after its time."""
+    with local_venue({"fault": "lost_welcome", "for_ms": 3_600_000}, symbols=1) as mute:
+        code, written = on_a_terminal("watch", "BTC-USDT", "--url", mute.url, "--seconds", "0.5")
+
+    assert (0, True, True) == (code, "LIVE 0 of 1" in written, "not LIVE: CONNECTING" in written)
+
+
+def test_after_a_picture_comes_the_error() -> None:
+    """On the screen there was."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    code, written = on_a_terminal("watch", "BTC-USDT", "--url", f"http://127.0.0.1:{port}")
+    rest = written.partition("\x1b[?1049l")[2]
+
+    assert (1, 1) == (code, rest.count("orderbook: error: "))
+    assert "cannot be reached (Connection refused)" in rest
+
+
 def test_no_color_means_no_colour() -> None:
     """With NO_COLOR set, nothing but weight and reverse tells parts apart."""
     code, written = on_a_terminal("demo", "--seconds", "1", "--symbols", "1", NO_COLOR="1")

@@ -214,7 +214,7 @@ def test_an_unknown_symbol(command: str, venue: Served, tmp_path: Path) -> None:
 
 def test_no_snapshot_of_a_listed_symbol_that_is_refused(tmp_path: Path) -> None:
     """The list of symbols explains nothing then: the venue's words are told."""
-    refusal = {"fault": "rest_error", "path": BOOK, "code": "900001", "msg": "symbol not exists", "p": 1}
+    refusal = {"fault": "rest_error", "path": "orderbook", "code": "900001", "msg": "symbol not exists", "p": 1}
     with local_venue(refusal, symbols=1) as venue:
         said = one_line(run("snapshot", tmp_path, "--url", venue.url))
 
@@ -279,7 +279,7 @@ def test_what_comes_to_nothing_overwrites_nothing(venue: Served, tmp_path: Path)
         assert b"precious" == out.read_bytes()
 
 
-def test_a_device_is_not_moved_aside(venue: Served, tmp_path: Path) -> None:
+def test_a_device_is_not_moved_aside(venue: Served) -> None:
     """It is written to as it is, and is there afterwards."""
     one_line(orderbook_command("record", "BTC-USD", "--url", venue.url, "--out", "/dev/null", "--overwrite"))
 

@@ -28,8 +28,7 @@ from tests.test_cli_process import started
         (["--symbols", "btcusdt"], 2, "'btcusdt' is not a KuCoin spot symbol"),
         (["--symbols", "A-B,"], 2, "'' is not a KuCoin spot symbol"),
         (["--symbols", "A-B,A-B"], 2, "'--symbols': a symbol stands twice"),
-        (["--symbols", "btc-usdt,ETH-USDT"], 2, "'btc-usdt' is not in capital letters, as KuCoin's symbols are; did you "
-         "mean BTC-USDT,ETH-USDT?"),
+        (["--symbols", "btc-usdt,ETH-USDT"], 2, "as KuCoin's symbols are; did you mean BTC-USDT,ETH-USDT?"),
         (["--rate", "nan"], 2, "'--rate': nan is not a positive number"),
         (["--rate", "0"], 2, "'--rate': 0.0 is not a positive number"),
         (["--speed", "0"], 2, "'--speed': 0.0 is not in the range"),
@@ -87,6 +86,7 @@ def test_every_fault_is_listed() -> None:
 
     assert list(FAULTS) == [line.split()[0] for line in lines]
     assert "[how=abort|close code=1001 reason=]" in next(line for line in lines if line.startswith("disconnect"))
+    assert "[base=1 close=false]" in next(line for line in lines if line.startswith("sequence_reset"))
     assert "[ms=100 computed=early|late]" in next(line for line in lines if line.startswith("delayed_snapshot"))
     explained = {line.split()[0] for line in common.splitlines() if line.startswith("  ")}
     assert {"p", "nth", "every", "every_ms", "times", "at_ms", "for_ms", "on", "scope"} == explained

@@ -8,15 +8,18 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import Result
 
 from orderbook.cli import demo
 from orderbook.errors import UsageError
+from orderbook.feed.errors import FeedClosed, NotReady
+from orderbook.feed.feed import Feed
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.server import LocalKuCoin
+from orderbook.types import BookState
 from tests.commands import objects, orderbook_command
 
 PROMISED = ("frames", "applied", "resyncs", "equal_to_truth")
@@ -119,6 +122,41 @@ def test_a_book_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.Monk
     assert (1, False, {"all": 1, "live": 0, "equal": 0}) == (result.exit_code, told["equal_to_truth"], told["books"])
     assert (0, True) == (told["reads"]["wrong"], told["reads"]["refused"] > 0)
     assert result.stderr.splitlines()[-1].startswith("the book of BTC-USDT is not ready: ")
+
+
+class Waiting:
+    """A feed whose books are LIVE, or not, when all of them are waited for."""
+
+    def __init__(self, outcome: Exception | None) -> None:
+        self.symbols = ("A-B", "C-D")
+        self.waited: list[str] = []
+        self.all_wait = asyncio.Event()
+        self.outcome = outcome
+
+    async def ready(self, symbol: str, timeout_s: float) -> None:
+        assert demo.SETTLE_S == timeout_s
+        self.waited.append(symbol)
+        if len(self.waited) == len(self.symbols):
+            self.all_wait.set()
+        await self.all_wait.wait()
+        if self.outcome is not None:
+            raise self.outcome
+
+
+@pytest.mark.parametrize("outcome", [None, NotReady("A-B", BookState.SYNCING, "waiting"), FeedClosed("closed")])
+async def test_books_settle_side_by_side(outcome: Exception | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many there are, the end waits once; what is not in time is told, and no other error is passed over."""
+    witness = demo.Witness(cast("LocalKuCoin", None), cast("Feed", Waiting(outcome)))
+    async with asyncio.timeout(10):
+        if isinstance(outcome, FeedClosed):
+            with pytest.raises(FeedClosed):
+                await witness.settle()
+        else:
+            await witness.settle()
+
+    assert (2 if isinstance(outcome, NotReady) else 0) == capsys.readouterr().err.count(
+        "is not ready: SYNCING, waiting"
+    )
 
 
 def test_a_comparison_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

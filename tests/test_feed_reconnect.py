@@ -17,6 +17,7 @@ from orderbook.feed.events import LinkDown, LinkUp
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.faults import FaultPlan
 from orderbook.types import BookState
+from orderbook.venues.rest import Token
 from tests import virtual_time
 from tests.feed_books import BTC, ETH, FAST, stage, until
 from tests.feed_world import (
@@ -92,6 +93,60 @@ def test_connections_that_take_their_time_are_counted_when_they_arrive(slow_s: f
     connects = virtual_time.run(main)
     assert densest(connects) <= 30
     assert len(connects) > 200
+
+
+def test_slow_tokens_let_nobody_connect_too_often() -> None:
+    """However long they take, and though all come at once: the turn to connect is taken after that."""
+
+    class Slow(ScriptedVenue):
+        async def token(self, *, private: bool = False) -> Token:
+            await asyncio.sleep(max(0.0, 1_061 - asyncio.get_running_loop().time()))
+            return await super().token(private=private)
+
+    async def main() -> tuple[list[int], list[int]]:
+        scene = Scene(Slow(), FeedSettings(topics_max=1))
+        scene.add(*(f"S{number}-B" for number in range(50)))
+        await asyncio.sleep(180)
+        await scene.close()
+        return scene.venue.tokens, scene.venue.connects
+
+    tokens, connects = virtual_time.run(main)
+    assert 50 == len(connects) == len(tokens)
+    assert 30 == densest(connects)
+
+
+def test_two_feeds_together_connect_no_oftener_than_one() -> None:
+    """The venue counts a user's connections."""
+
+    async def main() -> list[int]:
+        venue = ScriptedVenue(on_connect=refuses)
+        scenes = [Scene(venue, FeedSettings(topics_max=1, reconnect_max_ms=500), seed) for seed in (1, 2)]
+        for scene in scenes:
+            scene.add("A-B", "C-D")
+        await asyncio.sleep(300)
+        for scene in scenes:
+            await scene.close()
+        return venue.connects
+
+    connects = virtual_time.run(main)
+    assert 30 == densest(connects)
+
+
+def test_ends_are_counted_by_their_codes() -> None:
+    """A venue that gives each a reason of its own makes no entry for each."""
+
+    async def main() -> dict[str, int]:
+        scene = Scene(settings=FeedSettings(reconnect_max_ms=300))
+        scene.add("A-B")
+        for number in range(1, 30):
+            wire = await scene.opened(number)
+            await asyncio.sleep(0.01)
+            wire.hang_up(f"1011 internal error trace-{number:06d}")
+        await scene.opened(30)
+        await scene.close()
+        return dict(scene.metrics.reconnects)
+
+    assert 29 == virtual_time.run(main)["1011"]
 
 
 def test_the_wait_grows_until_a_link_was_useful() -> None:
@@ -204,7 +259,7 @@ async def test_a_link_may_be_lost_at_every_step(on: str, nth: int) -> None:
 def test_a_bug_in_a_seam_does_not_end_the_feed() -> None:
     """Whatever the connector raises: it is logged and told, and tried again."""
 
-    async def main() -> int:
+    async def main() -> tuple[int, list[str]]:
         def broken(_wire: ScriptedSocket) -> None:
             if len(scene.venue.sockets) < 4:
                 raise ZeroDivisionError
@@ -213,6 +268,6 @@ def test_a_bug_in_a_seam_does_not_end_the_feed() -> None:
         scene.add("A-B")
         await scene.acknowledged("A-B")
         await scene.close()
-        return len(scene.venue.sockets)
+        return len(scene.venue.sockets), [down.reason for down in scene.events(LinkDown)]
 
-    assert 4 == virtual_time.run(main)
+    assert (4, ["internal error: ZeroDivisionError"] * 3) == virtual_time.run(main)

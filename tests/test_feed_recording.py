@@ -18,7 +18,7 @@ from orderbook.simulator.server import LocalKuCoin
 from orderbook.simulator.truth import book_digest
 from orderbook.types import BookState
 from snapshots.capture import CaptureWriter, Record, read_capture
-from snapshots.recorder import Recorder
+from snapshots.recorder import Recorder, RecorderEvent
 from snapshots.replay import Replay
 from tests.feed_books import BTC, ETH, FAST, SMALL, is_right, now_ns, until
 from tests.recorder_disks import Disk
@@ -181,3 +181,31 @@ async def test_a_long_recording_holds_every_frame(tmp_path: Path) -> None:
     assert not [record for record in records if b"instanceServers" in record.raw]
     assert "open" == next(record.kind for record in records if record.kind != "rest")
     assert not [record for record in records if record.kind == "close"]
+
+
+def recording_events(events: list[FeedEvent]) -> list[str]:
+    """Those that are about the recording."""
+    return [one.event.problem for one in events if isinstance(one.event, RecordingFailed)]
+
+
+async def test_feeds_that_share_a_recorder_hear_of_it_each_for_itself(tmp_path: Path) -> None:
+    """Closing one does not make the other deaf; one whose recorder was closed under it is told so, once."""
+    told: list[RecorderEvent] = []
+    first: list[FeedEvent] = []
+    second: list[FeedEvent] = []
+    recorder = Recorder(tmp_path / "both.jsonl.gz", on_problem=told.append)
+    async with venue_of() as venue:
+        one = open_feed("kucoin", [BTC], url=venue.url, record=recorder, settings=FAST, on_event=first.append)
+        other = open_feed("kucoin", [ETH], url=venue.url, record=recorder, settings=FAST, on_event=second.append)
+        async with other:
+            async with one:
+                await other.ready(ETH, timeout_s=5)
+            assert await recorder.aclose()
+            await until(lambda: recording_events(second))
+            mark = other[ETH].sequence + 10
+            await until(lambda: other[ETH].sequence > mark)
+    (problem,) = recording_events(second)
+
+    assert "the recorder is closed" in problem
+    assert "close the feeds first" in problem
+    assert ([], []) == (recording_events(first), told)

@@ -140,6 +140,7 @@ def test_a_welcome_of_the_new_link_does_not_freshen_the_old_one() -> None:
 def test_a_handover_is_bounded() -> None:
     """More messages than may be kept, of either link: it is given up."""
     held, brought = Handover(), Handover()
+    kept: list[bytes] = []
     one = Delta("A-B", 1, 1, (), ())
     for number in range(HELD_MAX):
         held.take(one, number)
@@ -148,4 +149,4 @@ def test_a_handover_is_bounded() -> None:
     held.take(one, 0)
     brought.passes(one)
     assert (True, True) == (held.is_full, brought.is_full)
-    assert HELD_MAX == len(held.switch())
+    assert HELD_MAX == len(held.switch(kept.append))

@@ -188,6 +188,62 @@ def test_bad_symbols_are_found_by_halves(count: int, bad: int) -> None:
     assert requests <= 1 + len(culprits) * 2 * 7
 
 
+def no_such_topic(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+    """A venue that knows no symbol."""
+    if message["type"] == "subscribe":
+        wire.say(id=message["id"], type="error", code=404, data="topic does not exist")
+    else:
+        obey(wire, message)
+
+
+def test_no_refusal_is_for_ever() -> None:
+    """A venue that errs for ten seconds: FAILED at once, with the reason; asked for again slowly, and LIVE again."""
+    symbols = names(30)
+
+    async def main() -> tuple[set[BookState], str, int, set[BookState]]:
+        scene = Scene(ScriptedVenue(answer=no_such_topic))
+        scene.add(*symbols)
+        wire = await scene.opened(1)
+        await eventually(lambda: len(scene.events(SubscriptionRefused)) == 30)
+        states = {book.sync.state for book in scene.books.values()}
+        reason, asked = scene.books[symbols[3]].sync.book.reason, len(wire.topics())
+        await asyncio.sleep(200)
+        assert asked == len(wire.topics())
+        scene.venue.answer = obey
+        await asyncio.sleep(176)
+        after = {book.sync.state for book in scene.books.values()}
+        assert all(scene.is_subscribed(symbol) for symbol in symbols)
+        await scene.close()
+        return states, reason, asked, after
+
+    states, reason, asked, after = virtual_time.run(main)
+    assert {BookState.FAILED} == states
+    assert "404 topic does not exist" in reason
+    assert asked < 100
+    assert {BookState.SYNCING} == after
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_what_was_refused_is_asked_for_on_every_new_link(is_cut: bool) -> None:
+    """Be it a replacement or one that was lost: no book waits longer than its link lives."""
+
+    async def main() -> None:
+        scene = Scene(ScriptedVenue(answer=no_such_topic), FeedSettings(link_life_ms=20_000))
+        scene.add("A-B")
+        wire = await scene.opened(1)
+        await eventually(lambda: scene.events(SubscriptionRefused))
+        scene.venue.answer = obey
+        if is_cut:
+            wire.hang_up()
+        await scene.acknowledged("A-B")
+        assert [is_cut] == [bool(scene.events(LinkDown))]
+        assert 2 == len(scene.venue.sockets)
+        assert BookState.SYNCING is scene.books["A-B"].sync.state
+        await scene.close()
+
+    virtual_time.run(main)
+
+
 def test_a_venue_that_refuses_everything_for_now_is_asked_again_with_patience() -> None:
     """An error that may pass fails no book, ends no link, and is no reason to flood the venue."""
     symbols = names(100)
@@ -263,7 +319,7 @@ async def test_the_limit_of_a_request_is_learnt() -> None:
     async with stage(symbols=symbols, rate=2, wait=False, limits=Limits(topics_per_message_max=10)) as scene:
         await scene.live()
         assert {"topics_per_message": 1} == dict(scene.venue.exchange.violations)
-        assert 10 == scene.feed._placement.links[0]._subscriber.batch_max
+        assert 10 == scene.feed._placement.learnt.batch_max
         assert [] == scene.watch.told(LinkDown, SubscriptionRefused)
 
 
@@ -300,3 +356,31 @@ async def test_a_venue_without_any_room_is_not_asked_for_ever() -> None:
     async with stage(symbols=(BTC, ETH), wait=False, limits=limits) as scene:
         await until(lambda: all(scene.feed[one].state is BookState.FAILED for one in (BTC, ETH)))
         assert "no room" in scene.feed[BTC].reason
+
+
+def test_a_limit_that_one_connection_learnt_is_known_to_all() -> None:
+    """The venue refuses one request in all, however many connections are made later."""
+    refused = []
+
+    def judge(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe" and message["topic"].count(",") >= 10:
+            refused.append(message)
+            limit = "exceed max subscription count limitation of 10 per time"
+            wire.say(id=message["id"], type="error", code=509, data=limit)
+        else:
+            obey(wire, message)
+
+    async def main() -> int:
+        scene = Scene(ScriptedVenue(answer=judge), FeedSettings(topics_max=30, link_life_ms=20_000))
+        scene.add(*names(90)[:30])
+        await scene.acknowledged(*names(30))
+        scene.add(*names(90)[30:])
+        await scene.acknowledged(*names(90))
+        scene.venue.sockets[1].hang_up()
+        await asyncio.sleep(30)
+        await scene.acknowledged(*names(90))
+        await scene.close()
+        return len(scene.venue.sockets)
+
+    assert virtual_time.run(main) >= 6
+    assert 1 == len(refused)

@@ -14,7 +14,7 @@ from orderbook.feed.settings import FeedSettings
 from orderbook.types import BookState
 from tests import virtual_time
 from tests.feed_books import BTC, ETH, FAST, SOL, stage, until
-from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, delta, eventually, obey
+from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, delta, eventually, obey, own_tasks, own_timers
 
 
 def names(count: int) -> list[str]:
@@ -183,3 +183,37 @@ async def test_a_halt_may_end_while_there_is_no_link() -> None:
         scene.strike({"fault": "disconnect"})
         await scene.settled()
         scene.check()
+
+
+# -- connections without symbols --
+
+
+def test_a_connection_without_symbols_is_closed_after_a_while() -> None:
+    """Its slot is free for others, its task is gone, and its messages still count."""
+
+    async def main() -> tuple[list[str], int, list[str]]:
+        scene = Scene(settings=FeedSettings(topics_max=1, links_max=2))
+        scene.add("A-B", "C-D")
+        await scene.acknowledged("A-B", "C-D")
+        await scene.remove("C-D")
+        await asyncio.sleep(59)
+        assert 2 == len(scene.placement.links)
+        scene.add("E-F")
+        await asyncio.sleep(120)
+        assert ["1", "2"] == [link.name for link in scene.placement.links]
+        await scene.remove("A-B")
+        before = scene.placement.messages
+        await asyncio.sleep(61)
+        assert [True, False] == [wire.is_aborted for wire in scene.venue.sockets]
+        assert scene.placement.messages >= before
+        connects = len(scene.venue.connects)
+        await asyncio.sleep(3_600)
+        assert connects == len(scene.venue.connects)
+        scene.add("G-H")
+        await scene.acknowledged("E-F", "G-H")
+        names = [link.name for link in scene.placement.links]
+        await scene.remove("G-H")
+        await scene.close()
+        return names, connects, own_tasks() + own_timers()
+
+    assert (["2", "3"], 2, []) == virtual_time.run(main)

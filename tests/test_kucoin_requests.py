@@ -18,7 +18,8 @@ from orderbook.errors import (
     VenueError,
 )
 from orderbook.venues import kucoin_rest as rest
-from orderbook.venues.rest import Instrument, RateLimit, RestRequest, Server, check_address, is_loopback
+from orderbook.venues.kucoin import KuCoin
+from orderbook.venues.rest import Instrument, RateLimit, RestRequest, Server
 
 QUOTA = {"GW-RateLimit-Limit": "2000", "gw-ratelimit-remaining": "17", "gw-ratelimit-reset": "1234"}
 
@@ -303,80 +304,19 @@ def test_an_unknown_symbol_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "here"),
+    ("url", "text", "found"),
     [
-        ("127.0.0.1", True),
-        ("127.8.9.1", True),
-        ("::1", True),
-        ("LocalHost", True),
-        ("::1%lo", True),
-        ("localhost.example.org", False),
-        ("127.0.0.1.example.org", False),
-        ("0.0.0.0", False),
-        ("10.0.0.1", False),
-        ("", False),
-        (None, False),
+        ("/level1?symbol=A-B", '{"code":"200000","data":{"sequence":"15"}}', ("A-B", 15)),
+        ("/level1?symbol=A-B", '{"code":"200000","data":{"sequence":"many"}}', None),
+        ("/level1?symbol=A-B", '{"code":"200000","data":{}}', None),
+        ("/level1?symbol=A-B", '{"code":"200000","data":null}', None),
+        ("/level1?symbol=A-B", '{"code":"400100","data":{"sequence":"15"}}', None),
+        ("/level1?symbol=A-B", "{", None),
+        ("/level1", '{"code":"200000","data":{"sequence":"15"}}', None),
+        ("/level12?symbol=A-B", '{"code":"200000","data":{"sequence":"15"}}', None),
     ],
 )
-def test_this_machine(host: str | None, here: bool) -> None:
-    """Only what cannot be anywhere else; no name is looked up."""
-    assert here == is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    ("url", "taken"),
-    [
-        ("https://api.kucoin.com/", "https://api.kucoin.com"),
-        ("https://h:8443", "https://h:8443"),
-        ("http://127.0.0.1:80", "http://127.0.0.1:80"),
-        ("http://[::1]:80/", "http://[::1]:80"),
-        ("https://a_b-c.example.", "https://a_b-c.example."),
-        (f"https://{63 * 'a'}.com", f"https://{63 * 'a'}.com"),
-        ("https://10.0.0.1", "https://10.0.0.1"),
-    ],
-)
-def test_an_address_of_a_server(url: str, taken: str) -> None:
-    """Scheme, host and port; nothing else is kept."""
-    assert taken == check_address(url)
-
-
-@pytest.mark.parametrize(
-    ("url", "problem"),
-    [
-        ("http://example.org", "use https"),
-        ("https://u:canary@h", "without user name"),
-        ("https://h/canary", "without user name, path"),
-        ("https://h?canary", "path or query"),
-        ("https://h#canary", "path or query"),
-        ("ftp://canary", "looks like https"),
-        ("canary", "looks like https"),
-        ("https://", "looks like https"),
-        ("https://h:canary", "looks like https"),
-        ("https://[canary", "looks like https"),
-        ("https://h\u00e9", "looks like https"),
-        ("https://h h", "looks like https"),
-        ("https://h\x7f", "looks like https"),
-        ("https://canary..com", "no host can have"),
-        ("https://.canary", "no host can have"),
-        (f"https://{64 * 'a'}.com", "no host can have"),
-        (f"https://{'canary.' * 40}com", "no host can have"),
-        ("https://can%61ry", "no host can have"),
-        ("https://[v1.canary]", "no host can have|looks like"),
-        ("https://canary:0", "no host can have"),
-        ("127.0.0.1:18888", "http://127.0.0.1:PORT for a local KuCoin"),
-        ("localhost:18888", "http://127.0.0.1:PORT for a local KuCoin"),
-        ("ws://127.0.0.1:18888", "http://127.0.0.1:PORT for a local KuCoin"),
-    ],
-)
-def test_what_is_no_address(url: str, problem: str) -> None:
-    """The message does not show it: a password may stand in it."""
-    with pytest.raises(UsageError, match=problem) as caught:
-        check_address(url)
-
-    assert "canary" not in str(caught.value)
-
-
-def test_where_plain_text_is_not_allowed_it_is_not_advised() -> None:
-    """A server that a venue names has to be encrypted, unless the venue is on this machine."""
-    with pytest.raises(UsageError, match="wss://host:port$"):
-        check_address("canary", ("wss", "ws"), allow_plain=False)
+def test_a_probe_is_known_by_its_address(url: str, text: str, found: tuple[str, int] | None) -> None:
+    """Not by what is in it; and only a success tells a sequence."""
+    assert found == KuCoin().probe_answer(f"https://api.kucoin.com/api/v1/market/orderbook{url}", text)
+    assert None is KuCoin().probe_answer(f"https://[{url}", text)

@@ -17,20 +17,24 @@ from orderbook.clock import loop_clock
 from orderbook.errors import BookNotLive
 from orderbook.feed.errors import LinkError
 from orderbook.feed.events import LinkDown, LinkUp, LoopBlocked
-from orderbook.feed.link import Link
+from orderbook.feed.link import Link, label
 from orderbook.feed.seams import SocketClosed
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
+from orderbook.settings import SyncSettings
 from orderbook.simulator.limits import Limits
+from orderbook.types import BookState
 from tests import virtual_time
 from tests.feed_books import BTC, FAST, stage, until
 from tests.feed_world import (
     Ear,
+    Scene,
     ScriptedSocket,
     deaf,
     delta,
     frame,
     link_over,
+    obey,
     only_pongs,
 )
 
@@ -79,8 +83,8 @@ def test_a_silent_link_is_pinged() -> None:
     assert [2_000] * 10 == virtual_time.run(main)
 
 
-def test_a_busy_link_is_pinged_at_the_interval_of_the_answer() -> None:
-    """That it is not silent does not tell the venue that we are there."""
+def test_a_busy_link_is_pinged_twice_in_a_silence() -> None:
+    """Only pongs tell that what is read is no backlog; and that the venue knows that we are there."""
 
     async def main() -> list[int]:
         async with _up(wire := ScriptedSocket()):
@@ -91,8 +95,8 @@ def test_a_busy_link_is_pinged_at_the_interval_of_the_answer() -> None:
         return _gaps_ms(wire, begun_ns)
 
     gaps = virtual_time.run(main)
-    assert 5 == len(gaps)
-    assert all(abs(gap - 18_000) <= 1 for gap in gaps)
+    assert 39 <= len(gaps) <= 40
+    assert all(abs(gap - 2_500) <= 1 for gap in gaps)
 
 
 async def test_pings_are_messages_that_the_venue_counts() -> None:
@@ -120,7 +124,7 @@ def test_a_lost_pong_ends_the_link_at_its_deadline() -> None:
 
     reason, after_ns = virtual_time.run(main)
     assert "no pong within 10000 ms" == reason
-    assert 28_000 * MS <= after_ns < 28_002 * MS
+    assert 12_500 * MS <= after_ns < 12_502 * MS
 
 
 def test_a_pong_of_another_ping_does_not_count() -> None:
@@ -206,6 +210,115 @@ def _jump(seconds: float) -> None:
     """The loop did not run for so long."""
     loop = asyncio.get_running_loop()
     loop._jumper.now += seconds  # type: ignore[attr-defined]
+
+
+def test_a_backlog_makes_nothing_fresh() -> None:
+    """The loop was blocked for 8 s: frames of that time are handed on, but only a later ping's pong is a proof."""
+
+    async def main() -> tuple[int, list[tuple[bool, int]], int, int]:
+        ear, pulse, held = Ear(), Pulse(), list[str]()
+
+        def late(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+            held.append(message["id"])
+
+        link = link_over(wire := ScriptedSocket(answer=late), ear=ear, pulse=pulse)
+        await link.welcome()
+        link.start()
+        before_ns = pulse.heard_ns = loop_clock()
+        await asyncio.sleep(2.6)
+        assert 1 == len(held)
+        _jump(8)
+        seen, jumped_ns = [], loop_clock()
+        wire.bring(delta("A-B", 1))
+        wire.say(id=held[0], type="pong")
+        for number in range(2, 20):
+            wire.bring(delta("A-B", number))
+            await asyncio.sleep(0.01)
+            seen.append((pulse.in_doubt, pulse.heard_ns))
+        assert 2 == len(held)
+        pinged_ns = wire.sent[-1][0]
+        wire.say(id=held[1], type="pong")
+        await asyncio.sleep(0.01)
+        assert (False, loop_clock() - 10 * MS) == (pulse.in_doubt, pulse.heard_ns)
+        assert 19 == len(ear.messages)
+        assert 1 == ear.wakes
+        await link.close("closed")
+        return before_ns, seen, jumped_ns, pinged_ns
+
+    before_ns, seen, jumped_ns, pinged_ns = virtual_time.run(main)
+    assert {(True, before_ns)} == set(seen)
+    assert pinged_ns - jumped_ns < 20 * MS
+
+
+def test_a_reader_that_cannot_keep_up_makes_nothing_fresh() -> None:
+    """Frames never cease, but each has waited for longer and longer: as soon as pongs do, too, what is read is old."""
+
+    async def main() -> tuple[list[int], str]:
+        pulse = Pulse()
+
+        def behind(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+            asyncio.get_running_loop().call_later(delay_s, obey, wire, message)
+
+        link = link_over(wire := ScriptedSocket(answer=behind), pulse=pulse)
+        await link.welcome()
+        link.start()
+        talking = asyncio.create_task(_lively(wire, every_s=0.1))
+        ages = []
+        for delay_s in (0.1, 4.0, 9.5):
+            worst_ns = 0
+            for _ in range(300):
+                await asyncio.sleep(0.1)
+                worst_ns = max(worst_ns, loop_clock() - (pulse.heard_ns or 0))
+            ages.append(worst_ns // MS)
+        talking.cancel()
+        reason = "up" if not link.ended.done() else link.ended.result()
+        await link.close("closed")
+        return ages, reason
+
+    (good, slow, bad), reason = virtual_time.run(main)
+    assert good <= 200
+    assert slow < 5_000
+    assert bad > 5_000
+    assert "up" == reason
+
+
+def test_after_a_doubt_books_are_live_again() -> None:
+    """A book is STALE while its link is in doubt, also by its timers alone, and LIVE with the proof."""
+
+    async def main() -> list[BookState]:
+        scene = Scene(settings=FeedSettings(max_age_ms=None))
+        scene.add("A-B")
+        await scene.acknowledged("A-B")
+        scene.make_live("A-B")
+        wire, sync = scene.venue.sockets[0], scene.books["A-B"].sync
+        scene.venue.answer, states = deaf, [sync.state]
+        _jump(8)
+        for number in range(12, 40):
+            wire.bring(delta("A-B", number))
+            await asyncio.sleep(0.05)
+        states.append(sync.state)
+        assert 39 == sync.book.sequence
+        wire.say(id=wire.of("ping")[-1]["id"], type="pong")
+        await asyncio.sleep(0.05)
+        states.append(sync.state)
+        await scene.close()
+        return states
+
+    assert [BookState.LIVE, BookState.STALE, BookState.LIVE] == virtual_time.run(main)
+
+
+def test_a_ping_that_fails_in_any_way_ends_the_link() -> None:
+    """Without pings, nobody would find out that it is dead."""
+
+    class Broken(ScriptedSocket):
+        async def send(self, text: str) -> None:
+            raise OSError(9, text)
+
+    async def main() -> str:
+        async with _up(Broken()) as link:
+            return await link.ended
+
+    assert "internal error: OSError" == virtual_time.run(main)
 
 
 # -- requests --
@@ -305,3 +418,34 @@ def test_a_frame_after_a_silence_wakes_the_books() -> None:
         return ear.wakes
 
     assert 3 == virtual_time.run(main)
+
+
+def test_a_short_silence_wakes_the_books_too() -> None:
+    """Where less than a second makes them STALE, half of that is a silence."""
+
+    async def main() -> int:
+        ear, settings = Ear(), FeedSettings(sync=SyncSettings(link_silence_max_ms=500))
+        async with _up(wire := ScriptedSocket(answer=deaf), ear=ear, settings=settings):
+            for number, wait_s in enumerate((0.1, 0.3, 0.1, 0.3), 1):
+                await asyncio.sleep(wait_s)
+                wire.bring(delta("A-B", number))
+            await asyncio.sleep(0.1)
+        return ear.wakes
+
+    assert 3 == virtual_time.run(main)
+
+
+@pytest.mark.parametrize(
+    ("reason", "wanted"),
+    [
+        ("1011 internal error trace-000123", "1011"),
+        ("1006 connection cut", "1006"),
+        ("4000", "4000"),
+        ("no pong within 10000 ms", "no pong within 10000 ms"),
+        ("no answer to subscribe after 3 attempts (error 500 trace-12)", "no answer to subscribe after 3 attempts"),
+        ("internal error: KeyError", "internal error: KeyError"),
+    ],
+)
+def test_the_label_of_an_end_is_no_text_of_the_venue(reason: str, wanted: str) -> None:
+    """Else a counter would get an entry for each of its words."""
+    assert wanted == label(reason)

@@ -25,67 +25,6 @@ CANARY = "c4n4ry-S3CR3T"
 LOGGER = "orderbook.test.wire"
 
 
-class Wrapped:
-    """Like ``orderbook.secret.Secret``."""
-
-    def reveal(self) -> str:
-        return CANARY
-
-
-# -- texts --
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("> GET /?token={}&connectId=7 HTTP/1.1", "> GET /?token=TOKEN&connectId=7 HTTP/1.1"),
-        ("> GET /?connectId=7&token={} HTTP/1.1", "> GET /?connectId=7&token=TOKEN HTTP/1.1"),
-        ("uri='wss://x/?token={}', n=1", "uri='wss://x/?token=TOKEN', n=1"),
-        ("(wss://x/?a=1&token={}): refused", "(wss://x/?a=1&token=TOKEN): refused"),
-        ("via http://user:{}@proxy:3128 to x", "via http://TOKEN@proxy:3128 to x"),
-        ("> KC-API-SIGN: {}\r\nHost: x", "> KC-API-SIGN: TOKEN\r\nHost: x"),
-        ("KC-API-PASSPHRASE: {} and more", "KC-API-PASSPHRASE: TOKEN"),
-        ("> Authorization: Basic {}", "> Authorization: TOKEN"),
-        ("Cookie: a=1; b={}", "Cookie: TOKEN"),
-        ("{{'KC-API-KEY': '{}', 'n': '1'}}", "{'KC-API-KEY': 'TOKEN', 'n': '1'}"),
-        ("(b'kc-api-key', b'{}'), (b'host', b'x')", "(b'kc-api-key', b'TOKEN'), (b'host', b'x')"),
-        ('{{"data":{{"token":"{}","n":1}}}}', '{"data":{"token":"TOKEN","n":1}}'),
-        ('{{"passphrase": "a\\"{}", "n": 1}}', '{"passphrase": "TOKEN", "n": 1}'),
-        (r'"{{\"token\":\"{}\",\"n\":1}}"', r'"{\"token\":\"TOKEN\",\"n\":1}"'),
-        ('< TEXT \'{{"token":"{}...', '< TEXT \'{"token":"TOKEN'),
-    ],
-)
-def test_a_secret_is_replaced_wherever_it_stands(text: str, expected: str) -> None:
-    """Addresses, headers, JSON, reprs of them, and texts cut off in the middle; what surrounds it stays."""
-    assert expected == scrub(text.format(CANARY))
-    assert expected == scrub(expected), "doing it twice changes nothing more"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "= connection is OPEN",
-        '< TEXT \'{"type":"message","topic":"/market/level2:BTC-USDT","data":{"changes":...',
-        "BTC-USDT: LIVE -> SYNCING: gap, expected 5, received 7; 12:30:01 [n=3]",
-        "https://api.kucoin.com/api/v1/market/orderbook/level2_20?symbol=BTC-USDT",
-        "> User-Agent: Python/3.13 websockets/15.0",
-    ],
-)
-def test_a_harmless_line_stays_as_it_is(text: str) -> None:
-    """Character for character."""
-    assert text == scrub(text)
-
-
-def test_a_known_secret_goes_wherever_it_stands() -> None:
-    """Without any name beside it, quoted for an address, in its wrapping; what is too short to be one stays."""
-    secret = "p/s+s w&rd"
-    for form in (secret, "p/s%2Bs%20w%26rd", "p%2Fs%2Bs%20w%26rd", "p%2Fs%2Bs+w%26rd"):
-        assert "it is TOKEN here" == scrub(f"it is {form} here", [secret])
-    assert "it is TOKEN" == scrub(f"it is {CANARY}", [Wrapped()])
-    assert "a line" == scrub("a line", ["", "li"])
-
-
 # -- log records --
 
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from orderbook.clock import loop_clock
-from orderbook.feed.pacing import MS, Backoff, Pacer
+from orderbook.feed.pacing import MS, Backoff, Connects, Pacer
+from orderbook.venues.rest import Server
 from tests import virtual_time
 
 S = 1_000 * MS
@@ -125,6 +126,54 @@ def test_a_lower_limit_holds_at_once() -> None:
         return loop_clock() - begun_ns
 
     assert 1 * S == virtual_time.run(main)
+
+
+def test_some_turns_are_kept_for_whoever_needs_them_more() -> None:
+    """Who leaves some to others waits while they are all that is left, and the others do not."""
+
+    async def main() -> tuple[int, int]:
+        pacer, begun_ns = Pacer(4, 1_000, loop_clock), loop_clock()
+        await pacer.turn(spare=2)
+        await pacer.turn(spare=2)
+        await asyncio.sleep(0.5)
+        modest = asyncio.create_task(pacer.turn(spare=2))
+        await asyncio.sleep(0.1)
+        urgent_ns = await pacer.turn()
+        return urgent_ns - begun_ns, await modest - begun_ns
+
+    assert (S * 6 // 10, S) == virtual_time.run(main)
+
+
+def test_feeds_of_one_process_share_their_turns_to_connect() -> None:
+    """Each keeps to its own limit, and counts what the others took from the same venue."""
+
+    def at(*names: str) -> list[Server]:
+        return [Server(f"wss://{name}.example/endpoint", 1, 1) for name in names]
+
+    async def main() -> list[int]:
+        one, other = Connects(3), Connects(5)
+        for _ in range(3):
+            await one.to(at("b", "a")).turn()
+        await other.to(at("a", "c")).turn()
+        return [pacer.used for pacer in (one.to(at("a")), other.to(at("a", "b")), one.to(at("z")))]
+
+    assert [4, 4, 0] == virtual_time.run(main)
+
+
+async def test_a_simulated_day_shares_no_turns_with_the_present() -> None:
+    """Their clocks have nothing to do with one another."""
+    servers = [Server("wss://pacing.example", 1, 1)]
+
+    async def main() -> int:
+        pacer = Connects(3).to(servers)
+        await pacer.turn()
+        return pacer.used
+
+    here = Connects(3).to(servers)
+    await here.turn()
+    await here.turn()
+    assert 1 == await asyncio.to_thread(virtual_time.run, main)
+    assert 2 == Connects(9).to(servers).used
 
 
 def test_there_is_always_a_turn() -> None:

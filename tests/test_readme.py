@@ -54,6 +54,39 @@ def test_the_replay_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(blocks("python")) == 3
 
 
+def test_what_is_imported_in_passing_is_there() -> None:
+    """Also where it is no program: names of modules that ``import orderbook`` alone does not bring."""
+    statements = re.findall(r"`(from orderbook[^`;]*)[`;]", TEXT)
+    assert 2 == len(statements)
+    for statement in statements:
+        exec(statement, {})
+
+
+def test_what_a_threaded_feed_has_and_has_not() -> None:
+    """The list is whole, and what is said to be missing is."""
+    told = TEXT.partition("**Without asyncio**")[2].partition("\n\n")[0]
+    has, _, has_not = told.partition("It has no ")
+    names = {name for name in vars(orderbook.ThreadedFeed) if not name.startswith("_")}
+
+    assert set() == names - {"close", "start", "symbols", "venue"} - set(re.findall(r"\w+", has))
+    assert not hasattr(orderbook.ThreadedFeed, "__getitem__")
+    for name in ("updates", "events"):
+        assert f"`{name}`" in has_not
+        assert name not in names
+
+
+def test_the_bounds_of_freshness_are_the_defaults() -> None:
+    """What the first table promises is what the settings say."""
+    bounds = TEXT.partition("Fresh has a number")[2].partition("With Python")[0]
+    feed = orderbook.FeedSettings()
+    assert (5_000, 5_000) == (feed.max_age_ms, feed.sync.link_silence_max_ms)
+    assert "5 s later" in bounds
+    assert (20, 2_000, 30_000) == (feed.silence_gaps, feed.silence_min_ms, feed.sync.symbol_silence_ms)
+    assert "after 20 of the symbol's usual gaps, but at least 2 s and at most 30 s" in bounds
+    assert 10_000 == feed.audit_interval_ms
+    assert "every 10 s one book" in bounds
+
+
 def test_the_state_table_is_current() -> None:
     """``python -m tests.state_table`` would change nothing."""
     assert with_table(TEXT) == TEXT

@@ -13,7 +13,6 @@ from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.market import SymbolMarket
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.types import BookState
-from orderbook.venues.kucoin import KuCoin
 from snapshots.capture import Record, read_capture
 from snapshots.replay import SETTINGS, Replay
 from tests.feed_books import BTC, ETH, FAST, SMALL, now_ns, until
@@ -59,6 +58,7 @@ def test_a_probe_ahead_of_a_silent_book_makes_it_stale() -> None:
     assert BookState.STALE is state(*ahead, other(2 * S))
     assert BookState.LIVE is state(*ahead, delta(12, 15, ts=S + 1), other(9 * S))
     assert BookState.LIVE is state(*JOINED, probe(11), other(9 * S))
+    assert 3 == played(*JOINED, probe(11)).recognised
 
 
 def test_the_end_of_a_file_rings_nothing() -> None:
@@ -104,17 +104,8 @@ def test_what_tells_no_sequence_changes_nothing(record: Record) -> None:
     assert {} == played(record).books
 
 
-def test_a_probe_is_known_by_its_address() -> None:
-    """Not by what is in it: a ticker's answer may look the same."""
-    body = probe(15).raw.decode()
-
-    assert (SYMBOL, 15) == KuCoin().probe_answer(f"{TOUCH}?symbol={SYMBOL}", body)
-    assert None is KuCoin().probe_answer(f"{TOUCH}s?symbol={SYMBOL}", body)
-    assert 3 == played(*JOINED, probe(11)).recognised
-
-
 def test_alarms_do_not_pile_up() -> None:
-    """A book that is asked about again and again has one alarm; memory does not grow with the recording."""
+    """However often a book is asked about: memory does not grow with the recording."""
     records = [*JOINED]
     for step in range(500):
         ts = (2 + step) * S
@@ -128,16 +119,18 @@ async def test_a_muted_topic_replays_to_where_the_feed_was(tmp_path: Path) -> No
     # As long as a replay has it, too.
     settings = replace(FAST, sync=replace(FAST.sync, probe_catch_up_ms=SETTINGS.probe_catch_up_ms))
     market = {symbol: SymbolMarket(symbol, 8, SMALL, rate=200.0) for symbol in (BTC, ETH)}
-    async with LocalKuCoin(market, seed=8) as venue:
-        async with open_feed(
+    async with (
+        LocalKuCoin(market, seed=8) as venue,
+        open_feed(
             "kucoin", [BTC, ETH], url=venue.url, credentials=venue.credentials, settings=settings, record=path
-        ) as feed:
-            await until(lambda: feed[BTC].is_live and feed[ETH].is_live)
-            venue.exchange.add_faults(FaultPlan([{"fault": "mute", "scope": BTC}]), now_ns())
-            await until(lambda: feed.status(BTC).state is BookState.STALE)
-            mark = feed[ETH].sequence + 40
-            await until(lambda: feed[ETH].sequence > mark)
-            live = feed.status(BTC)
+        ) as feed,
+    ):
+        await until(lambda: feed[BTC].is_live and feed[ETH].is_live)
+        venue.exchange.add_faults(FaultPlan([{"fault": "mute", "scope": BTC}]), now_ns())
+        await until(lambda: feed.status(BTC).state is BookState.STALE)
+        mark = feed[ETH].sequence + 40
+        await until(lambda: feed[ETH].sequence > mark)
+        live = feed.status(BTC)
     with read_capture(path) as reader:
         replay = played(*reader)
     sync = replay.books[BTC]

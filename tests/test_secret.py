@@ -52,7 +52,7 @@ def test_plain_texts_are_wrapped() -> None:
     assert Credentials.of(f"{CANARY}-k", f"{CANARY}-s", f"{CANARY}-p", version=2) == credentials
     for parts in ((f"{CANARY} k", "s", "p"), ("k", f" {CANARY}", "p"), ("k", "s", None), ("k", "s", b"p")):
         with pytest.raises(UsageError) as caught:
-            Credentials(*parts)  # type: ignore[arg-type]
+            Credentials(*parts)
         assert CANARY not in str(caught.value)
     with pytest.raises(UsageError, match="2 or 3"):
         Credentials("k", "s", "p", 4)  # type: ignore[arg-type]

@@ -211,6 +211,7 @@ DOWN = replace(LINK, connected=False, rtt_ms=None, reconnects=4)
 @pytest.mark.parametrize(
     ("health", "width", "expected"),
     [
+        (FeedHealth((), 0, 0, 0), 90, "kucoin   no link   LIVE 2 of 3   reconnects 0   sent 0"),
         (HEALTH, 90, "kucoin   link up   rtt 12 ms   LIVE 2 of 3   budget 40 of 2000   reconnects 0   sent 3"),
         (HEALTH, 40, "link up   LIVE 2 of 3"),
         (replace(HEALTH, links=()), 40, "no link   LIVE 2 of 3"),

@@ -8,10 +8,11 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import InvalidProxy, InvalidState, PayloadTooBig, WebSocketException
+from websockets.exceptions import InvalidProxy, InvalidState, WebSocketException
 
 from orderbook.errors import Unreachable, UsageError
 from orderbook.feed.errors import LinkError
@@ -20,6 +21,7 @@ from orderbook.feed.seams import SocketClosed
 from orderbook.feed.websocket import connector
 from orderbook.secret import Secret
 from orderbook.settings import SyncSettings
+from snapshots.calls import CallSettings
 from tests.feed_books import BTC, FAST
 from tests.feed_world import (
     PEM,
@@ -204,7 +206,7 @@ def test_an_odd_proxy_is_refused_at_once(proxy: str) -> None:
         assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("error", [InvalidProxy("http://secret@h", "secret"), InvalidState("secret"), PayloadTooBig(1)])
+@pytest.mark.parametrize("error", [InvalidProxy("http://secret@h", "secret"), InvalidState("secret")])
 async def test_whatever_the_library_raises_is_a_link_error(
     error: WebSocketException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,10 +219,12 @@ async def test_whatever_the_library_raises_is_a_link_error(
     assert "cannot connect to 'h': " in await _problem("ws://h/")
 
 
-async def test_rest_requests_have_a_deadline_too() -> None:
+async def test_rest_requests_have_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of the feed's settings."""
-    async with nothing_left(), _raw("") as url:
+    hasty = partial(CallSettings, retry_base_ms=1, retry_max_ms=1)
+    monkeypatch.setattr("orderbook.feed.opening.CallSettings", hasty)
+    async with nothing_left(), _raw(None) as url:
         address = url.replace("ws:", "http:").rstrip("/")
         feed = open_feed("kucoin", [BTC], url=address, settings=replace(FAST, rest_timeout_ms=30))
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable, match=r"within 0\.03 s"):
             await feed.__aenter__()

@@ -175,12 +175,13 @@ class Witness:
             yield (bids[: len(view.bids)], asks[: len(view.asks)]) if view.partial else (bids, asks)
 
     async def settle(self) -> None:
-        """Give the books that are just recovering the time to do so."""
-        for symbol in self._feed.symbols:
-            try:
-                await self._feed.ready(symbol, timeout_s=SETTLE_S)
-            except NotReady as error:
-                click.echo(str(error), err=True)
+        """Give the books that are just recovering the time to do so, all at once; those that do not are told."""
+        waits = (self._feed.ready(symbol, timeout_s=SETTLE_S) for symbol in self._feed.symbols)
+        for result in await asyncio.gather(*waits, return_exceptions=True):
+            if isinstance(result, NotReady):
+                click.echo(str(result), err=True)
+            elif isinstance(result, BaseException):
+                raise result
 
     def conclude(self, form: str) -> bool:
         """Print the summary; whether every comparison came out equal."""

@@ -45,8 +45,8 @@ def live_options(command: Command) -> Command:
             type=click.Path(path_type=Path, dir_okay=False, exists=True),
             callback=read_keys,
             metavar="FILE",
-            help=f"A JSON file with {', '.join(KEY_NAMES)}. Without it, the environment's key is used for the venue's "
-            "own hosts, and for no other --url.",
+            help=f"A JSON file with {', '.join(KEY_NAMES)}; `orderbook simulate --keys-file` writes one. Without it, "
+            "the environment's key is used for the venue's own hosts, and for no other --url.",
         ),
         click.option(
             "--depth",

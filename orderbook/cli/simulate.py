@@ -50,10 +50,10 @@ is true: GET /simulator/truth?symbol=BTC-USDT&sequence=N, /simulator/state, /sim
 COMMON_KNOBS: Final = """
 Each fault, where it strikes, what it does, and its knobs with their defaults (of a choice, the first).
 
-Every fault has these knobs, too. Those that strike at messages (whose second column is not "time") strike once, unless:
+Every fault has these knobs too. Those that strike at messages (second column not "time") do so once (mute: always), or:
   p          with this probability, 0 to 1, at each message
   nth        at the message of this number, or at each of a list; 1 is the first
-  every      at each so manieth message
+  every      at every second message with 2, every third with 3, ...
   times      at most so often
   at_ms      not before; in ms since the simulator's start
   for_ms     for so long after at_ms; alone: at every message of that time
@@ -120,7 +120,8 @@ def _shown(name: str, knob: Knob) -> str:
     """A knob with its default, or with everything that it can be; the default stands first."""
     if knob.choices:
         return f"{name}={'|'.join(sorted(knob.choices, key=lambda choice: choice != knob.default))}"
-    return f"{name}={'' if knob.default is None else knob.default}"
+    # As a plan has it, in JSON.
+    return f"{name}={'' if knob.default is None else str(knob.default).lower() if knob.kind is bool else knob.default}"
 
 
 @click.command(epilog=EPILOG)

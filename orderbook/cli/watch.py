@@ -28,7 +28,8 @@ Examples:
   orderbook watch BTC-USDT --format json | jq .best_bid
 
 On a terminal: ladders side by side; left and right choose a symbol, up and down the depth, s shows one alone, ? lists
-the keys, q ends. Elsewhere: one line a symbol and second. A book that is not LIVE shows no levels, but says why.
+the keys, q ends. Elsewhere: one line a symbol and second. A book that is not LIVE shows no levels, but says why; the
+command ends with an error only when no book ever can be, as with a key that is refused.
 """
 
 
@@ -72,6 +73,7 @@ class Watching:
         self._feed = feed
         # Once it has begun to open, it has the symbols only that were looked up already.
         self._symbols = feed.symbols
+        self._began_s = 0.0
         self._opening: asyncio.Task[None] | None = None
 
     async def show(self, screen: Screen, seconds: float) -> None:
@@ -91,6 +93,7 @@ class Watching:
             await self._tell(screen, seconds)
 
     async def _draw(self, screen: Screen, seconds: float) -> None:
+        self._began_s = asyncio.get_running_loop().time()
         self._opening = asyncio.ensure_future(self._feed.start())
         try:
             await screen.run(seconds)
@@ -119,15 +122,16 @@ class Watching:
         """All symbols as they are now. Raises what opening the feed raised, or ``NotReady``: see ``panels_of``."""
         if self._is_open:
             return panels_of(self._feed, levels)
-        return [_not_yet(symbol) for symbol in self._symbols]
+        since_ms = int((asyncio.get_running_loop().time() - self._began_s) * 1e3)
+        return [_not_yet(symbol, since_ms) for symbol in self._symbols]
 
     def health(self) -> FeedHealth:
         """The feed as it is now."""
         return self._feed.health() if self._is_open else FeedHealth((), 0, 0, 0)
 
 
-def _not_yet(symbol: str) -> PanelData:
+def _not_yet(symbol: str, since_ms: int) -> PanelData:
     """A book of a feed that is not open."""
     state, reason = BookState.CONNECTING, "the venue is asked for its symbols"
     view: BookView[Decimal] = BookView(symbol, state, reason, 0, 0, None, None, (), (), partial=False)
-    return PanelData(view, SymbolStatus(symbol, state, reason, None, 0, 0.0, 0, 0, 0))
+    return PanelData(view, SymbolStatus(symbol, state, reason, None, 0, 0.0, 0, 0, since_ms))

@@ -21,10 +21,10 @@ from orderbook.feed.events import CallbackFailed, FeedEvent
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.herald import EVENTS_MAX, EventStream, Herald
 from orderbook.feed.housekeeping import Housekeeping
-from orderbook.feed.linkkeeper import LinkKeeper
+from orderbook.feed.linkkeeper import Home, LinkKeeper
 from orderbook.feed.listeners import Callback, Listeners
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
-from orderbook.feed.pacing import MS, Pacer
+from orderbook.feed.pacing import MS, Connects
 from orderbook.feed.placement import Placement
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
@@ -118,7 +118,7 @@ class Feed:
         self._opened = True
         self._world = await self._open_world(self, self._stack)
         self._clock = self._world.clock
-        self._connects = Pacer(self.settings.connects_max, 60_000, self._clock)
+        self._connects = Connects(self.settings.connects_max)
         await self.read_instruments()
         require_listed(self.venue, self._first, self.instruments)
         self._placement.require_room(len(self._first))
@@ -148,7 +148,7 @@ class Feed:
         for book in self._books.values():
             await book.close()
         await self._listeners.close(caller)
-        await asyncio.gather(*(link.close() for link in self._placement.links), return_exceptions=True)
+        await self._placement.close()
         self.herald.close()
         await self._stack.aclose()
 
@@ -333,7 +333,7 @@ class Feed:
             links=tuple(link.health() for link in self._placement.links),
             budget_used=used,
             budget_limit=limit,
-            client_messages=sum(link.messages for link in self._placement.links),
+            client_messages=self._placement.messages,
         )
 
     def audit_all(self) -> None:
@@ -363,7 +363,7 @@ class Feed:
         self._placement.put(book)
         self._judge_trading(symbol, book)
 
-    def _make_link(self, name: str, crowded: Callable[[LinkKeeper, int, list[str]], None]) -> LinkKeeper:
+    def _make_link(self, name: str, home: Home) -> LinkKeeper:
         return LinkKeeper(
             name,
             self.venue,
@@ -371,7 +371,7 @@ class Feed:
             self.settings,
             self._connects,
             self.metrics,
-            crowded=crowded,
+            home=home,
             tell=self.herald.tell,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from orderbook.errors import FrameError
@@ -16,7 +17,7 @@ class Handover:
 
     The new link may be ahead of the old one, so its messages wait until the old one has brought all that was sent
     before them; and it may be behind, so what the old one brought is left out afterwards. To a book, a delta far behind
-    the stream would look as if the venue counted anew.
+    the stream would look as if the venue counted anew. A recording gets just what the books get.
 
     Attributes:
         is_full: More came than may be kept.
@@ -25,8 +26,10 @@ class Handover:
     def __init__(self) -> None:
         self.is_full = False
         self._held: list[tuple[Message | FrameError, int]] = []
+        self._frames: list[tuple[bytes, Message | FrameError]] = []
         self._brought: set[Delta] = set()
         self._switched = False
+        self._keep: Callable[[bytes], None] = lambda _frame: None
 
     def take(self, message: Message | FrameError, now_ns: int) -> None:
         """A message of the new link, before it is in charge."""
@@ -37,17 +40,41 @@ class Handover:
     def wake(self) -> None:
         """The new link was silent; that concerns nobody yet."""
 
+    def tape(self, frame: bytes, message: Message | FrameError) -> None:
+        """A frame of the new link, to be recorded if the books get what it says."""
+        if self._switched:
+            if self._is_new(message):
+                self._keep(frame)
+            return
+        self.is_full = self.is_full or len(self._frames) >= HELD_MAX
+        if not self.is_full:
+            self._frames.append((frame, message))
+
     def passes(self, delta: Delta) -> bool:
         """Whether a delta is for its book: all of the old link before the switch, then only what is new. O(rows)."""
         if self._switched:
-            return delta not in self._brought
+            return self._is_new(delta)
         self.is_full = self.is_full or len(self._brought) >= HELD_MAX
         if not self.is_full:
             self._brought.add(delta)
         return True
 
-    def switch(self) -> list[tuple[Message | FrameError, int]]:
-        """The new link is in charge from now on; returns what it brought so far, with the times of receipt."""
-        self._switched = True
+    def switch(self, keep: Callable[[bytes], None]) -> list[tuple[Message | FrameError, int]]:
+        """The new link is in charge from now on.
+
+        Args:
+            keep: Gets its frames that are to be recorded: those of before at once.
+
+        Returns:
+            What it brought so far, with the times of receipt.
+        """
+        self._switched, self._keep = True, keep
+        for frame, message in self._frames:
+            if self._is_new(message):
+                keep(frame)
         held, self._held = self._held, []
+        self._frames.clear()
         return held
+
+    def _is_new(self, message: Message | FrameError) -> bool:
+        return not isinstance(message, Delta) or message not in self._brought

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -328,3 +329,9 @@ class Link:
     async def _send(self, text: str) -> None:
         self.messages += 1
         await self._socket.send(text)
+
+
+def label(reason: str) -> str:
+    """The end of a link as the label of a metric: a close code, or words of our own; never the venue's."""
+    code = re.match(r"\d{4}(?!\d)", reason)
+    return code[0] if code else reason.partition(" (")[0][:60]

@@ -10,6 +10,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import Protocol
 
 from orderbook.errors import FrameError, RestError
 from orderbook.feed.bookkeeper import BookKeeper
@@ -17,21 +19,39 @@ from orderbook.feed.errors import LinkError, SubscribeError
 from orderbook.feed.events import LinkDown, LinkReplaced, LinkUp, Notice, SubscriptionRefused
 from orderbook.feed.handover import Handover
 from orderbook.feed.health import LinkHealth
-from orderbook.feed.link import Link, Receiver
+from orderbook.feed.link import Link, label
 from orderbook.feed.metrics import FeedMetrics
-from orderbook.feed.pacing import MS, Backoff, Pacer
-from orderbook.feed.seams import RecordKind, World
+from orderbook.feed.opener import Opener
+from orderbook.feed.pacing import MS, Backoff, Connects
+from orderbook.feed.renewals import Renewals
+from orderbook.feed.replacement import Replacement
+from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.subscriber import Subscriber, TooManyTopics
+from orderbook.feed.subscriber import Learnt, Refusals, Subscriber, TooManyTopics
 from orderbook.guard import Pulse
 from orderbook.types import BookState, Delta, Message
-from orderbook.venues import kucoin_session
 from orderbook.venues.base import Venue
 
 log = logging.getLogger("orderbook.feed")
 
 Tell = Callable[[str | None, Notice], None]
 """Gets an event and the symbol it is about."""
+
+
+class Home(Protocol):
+    """Where the keepers of a feed's links stand, beside one another.
+
+    Attributes:
+        learnt: Limits that one of them was told by the venue.
+    """
+
+    learnt: Learnt
+
+    def crowded(self, link: LinkKeeper, limit: int, symbols: list[str]) -> None:
+        """The venue allows so many symbols on a connection, and these have no room on that one."""
+
+    def idle(self, link: LinkKeeper) -> None:
+        """It has had no symbol for a while."""
 
 
 class LinkKeeper:
@@ -44,8 +64,8 @@ class LinkKeeper:
         settings: Bounds.
         connects: How often connections may be made, in the whole feed.
         metrics: The feed's.
+        home: Its place among the others.
         tell: Gets every event.
-        crowded: Gets the limit and the symbols that have no room here, when the venue allows fewer than we thought.
 
     Attributes:
         books: The symbols, by name.
@@ -59,10 +79,10 @@ class LinkKeeper:
         venue: Venue,
         world: World,
         settings: FeedSettings,
-        connects: Pacer,
+        connects: Connects,
         metrics: FeedMetrics,
         *,
-        crowded: Callable[[LinkKeeper, int, list[str]], None],
+        home: Home,
         tell: Tell,
     ) -> None:
         self.name = name
@@ -70,25 +90,27 @@ class LinkKeeper:
         self.connects = 0
         self.messages_before = 0
         self.last_problem: Exception | None = None
-        self._venue = venue
         self._world = world
         self._settings = settings
-        self._connects = connects
+        self._opener = Opener(venue, world, settings, connects, metrics)
         self._metrics = metrics
-        self._crowded = crowded
+        self._home = home
         self._tell = tell
         self._pulse = Pulse()
-        self._is_closing = False
+        self._closing: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._link: Link | None = None
         self._wanted = asyncio.Event()
         self._stuck: set[str] = set()
         self._handover: Handover | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._renewals = Renewals(settings.resubscribe_ms, self._resubscribe)
         # Spread, so that many links do not all come to their end at once.
         self._life_ns = int(settings.link_life_ms * MS * world.rng.uniform(0.9, 1.0))
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, world.rng)
         self._patience = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, world.rng)
-        self._subscriber = Subscriber(settings.batch_max, settings.subscribe_attempts, self._refused)
+        self._replacing = Backoff(settings.replace_retry_min_ms, settings.replace_retry_max_ms, world.rng)
+        self._refusals = Refusals(settings.refused_retry_ms, world.clock, world.rng)
+        self._subscriber = Subscriber(home.learnt, settings.subscribe_attempts, self._acknowledged, self._refused)
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -103,8 +125,9 @@ class LinkKeeper:
     def add(self, book: BookKeeper) -> None:
         """Serve one symbol more."""
         book.share(self._pulse)
-        book.behind = self._resubscribe
+        book.behind = self._renewals.begin
         self.books[book.symbol] = book
+        self._stop_idling()
         if self._link is not None:
             book.opened()
         self._wanted.set()
@@ -114,29 +137,44 @@ class LinkKeeper:
         # Named, and not only found missing: it may be added again before anybody looks.
         self._stuck.add(symbol)
         self._wanted.set()
-        self._unstick(symbol)
-        return self.books.pop(symbol)
+        self._renewals.end(symbol)
+        self._refusals.forget(symbol)
+        book = self.books.pop(symbol)
+        if not self.books and self._closing is None:
+            self._stop_idling()
+            idle_s = self._settings.idle_link_ms / 1000
+            self._idle = asyncio.get_running_loop().call_later(idle_s, self._home.idle, self)
+        return book
 
     def renew(self, symbol: str) -> None:
         """Serve a symbol again that the venue had halted."""
-        self.books[symbol].resume(is_connected=self.is_connected)
+        self.books[symbol].resume(is_connected=self._link is not None)
         if self._link is not None:
             self._link.subscribed.discard(symbol)
             self._wanted.set()
 
+    def end(self) -> asyncio.Task[None]:
+        """Begin to end the connection, and every task of it; returns what is done when that is."""
+        if self._closing is None:
+            self._stop_idling()
+            self._closing = asyncio.get_running_loop().create_task(self._close(), name=f"end of link {self.name}")
+        return self._closing
+
     async def close(self) -> None:
-        """End the connection, and every task of it."""
-        self._is_closing = True
+        """End it, and wait for that."""
+        await asyncio.shield(self.end())
+
+    async def _close(self) -> None:
         if self._link is not None:
             await self._link.close("closed")
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether a link is up."""
-        return self._link is not None
+    def _stop_idling(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     @property
     def messages(self) -> int:
@@ -146,7 +184,7 @@ class LinkKeeper:
     def health(self) -> LinkHealth:
         """How it is doing."""
         rtt_ms = None if self._link is None else self._link.rtt_ms
-        return LinkHealth(self.name, self.is_connected, len(self.books), rtt_ms, max(0, self.connects - 1))
+        return LinkHealth(self.name, self._link is not None, len(self.books), rtt_ms, max(0, self.connects - 1))
 
     # -- the life of links --
 
@@ -154,14 +192,12 @@ class LinkKeeper:
         while True:
             reason = "closed"
             try:
-                link = await self._open(self, self._pulse)
+                link = await self._opener.open(self, self._pulse)
+                self.connects += 1
                 self.last_problem = None
                 reason = await self._serve(link)
             except (LinkError, RestError) as error:
-                self.last_problem = error
-                self._metrics.connect_errors += 1
-                reason = str(error)
-                self._tell(None, LinkDown(self.name, reason))
+                self.last_problem, reason = error, str(error)
             except Exception as error:
                 # A bug, ours or of a seam. To stop here would leave the books without a link for ever.
                 log.exception("link %s failed", self.name)
@@ -173,55 +209,28 @@ class LinkKeeper:
             log.warning("link %s: %s; connecting again in %d ms", self.name, reason, delay_ms)
             await asyncio.sleep(delay_ms / 1000)
 
-    async def _open(self, receiver: Receiver, pulse: Pulse) -> Link:
-        """A new link, welcomed. Raises ``LinkError`` or ``RestError``."""
-        world = self._world
-        turn_ns = await self._connects.turn()
-        token = await world.rest.token()
-        server = world.rng.choice(token.servers)
-        connect_id = world.new_id()
-        url = kucoin_session.public_url(server.endpoint, connect_id)
-        try:
-            socket = await world.connect(kucoin_session.connect_url(server.endpoint, token.token, connect_id))
-        finally:
-            self._connects.settle(turn_ns)
-        link = Link(url, socket, server, self._venue, world, self._settings, pulse, receiver)
-        self._record("open", link, "")
-        try:
-            await link.welcome()
-        except BaseException as error:
-            socket.abort()
-            self._record("close", link, str(error))
-            raise
-        self.connects += 1
-        self._metrics.connects += 1
-        pulse.heard_ns = world.clock()
-        link.start()
-        return link
-
     async def _serve(self, link: Link) -> str:
         """Keep a link, and those that replace it, until one is lost; the reason why."""
         self._link = link
-        log.info("link %s is up", self.name)
         self._tell(None, LinkUp(self.name))
+        self._refusals.clear()
         for book in tuple(self.books.values()):
             book.opened()
         due_ns = link.opened_ns + self._life_ns
-        while True:
+        while not link.ended.done():
             self._wanted.set()
             reconciling = asyncio.create_task(self._reconcile_always(link))
             try:
                 await self._use(link, due_ns)
+                old, link = link, link if link.ended.done() else await self._replace(link)
             finally:
                 reconciling.cancel()
                 await asyncio.gather(reconciling, return_exceptions=True)
-            if link.ended.done():
-                return link.ended.result()
-            old, link = link, await self._replace(link)
             if link is not old:
                 due_ns = link.opened_ns + self._life_ns
             else:
-                due_ns = self._world.clock() + int(self._backoff.next_ms() * MS)
+                due_ns = self._world.clock() + int(self._replacing.next_ms() * MS)
+        return link.ended.result()
 
     async def _use(self, link: Link, due_ns: int) -> None:
         """Wait until a link ends, or has to be replaced. A useful one ends the back-off, whatever becomes of it."""
@@ -232,52 +241,48 @@ class LinkKeeper:
 
     async def _replace(self, old: Link) -> Link:
         """Open another link beside an old one, and change over without a gap. If that fails, the old one goes on."""
-        self._handover = handover = Handover()
-        attempt = asyncio.create_task(self._successor(old, handover))
+        refused: list[SubscribeError] = []
+        subscriber = self._subscriber.of_a_trial(refused.append)
+        replacement = Replacement(
+            old, self._opener, self._begin_handover, lambda link: self._reconcile(link, subscriber), self._missing
+        )
         try:
-            await asyncio.wait((attempt, old.ended), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            attempt.cancel()
-            (link,) = await asyncio.gather(attempt, return_exceptions=True)
-            if isinstance(link, Link):
-                self._change_over(old, link, handover)
-            else:
-                self._handover = None
-        if not isinstance(link, Link):
-            log.warning("link %s: cannot be replaced: %s", self.name, link)
+            link = await replacement.run(partial(self._change_over, old))
+        except (LinkError, RestError) as problem:
+            log.warning("link %s: cannot be replaced: %s", self.name, problem)
             return old
-        # Not recorded as an end: in a replay the books go on with the new link, as they do here.
+        finally:
+            if self._link is old:
+                self._handover = None
         log.info("link %s: replaced before its end", self.name)
+        self._replacing.reset()
         self._tell(None, LinkReplaced(self.name))
-        with suppress(LinkError, TimeoutError):
-            # With this pong, all that the old one may have brought as well has come.
-            await link.fence()
+        for error in refused:
+            if error.symbol not in link.subscribed:
+                self._refused(error)
+        await replacement.settle(link)
         self._handover = None
         return link
 
-    async def _successor(self, old: Link, handover: Handover) -> Link:
-        # With a pulse of its own: that a new link is heard says nothing of the one that the books live on.
-        link = await self._open(handover, Pulse())
-        try:
-            await self._bring_up(link, old, handover)
-        except BaseException as error:
-            link.end("not needed")
-            self._record("close", link, str(error))
-            raise
-        return link
+    def _begin_handover(self, handover: Handover) -> None:
+        self._handover = handover
 
-    async def _bring_up(self, link: Link, old: Link, handover: Handover) -> None:
-        if await self._reconcile(link, lambda _symbol: None):
-            raise LinkError("the venue does not subscribe everything at the moment")
-        await old.fence()  # Both carry all deltas now. With this pong, what the old one alone carried has been read.
-        if handover.is_full:
-            raise LinkError("too many messages while two links were open")
+    def _missing(self, old: Link, new: Link) -> set[str]:
+        """Symbols that would lose by a change. What the venue does not serve on the old link either, is no reason."""
+        without = (BookState.HALTED, BookState.FAILED)
+        served = {name for name, book in self.books.items() if book.sync.state not in without}
+        return (served & old.subscribed) - new.subscribed
 
     def _change_over(self, old: Link, link: Link, handover: Handover) -> None:
         self._link = link
+        self.connects += 1
         self.messages_before += old.messages
         old.end("replaced")
-        for message, received_ns in handover.switch():
+        # As one step: in a replay the books go on with the new link, as they do here.
+        self._opener.record("open", link, "")
+        self._opener.record("close", old, f"replaced by {link.url}")
+        self._refusals.clear()
+        for message, received_ns in handover.switch(partial(self._opener.record_frame, link)):
             self.take(message, received_ns)
         link.hand_to(self, self._pulse)
         for symbol in tuple(link.subscribed):
@@ -291,25 +296,22 @@ class LinkKeeper:
 
     def _lose(self, reason: str) -> None:
         link, self._link, self._handover = self._link, None, None
-        for symbol in tuple(self._timers):
-            self._unstick(symbol)
+        self._renewals.clear()
         if link is None:
+            if self._closing is None:
+                self._metrics.connect_errors += 1
+                self._tell(None, LinkDown(self.name, reason))
             return
         link.end(reason)
         self._appreciate(link)
         self.messages_before += link.messages
-        # Without what differs each time: it is a label of a metric.
-        self._metrics.reconnects[reason.partition(" (")[0][:60]] += 1
-        if not self._is_closing:
+        self._metrics.reconnects[label(reason)] += 1
+        if self._closing is None:
             # An end of our own making is none: a recording ends with the books as they were.
-            self._record("close", link, reason)
+            self._opener.record("close", link, reason)
         self._tell(None, LinkDown(self.name, reason))
         for book in tuple(self.books.values()):
             book.lost()
-
-    def _record(self, kind: RecordKind, link: Link, text: str) -> None:
-        if self._world.record is not None:
-            self._world.record(kind, link.url, text.encode(), None)
 
     # -- subscriptions --
 
@@ -321,10 +323,10 @@ class LinkKeeper:
                     async with asyncio.timeout(wait_s):
                         await self._wanted.wait()
                 self._wanted.clear()
-                if await self._reconcile(link, self._acknowledged):
+                if await self._reconcile(link, self._subscriber):
                     wait_s = self._patience.next_ms() / 1000
                 else:
-                    wait_s = None
+                    wait_s = self._refusals.wait_s()
                     self._patience.reset()
         except LinkError as error:
             link.end(str(error))
@@ -332,22 +334,29 @@ class LinkKeeper:
             log.exception("subscribing on link %s failed", self.name)
             link.end(f"internal error: {type(error).__name__}")
 
-    async def _reconcile(self, link: Link, acknowledged: Callable[[str], None]) -> set[str]:
+    async def _reconcile(self, link: Link, subscriber: Subscriber) -> set[str]:
         """Make the subscriptions of a link those that are wanted; returns what the venue has to be asked for later."""
         stuck = self._stuck & link.subscribed
         if link is self._link:
             self._stuck.clear()
         if gone := (link.subscribed - self.books.keys()) | stuck:
-            await self._subscriber.unsubscribe(link, gone)
-        wanted = {name for name, book in self.books.items() if book.sync.state is not BookState.FAILED}
+            await subscriber.unsubscribe(link, gone)
+        wanted = {name for name in self.books if self._is_wanted(name, link)}
         try:
-            return await self._subscriber.subscribe(link, wanted - link.subscribed, acknowledged)
+            return await subscriber.subscribe(link, wanted - link.subscribed)
         except TooManyTopics as error:
-            self._crowded(self, error.limit, sorted((wanted - link.subscribed) & self.books.keys()))
+            self._home.crowded(self, error.limit, sorted((wanted - link.subscribed) & self.books.keys()))
             self._wanted.set()
             return set()
 
+    def _is_wanted(self, symbol: str, link: Link) -> bool:
+        """What the venue refused is asked for again slowly, and on every new link."""
+        if symbol in self._refusals:
+            return self._link is not link or self._refusals.is_due(symbol)
+        return self.books[symbol].sync.state is not BookState.FAILED
+
     def _acknowledged(self, symbol: str) -> None:
+        self._refusals.forget(symbol)
         if (book := self.books.get(symbol)) is not None:
             book.subscribed()
 
@@ -355,25 +364,18 @@ class LinkKeeper:
         log.error("link %s: %s", self.name, error)
         self._tell(error.symbol, SubscriptionRefused(error.symbol, error.code, error.text))
         if (book := self.books.get(error.symbol)) is not None:
+            self._refusals.add(error.symbol)
             book.fail(str(error))
 
-    def _resubscribe(self, symbol: str, attempt: int = 0) -> None:
+    def _resubscribe(self, symbol: str, attempt: int) -> bool:
         """The stream of a symbol stays behind the venue: subscribe it anew, until its book is LIVE."""
-        book, link = self.books.get(symbol), self._link
-        if book is None or link is None or (attempt == 0 and symbol in self._timers):
-            return
-        if attempt and book.sync.state is BookState.LIVE:
-            self._unstick(symbol)
-            return
+        book = self.books.get(symbol)
+        if book is None or self._link is None or (attempt and book.sync.state is BookState.LIVE):
+            return False
         log.warning("%s: subscribing again, its stream is behind the venue", symbol)
         self._stuck.add(symbol)
         self._wanted.set()
-        delay_s = self._settings.resubscribe_ms * 2 ** min(attempt, 4) / 1000
-        self._timers[symbol] = asyncio.get_running_loop().call_later(delay_s, self._resubscribe, symbol, attempt + 1)
-
-    def _unstick(self, symbol: str) -> None:
-        if (timer := self._timers.pop(symbol, None)) is not None:
-            timer.cancel()
+        return True
 
     # -- frames --
 

@@ -121,9 +121,13 @@ class Connects:
 
     Args:
         limit: Connections in a minute.
+
+    Attributes:
+        tokens: The same for what is asked for before.
     """
 
     def __init__(self, limit: int) -> None:
+        self.tokens = Pacer(limit, MINUTE_MS, partial(loop_clock, asyncio.get_running_loop()))
         self._limit = limit
         self._pacers: dict[str, Pacer] = {}
 

@@ -107,6 +107,13 @@ class Subscriber:
         self._refused = refused
         self._failures = 0
 
+    def of_a_trial(self, refused: Callable[[SubscribeError], None]) -> Subscriber:
+        """Another one, for a link of which nobody knows yet whether it will be of use."""
+        trial = Subscriber(self._learnt, self._attempts, lambda _symbol: None, refused)
+        # It has no time to wait for what may pass: a bad symbol is looked for at once.
+        trial._failures = self._attempts
+        return trial
+
     async def subscribe(self, link: Link, symbols: Iterable[str]) -> set[str]:
         """Subscribe symbols; each is acknowledged or refused when this returns.
 

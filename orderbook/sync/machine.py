@@ -139,12 +139,11 @@ class Machine:
         if desk.state is BookState.CONNECTING:
             # A driver that does not speak of links: it has one as soon as something comes out of it.
             self.link_subscribed("first frame")
-        if self.book.pulse.in_doubt:
-            return
-        if desk.now_ns:
-            self.book.heard_ns = desk.now_ns
-            desk.waits.renew("link", desk.now_ns)
-        self._silent = False
+        if not self.book.pulse.in_doubt:
+            self._silent = False
+            if desk.now_ns:
+                self.book.heard_ns = desk.now_ns
+                desk.waits.renew("link", desk.now_ns)
 
     def hear_elsewhere(self) -> None:
         """Take note of what other books of the same link heard, if they share their pulse with this one."""

@@ -145,13 +145,16 @@ def header(data: Sequence[PanelData], health: FeedHealth, width: int, venue: str
     words = {0: "no link", 1: "link up" if up else "link DOWN"}
     link = words.get(links, f"links {up} of {links} up")
     tight = health.budget_used >= 0.8 * health.budget_limit
+    # There is none before the feed is open.
+    known = health.budget_limit > 0
+    budget = [(1, f"budget {health.budget_used} of {health.budget_limit}", WARNING if tight else "")] if known else []
     rtt = [] if health.rtt_ms is None else [(3, f"rtt {duration(health.rtt_ms)}", "")]
     parts = [
         (5, printable(venue, glyphs), "bold"),
         (0, link, "" if links and up == links else ALARM),
         *rtt,
         (0, f"LIVE {live} of {len(data)}", "" if live == len(data) else ALARM),
-        (1, f"budget {health.budget_used} of {health.budget_limit}", WARNING if tight else ""),
+        *budget,
         (2, f"reconnects {health.reconnects}", WARNING if health.reconnects else ""),
         (4, f"sent {health.client_messages}", ""),
     ]

@@ -20,8 +20,10 @@ Depth = Literal[20, 100, "full"]
 
 
 _LABEL: Final = "[A-Za-z0-9_-]{1,63}"
-_HOST_NAME: Final = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*+\.?")
-"""Names that DNS can hold; others make Python's resolver raise errors of text encoding."""
+_HOST: Final = re.compile(
+    rf"(?=.{{1,254}}\Z)(?:{_LABEL}(?:\.{_LABEL})*+\.?|[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]*+(?:%{_LABEL})?)"
+)
+"""Names that DNS can hold (others make Python's resolver raise errors of text encoding), and what IPv6 looks like."""
 
 
 class Priority(IntEnum):
@@ -188,10 +190,4 @@ def check_proxy(url: str) -> None:
 
 def _is_host(host: str | None) -> bool:
     """Whether it is an address, or a name that DNS can hold."""
-    if host is None or ":" not in host:
-        return _HOST_NAME.fullmatch(host or "") is not None
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return host is not None and _HOST.fullmatch(host) is not None
