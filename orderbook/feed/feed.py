@@ -77,7 +77,7 @@ class Feed:
         self._listeners = Listeners(self._callback_failed)
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
-        self._opened = False
+        self._opened = self._is_open = False
         self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -129,6 +129,7 @@ class Feed:
         )
         self._stack.push_async_callback(self._housekeeping.close)
         self._housekeeping.start()
+        self._is_open = True
         forks.watch(self)
 
     async def close(self) -> None:
@@ -386,7 +387,7 @@ class Feed:
     def _require_open(self) -> None:
         if os.getpid() != self._pid:
             raise ForkedFeed
-        if not self._opened or self._closing is not None:
+        if not self._is_open or self._closing is not None:
             raise FeedClosed(
                 "the feed is closed" if self._closing else "open the feed first: async with open_feed(...)"
             )

@@ -96,13 +96,17 @@ class Housekeeping:
                 self._herald.tell(None, LoopBlocked(lag_ns // MS))
 
     async def _audit(self, interval_ms: int) -> None:
-        """One sampled book at a time, while the budget is not needed for anything else."""
+        """One book at a time, each in its turn, while the budget is not needed for anything else."""
+        round_: list[str] = []
         while True:
             await asyncio.sleep(interval_ms / 1000)
             used, limit = self._world.budget()
-            live = [book for book in self._books.values() if book.sync.state is BookState.LIVE]
-            if live and used * 2 < limit and not any(book.is_comparing for book in live):
-                self._world.rng.choice(live).audit()
+            live = {name: book for name, book in self._books.items() if book.sync.state is BookState.LIVE}
+            if not live or used * 2 >= limit or any(book.is_comparing for book in live.values()):
+                continue
+            # In an order drawn anew each round: nobody is passed over for long, and feeds do not march in step.
+            round_ = [name for name in round_ if name in live] or self._world.rng.sample(sorted(live), len(live))
+            live[round_.pop()].audit()
 
     async def _refresh(self, interval_ms: int) -> None:
         while True:

@@ -47,7 +47,7 @@ class FeedSettings:
         refused_retry_ms: What the venue refused, without saying that it may pass, is asked for again so much later.
         silence_gaps: A symbol that is silent for so many of its usual gaps is probed: its topic may be dead.
         silence_min_ms: No shorter silence is suspicious (and none longer than ``sync.symbol_silence_ms`` is not).
-        audit_interval_ms: One sampled LIVE book is compared with a fresh snapshot so often; ``None``: never.
+        audit_interval_ms: So often one LIVE book, each in its turn, is compared with a fresh snapshot; ``None``: never.
         instruments_interval_ms: The venue's list of symbols is read again so often, for trading halts.
         dumps_max: Dumps of failed audits that are kept.
     """
