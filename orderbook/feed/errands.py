@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from orderbook.errors import Refused, RestError
+from orderbook.errors import Refused, RestError, UnknownSymbol
 from orderbook.events import NeedSnapshot
 from orderbook.feed.metrics import SymbolMetrics
 from orderbook.feed.pacing import Backoff
@@ -105,8 +105,10 @@ class Errands:
         rng, settings = self._world.rng, self._settings
         backoff = Backoff(settings.sync.snapshot_retry_ms * 2, settings.sync.snapshot_retry_max_ms, rng)
         delay_ms = rng.uniform(wish.delay_ms / 2, wish.delay_ms)
+        is_patient = False
         while True:
-            self._is_waiting = True
+            # A new wish is more urgent than an old one's delay, but no reason to ask what was refused.
+            self._is_waiting = not is_patient
             await asyncio.sleep(delay_ms / 1000)
             self._is_waiting = False
             if not self._sync.wants_snapshot:
@@ -121,7 +123,9 @@ class Errands:
                     self._refused(str(error))
                     return
                 # What is not said to pass may pass all the same (a page of an edge server): later, and not for ever.
-                delay_ms = backoff.next_ms() if error.is_transient else settings.refused_retry_ms * rng.uniform(0.5, 1)
+                # And the venue listed the symbol: that it knows no book of it passes soon, or its list will tell.
+                is_patient = not error.is_transient and not isinstance(error, UnknownSymbol)
+                delay_ms = settings.refused_retry_ms * rng.uniform(0.5, 1) if is_patient else backoff.next_ms()
                 log.warning("%s: no snapshot: %s; again in %d ms", self._symbol, error, delay_ms)
                 continue
             self.problem = None
