@@ -64,7 +64,7 @@ def look() -> Left:
 
 def feed_of(venue: LocalKuCoin) -> Feed:
     """A feed without keys, as ``open_feed`` composes it, but with a budget that is never used up."""
-    settings = FeedSettings()
+    settings = FeedSettings(connects_max=10**6)
 
     async def world(_feed: Feed, stack: AsyncExitStack) -> World:
         budget = WeightBudget({"public": (10**9, 30_000)})

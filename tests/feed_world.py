@@ -321,6 +321,27 @@ def link_over(
     )
 
 
+async def lively(wire: ScriptedSocket, *, every_s: float) -> None:
+    """Deltas, again and again."""
+    for number in range(1, 1_000_000):
+        wire.bring(delta("A-B", number))
+        await asyncio.sleep(every_s)
+
+
+@contextlib.asynccontextmanager
+async def up(
+    wire: ScriptedSocket, *, ear: Ear | None = None, settings: FeedSettings | None = None
+) -> AsyncIterator[Link]:
+    """A link that is up, and closed in the end."""
+    link = link_over(wire, settings, ear=ear, pulse=Pulse())
+    await link.welcome()
+    link.start()
+    try:
+        yield link
+    finally:
+        await link.close("closed")
+
+
 # -- what is left behind --
 
 

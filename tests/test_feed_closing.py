@@ -121,7 +121,7 @@ async def test_a_feed_in_trouble_closes_as_well(fault: dict[str, Any]) -> None:
 async def test_a_feed_closes_while_its_link_is_replaced() -> None:
     """Both links end, at any moment of it."""
     venue = await _venue()
-    settings = replace(FAST, link_life_ms=50)
+    settings = replace(FAST, link_life_ms=50, connects_max=1_000)
     for steps in range(0, 60, 10):
         async with nothing_left():
             feed = _feed(venue, settings)

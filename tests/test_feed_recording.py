@@ -102,6 +102,30 @@ async def test_a_recording_replays_to_the_same_books(
         assert {} == dict(venue.exchange.violations)
 
 
+async def test_a_recording_goes_on_over_replaced_links(tmp_path: Path) -> None:
+    """No book of it leaves LIVE, and it holds no frame that the books did not get."""
+    path = tmp_path / "replaced.jsonl.gz"
+    settings = replace(FAST, link_life_ms=300, connects_max=1_000)
+    async with venue_of() as venue:
+        async with open_feed(
+            "kucoin", SYMBOLS, url=venue.url, credentials=venue.credentials, settings=settings, record=path
+        ) as feed:
+            await moved(feed, venue, by=5)
+            await until(lambda: feed.health().reconnects >= 3)
+            await moved(feed, venue)
+        wanted = at_close(feed)
+        with read_capture(path) as reader:
+            records = list(reader)
+        check_replay(records, wanted, venue)
+    closes = [record.raw for record in records if record.kind == "close"]
+    assert len(closes) >= 3
+    assert all(raw.startswith(b"replaced by ws://") for raw in closes)
+    replay = Replay("kucoin")
+    for record in records:
+        replay.feed(record)
+    assert [(0, 0)] * 2 == [(sync.counters.resyncs, sync.counters.gaps) for sync in replay.books.values()]
+
+
 async def test_a_full_disk_stops_nothing() -> None:
     """An event when it begins and one when it ends, a marker in the file, LIVE all the time; a replay knows it all."""
     disk = Disk()

@@ -304,7 +304,7 @@ class Taped:
 def test_a_recording_over_a_replacement_replays_to_the_same_books(ways_ms: tuple[int, int]) -> None:
     """Whichever link is the faster one, and though a symbol is quiet: LIVE throughout, the same sequence, no reset."""
 
-    async def main() -> tuple[dict[str, Any], dict[str, Any], list[tuple[str, bytes]]]:
+    async def main() -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
         taped = Taped(ways_ms)
         streaming = await taped.begin()
         await eventually(lambda: len(taped.scene.events(LinkReplaced)) == 1)
