@@ -84,7 +84,7 @@ def test_the_bounds_of_freshness_are_the_defaults() -> None:
     assert (20, 2_000, 30_000) == (feed.silence_gaps, feed.silence_min_ms, feed.sync.symbol_silence_ms)
     assert "after 20 of the symbol's usual gaps, but at least 2 s and at most 30 s" in bounds
     assert 10_000 == feed.audit_interval_ms
-    assert "every 10 s one book" in bounds
+    assert "every 10 s the next book in turn" in bounds
 
 
 def test_the_state_table_is_current() -> None:
