@@ -22,8 +22,8 @@ from orderbook.simulator.truth import (
     Row,
     Rules,
     Tick,
-    TrueBook,
     Truth,
+    TruthTeller,
     scaled_text,
 )
 from orderbook.types import Change, Delta, Side, Snapshot
@@ -56,7 +56,7 @@ class Recorded(NamedTuple):
     happenings: tuple[Happening, ...]
 
 
-class CaptureMarket:
+class CaptureMarket(TruthTeller):
     """One symbol of a capture.
 
     Args:
@@ -106,35 +106,9 @@ class CaptureMarket:
         return self.rules.symbol
 
     @property
-    def sequence(self) -> int:
-        """Sequence of the last event; at first that of the snapshot."""
-        return self.truth.sequence
-
-    @property
-    def epoch(self) -> int:
-        """How often the venue counted anew."""
-        return self.truth.epoch
-
-    @property
     def remaining(self) -> int:
         """Deltas up to the end of the capture."""
         return len(self._deltas) - self._next
-
-    def book(self, sequence: int | None = None, depth: int | None = None, *, epoch: int | None = None) -> TrueBook:
-        """The book at a sequence; see ``Truth.book``."""
-        return self.truth.book(sequence, depth, epoch=epoch)
-
-    def digest(self, sequence: int | None = None, *, epoch: int | None = None) -> int:
-        """The digest of the book at a sequence; see ``Truth.digest``."""
-        return self.truth.digest(sequence, epoch=epoch)
-
-    def ticker(self) -> tuple[Level | None, Level | None]:
-        """The best bid and ask now. O(1)."""
-        return self.truth.top()
-
-    def reset(self, base: int) -> None:
-        """The venue counts anew from ``base``; the book stays as it is, and so does what was true before."""
-        self.truth.reset(base)
 
     def gap_ns(self) -> int:
         """Time from the last delta to the next one, in ns; ``NEVER_NS`` at the end."""

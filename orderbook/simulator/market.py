@@ -26,6 +26,7 @@ from orderbook.simulator.truth import (
     Tick,
     TrueBook,
     Truth,
+    TruthTeller,
     book_digest,
     level_digest,
     scaled_text,
@@ -63,7 +64,7 @@ def stream(seed: int | str, name: str) -> random.Random:
     return random.Random(f"{seed}/{name}")  # noqa: S311  nothing secret is drawn
 
 
-class SymbolMarket:
+class SymbolMarket(TruthTeller):
     """One symbol's market.
 
     Args:
@@ -123,32 +124,6 @@ class SymbolMarket:
     def symbol(self) -> str:
         """The venue's name of the instrument."""
         return self._symbol
-
-    @property
-    def sequence(self) -> int:
-        """Sequence of the last event."""
-        return self.truth.sequence
-
-    @property
-    def epoch(self) -> int:
-        """How often the venue counted anew."""
-        return self.truth.epoch
-
-    def book(self, sequence: int | None = None, depth: int | None = None, *, epoch: int | None = None) -> TrueBook:
-        """The book at a sequence; see ``Truth.book``."""
-        return self.truth.book(sequence, depth, epoch=epoch)
-
-    def digest(self, sequence: int | None = None, *, epoch: int | None = None) -> int:
-        """The digest of the book at a sequence; see ``Truth.digest``."""
-        return self.truth.digest(sequence, epoch=epoch)
-
-    def ticker(self) -> tuple[Level | None, Level | None]:
-        """The best bid and ask now. O(1)."""
-        return self.truth.top()
-
-    def reset(self, base: int) -> None:
-        """The venue counts anew from ``base``; the book stays as it is, and so does what was true before."""
-        self.truth.reset(base)
 
     def gap_ns(self) -> int:
         """Draw the time from the last delta to the next one, in ns: groups, and pauses between them."""

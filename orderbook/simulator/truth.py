@@ -349,3 +349,39 @@ class Truth:
     def _hashed(self, key: int, size: int) -> int:
         price = scaled_text(abs(key), self._price_decimals)
         return _hash("BID" if key > 0 else "ASK", price, scaled_text(size, self._size_decimals))
+
+
+class TruthTeller:
+    """The part of a ``Source`` that repeats what its truth says.
+
+    Attributes:
+        truth: What happened so far.
+    """
+
+    truth: Truth
+
+    @property
+    def sequence(self) -> int:
+        """Sequence of the last event; at first that of the opening book."""
+        return self.truth.sequence
+
+    @property
+    def epoch(self) -> int:
+        """How often the venue counted anew."""
+        return self.truth.epoch
+
+    def book(self, sequence: int | None = None, depth: int | None = None, *, epoch: int | None = None) -> TrueBook:
+        """The book at a sequence; see ``Truth.book``."""
+        return self.truth.book(sequence, depth, epoch=epoch)
+
+    def digest(self, sequence: int | None = None, *, epoch: int | None = None) -> int:
+        """The digest of the book at a sequence; see ``Truth.digest``."""
+        return self.truth.digest(sequence, epoch=epoch)
+
+    def ticker(self) -> tuple[Level | None, Level | None]:
+        """The best bid and ask now. O(1)."""
+        return self.truth.top()
+
+    def reset(self, base: int) -> None:
+        """The venue counts anew from ``base``; the book stays as it is, and so does what was true before."""
+        self.truth.reset(base)
