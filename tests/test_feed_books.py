@@ -76,9 +76,10 @@ async def test_a_muted_topic_is_found_out_and_subscribed_anew() -> None:
     """The market moves on, the stream does not: STALE soon, and LIVE when the topic is heard again."""
     async with stage() as on:
         on.strike({"fault": "mute", "for_ms": 1_200, "scope": BTC})
-        await until(lambda: not on.feed[BTC].is_live)
-        assert on.feed[BTC].state is BookState.STALE
-        assert "venue ahead" in on.feed[BTC].reason
+        await until(lambda: on.watch.transitions[BTC])
+        first = on.watch.transitions[BTC][0]
+        assert (BookState.LIVE, BookState.STALE) == (first.old, first.new)
+        assert "venue ahead" in first.reason
         await until(lambda: on.feed[BTC].is_live)
         await on.settled()
 
