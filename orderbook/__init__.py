@@ -59,7 +59,7 @@ from orderbook.secret import Credentials
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.sync.journal import Loss, SyncCounters
-from orderbook.types import BBO, BookState, Level, Side
+from orderbook.types import BBO, BookState, Change, Delta, Level, Side
 
 if typing.TYPE_CHECKING:
     from orderbook.live import (
@@ -92,8 +92,10 @@ __all__ = [
     "BookState",
     "BookSync",
     "BookView",
+    "Change",
     "Credentials",
     "Crossed",
+    "Delta",
     "Depth",
     "Event",
     "Feed",

@@ -43,15 +43,15 @@ OpenWorld = Callable[["Feed", AsyncExitStack], Awaitable[World]]
 class Feed:
     """Live books, kept from the venue's stream for as long as the feed is open.
 
-    Made by ``open_feed``, and used as an asynchronous context manager. All of it belongs to one event loop.
+    Made by ``open_feed``, whose arguments these are, and used as an asynchronous context manager (or awaited, and then
+    closed by hand). All of it belongs to one event loop.
 
-    Args:
+    Attributes:
         venue: The venue.
-        symbols: Which books.
-        depth: How deep snapshots are asked for.
-        open_world: See ``OpenWorld``.
         settings: Every bound.
-        on_event: Gets every event, as it happens; must not wait.
+        metrics: What the feed counted as a whole; see ``symbol_metrics`` for the rest.
+        dumps: What the last failed audits saw, oldest first.
+        instruments: The venue's rules of every symbol, by name.
     """
 
     def __init__(
