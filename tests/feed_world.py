@@ -372,7 +372,7 @@ def sockets() -> int:
     folder, found = Path("/proc/self/fd"), 0
     for name in os.listdir(folder):  # noqa: PTH208 - a descriptor may be gone before it is looked at
         with contextlib.suppress(OSError):
-            found += os.readlink(folder / name).startswith("socket:")  # noqa: PTH115
+            found += os.readlink(folder / name).startswith("socket:")  # noqa: PTH115 - as above
     return found
 
 

@@ -13,7 +13,7 @@ from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.rest import Late, Reply
 from orderbook.simulator.timeline import Payload
-from orderbook.simulator.truth import Level, Rules, Tick, TrueBook, Truth
+from orderbook.simulator.truth import Rules, Tick, Truth, TruthTeller
 from orderbook.venues.kucoin_auth import signed_headers
 from orderbook.venues.rest import RestRequest
 
@@ -28,7 +28,7 @@ BOOK_20 = f"/api/v1/market/orderbook/level2_20?symbol={A}"
 BOOK_FULL = f"/api/v3/market/orderbook/level2?symbol={A}"
 
 
-class Metronome:
+class Metronome(TruthTeller):
     """A symbol whose bid at 100 + n % 5 gets size n, every 10 ms."""
 
     def __init__(self, symbol: str = A) -> None:
@@ -36,14 +36,6 @@ class Metronome:
         self.symbol = symbol
         opening = {100 + i: 7 for i in range(30)} | {-(200 + i): 9 for i in range(30)}
         self.truth = Truth(opening.items(), base=BASE, price_decimals=0, size_decimals=0)
-
-    @property
-    def sequence(self) -> int:
-        return self.truth.sequence
-
-    @property
-    def epoch(self) -> int:
-        return self.truth.epoch
 
     def gap_ns(self) -> int:
         return GAP_MS * MS
@@ -54,18 +46,6 @@ class Metronome:
         self.truth.happen(price, size)
         sequence = self.truth.sequence
         return Tick(self.symbol, sequence, sequence, ((str(price), str(size), str(sequence)),), ())
-
-    def book(self, sequence: int | None = None, depth: int | None = None, *, epoch: int | None = None) -> TrueBook:
-        return self.truth.book(sequence, depth, epoch=epoch)
-
-    def digest(self, sequence: int | None = None, *, epoch: int | None = None) -> int:
-        return self.truth.digest(sequence, epoch=epoch)
-
-    def ticker(self) -> tuple[Level | None, Level | None]:
-        return self.truth.top()
-
-    def reset(self, base: int) -> None:
-        self.truth.reset(base)
 
 
 class Bench:

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import json
 import socket
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -31,15 +30,7 @@ from tests.simulator_clients import (
     until,
 )
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-@pytest.fixture
-async def nothing_left() -> AsyncIterator[None]:
-    """Nothing here takes long; and whatever was started is gone afterwards."""
-    before = asyncio.all_tasks()
-    yield
-    assert set() == {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
+pytestmark = pytest.mark.usefixtures("no_task_left")
 
 
 # --- the way of a client ---

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import pytest
@@ -26,15 +25,7 @@ from tests.simulator_clients import (
     until,
 )
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-@pytest.fixture
-async def nothing_left() -> AsyncIterator[None]:
-    """Nothing here takes long; and whatever was started is gone afterwards."""
-    before = asyncio.all_tasks()
-    yield
-    assert set() == {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
+pytestmark = pytest.mark.usefixtures("no_task_left")
 
 
 async def test_a_flood_of_messages_ends_with_bye() -> None:
