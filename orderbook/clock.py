@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Final
+
+_CLOCKS_DIFFER_S: Final = 1.0
 
 
 def loop_clock(loop: asyncio.AbstractEventLoop | None = None) -> int:
@@ -16,3 +20,11 @@ def loop_clock(loop: asyncio.AbstractEventLoop | None = None) -> int:
         RuntimeError: No loop is given, and none runs.
     """
     return int((loop or asyncio.get_running_loop()).time() * 1e9)
+
+
+def has_own_time(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop's time is not the machine's, as that of a simulated day: then nothing may be counted together.
+
+    A loop can say so itself with an attribute of this name.
+    """
+    return getattr(loop, "has_own_time", False) or abs(loop.time() - time.monotonic()) > _CLOCKS_DIFFER_S

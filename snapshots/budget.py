@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from orderbook.clock import loop_clock
+from orderbook.clock import has_own_time, loop_clock
 from orderbook.errors import UsageError
 from orderbook.venues.rest import Pool, Priority, RateLimit
 
@@ -35,7 +35,6 @@ IN_FLIGHT_MAX: Final = 16
 """Requests of a pool under way at a time: more would only wait in line at the venue, out of reach of priorities."""
 
 _NS_PER_MS: Final = 1_000_000
-_CLOCKS_DIFFER_S: Final = 1.0
 _SPIN_NS: Final = 1_000_000
 """No timer is set closer than this, whatever the clock says."""
 
@@ -309,7 +308,7 @@ def shared_budget(host: str) -> WeightBudget:
     """
     loop = asyncio.get_running_loop()
     with _shared_lock:
-        if abs(loop.time() - time.monotonic()) > _CLOCKS_DIFFER_S:
+        if has_own_time(loop):
             return _of_a_loop.setdefault(loop, {}).setdefault(host, WeightBudget())
         if host not in _shared:
             _shared[host] = WeightBudget(clock=time.monotonic_ns)

@@ -23,7 +23,7 @@ from orderbook.content import BookContent, RawLevel
 from orderbook.events import AuditFailed, AuditPassed, Crossed, Event, Gap, SequenceReset, SnapshotRejected
 from orderbook.fixedpoint import Number, normalised
 from orderbook.sync import BookSync
-from orderbook.types import BookState, Level, Side, Ticker
+from orderbook.types import BookState, Delta, Level, Side, Ticker
 
 TOPS_MAX: Final = 4096
 """Past tops kept of each book: how late a ticker may be, in deltas."""
@@ -123,7 +123,7 @@ class TickerCheck:
         """Tickers that the book has not reached."""
         return len(self._pending)
 
-    def observe(self, content: BookContent) -> None:
+    def observe(self, content: BookContent, _delta: Delta | None = None) -> None:
         """A delta was applied to a content, or it was just made from a snapshot; whether it counts is not known yet."""
         if content is not self._building:
             self._building = content

@@ -13,9 +13,9 @@ import pytest
 
 from orderbook.errors import RestError, Unreachable
 from orderbook.secret import Credentials
+from orderbook.simulator.virtual_time import run
 from snapshots.fetch import CallSettings, Rest
 from snapshots.transport import Answer
-from tests.virtual_time import run
 
 CREDENTIALS = Credentials.of("canary-key", "canary-secret", "canary-passphrase")
 WALL_MS = 1_700_000_000_000

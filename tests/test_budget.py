@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderbook.errors import UsageError
+from orderbook.simulator.virtual_time import VirtualLoop, run, settled
 from orderbook.venues.rest import Pool, Priority, RateLimit
 from snapshots.budget import Grant, WeightBudget, shared_budget
-from tests.virtual_time import VirtualLoop, run, settled
 
 AUDIT, LOST, SESSION = Priority.AUDIT, Priority.LOST, Priority.SESSION
 SMALL: dict[Pool, tuple[int, int]] = {"public": (10, 30_000), "spot": (10, 30_000)}

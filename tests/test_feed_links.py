@@ -12,9 +12,9 @@ from orderbook.errors import BookNotLive
 from orderbook.feed.errors import LinkError, NotReady
 from orderbook.feed.events import LinkDown
 from orderbook.feed.settings import FeedSettings
+from orderbook.simulator import virtual_time
 from orderbook.types import BookState
 from orderbook.venues.rest import Server
-from tests import virtual_time
 from tests.feed_books import BTC, ETH, FAST, stage, until
 from tests.feed_world import (
     Scene,

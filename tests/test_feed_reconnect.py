@@ -15,10 +15,10 @@ from orderbook.errors import Unreachable
 from orderbook.events import StateChanged
 from orderbook.feed.events import LinkDown, LinkUp
 from orderbook.feed.settings import FeedSettings
+from orderbook.simulator import virtual_time
 from orderbook.simulator.faults import FaultPlan
 from orderbook.types import BookState
 from orderbook.venues.rest import Token
-from tests import virtual_time
 from tests.feed_books import BTC, ETH, FAST, stage, until
 from tests.feed_world import (
     Scene,

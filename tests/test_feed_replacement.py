@@ -13,11 +13,11 @@ from orderbook.feed.events import LinkDown, LinkReplaced, SubscriptionRefused
 from orderbook.feed.handover import HELD_MAX, Handover
 from orderbook.feed.seams import RecordKind
 from orderbook.feed.settings import FeedSettings
+from orderbook.simulator import virtual_time
 from orderbook.types import BookState, Delta
 from orderbook.venues.rest import Token
 from snapshots.records import Record
 from snapshots.replay import Replay
-from tests import virtual_time
 from tests.feed_books import BTC, ETH, FAST, stage, until
 from tests.feed_world import (
     Answer,

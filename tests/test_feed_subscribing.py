@@ -13,9 +13,9 @@ from orderbook.errors import UsageError
 from orderbook.feed.errors import NotReady
 from orderbook.feed.events import LinkDown, LinkUp, SubscriptionRefused
 from orderbook.feed.settings import FeedSettings
+from orderbook.simulator import virtual_time
 from orderbook.simulator.limits import Limits
 from orderbook.types import BookState
-from tests import virtual_time
 from tests.feed_books import BTC, ETH, FAST, SOL, stage, until
 from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, deaf, eventually, obey, only_pongs
 

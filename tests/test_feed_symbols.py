@@ -11,8 +11,8 @@ import pytest
 from orderbook.errors import UnknownSymbol
 from orderbook.feed.events import LinkDown, LinkUp
 from orderbook.feed.settings import FeedSettings
+from orderbook.simulator import virtual_time
 from orderbook.types import BookState
-from tests import virtual_time
 from tests.feed_books import BTC, ETH, FAST, SOL, stage, until
 from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, delta, eventually, obey, own_tasks, own_timers
 

@@ -11,8 +11,8 @@ import pytest
 
 import orderbook
 from orderbook.errors import UsageError
+from orderbook.simulator.virtual_time import run
 from tests.feed_books import BTC, ETH, stage, until
-from tests.virtual_time import run
 
 
 @pytest.mark.parametrize(

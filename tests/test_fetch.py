@@ -18,13 +18,13 @@ from orderbook.errors import (
     Unreachable,
 )
 from orderbook.secret import Credentials
+from orderbook.simulator.virtual_time import settled
 from orderbook.venues import kucoin_rest
 from orderbook.venues.kucoin_auth import verify
 from snapshots.budget import WeightBudget
 from snapshots.fetch import Rest
 from snapshots.transport import Answer
 from tests.scripted_venue import BOOK, CREDENTIALS, QUOTA, WALL_MS, Script, down, no, ok, refused_with, with_script
-from tests.virtual_time import settled
 
 
 def test_what_is_asked_and_answered() -> None:

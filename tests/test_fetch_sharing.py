@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from orderbook.errors import Refused, UsageError
+from orderbook.simulator.virtual_time import settled
 from orderbook.venues.rest import Priority
 from snapshots.budget import WeightBudget
 from snapshots.fetch import Rest
 from snapshots.transport import Answer
 from tests.scripted_venue import BOOK, Script, no, ok, with_script
-from tests.virtual_time import settled
 
 
 def test_one_snapshot_of_a_symbol_is_under_way() -> None:

@@ -51,6 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.feed",),
     ("orderbook.live",),
     ("orderbook.simulator",),
+    ("orderbook.testing",),
     ("orderbook.ui",),
     ("orderbook.cli", "orderbook.__main__"),
 )
@@ -85,7 +86,7 @@ PURE_EXCEPTIONS = {
 
 IMPURE_BUILTINS = {"breakpoint", "exec", "eval", "input", "open", "print"}
 
-USERS_OF_SNAPSHOTS = ("orderbook.feed.opening", "orderbook.simulator.capture", "orderbook.cli")
+USERS_OF_SNAPSHOTS = ("orderbook.feed.opening", "orderbook.simulator.capture", "orderbook.testing", "orderbook.cli")
 """What fetches, records and plays captures."""
 
 LINES_MAX = 400

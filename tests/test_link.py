@@ -14,8 +14,8 @@ from orderbook.feed.errors import LinkError
 from orderbook.feed.events import LinkDown, LinkUp
 from orderbook.feed.link import label
 from orderbook.feed.seams import SocketClosed
+from orderbook.simulator import virtual_time
 from orderbook.simulator.limits import Limits
-from tests import virtual_time
 from tests.feed_books import stage, until
 from tests.feed_world import (
     ScriptedSocket,

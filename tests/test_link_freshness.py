@@ -15,9 +15,9 @@ from orderbook.feed.events import LinkDown, LoopBlocked
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
 from orderbook.settings import SyncSettings
+from orderbook.simulator import virtual_time
 from orderbook.simulator.limits import Limits
 from orderbook.types import BookState
-from tests import virtual_time
 from tests.feed_books import BTC, FAST, stage, until
 from tests.feed_world import Ear, Scene, ScriptedSocket, deaf, delta, link_over, lively, obey, up
 

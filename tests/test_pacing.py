@@ -10,8 +10,8 @@ import pytest
 
 from orderbook.clock import loop_clock
 from orderbook.feed.pacing import MS, Backoff, Connects, Pacer
+from orderbook.simulator import virtual_time
 from orderbook.venues.rest import Server
-from tests import virtual_time
 
 S = 1_000 * MS
 

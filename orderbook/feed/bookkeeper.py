@@ -33,7 +33,6 @@ from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.silence import Silence
 from orderbook.guard import Pulse
-from orderbook.sync import BookSync
 from orderbook.types import BookState, Delta, Message
 from orderbook.venues.base import Venue
 from orderbook.venues.rest import Depth
@@ -114,7 +113,7 @@ class BookKeeper:
         self._timer_ns = 0
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self.sync = BookSync(
+        self.sync = world.new_sync(
             venue,
             symbol,
             snapshot_depth=depth,

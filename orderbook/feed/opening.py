@@ -4,27 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from orderbook.clock import loop_clock
+from orderbook.clock import has_own_time, loop_clock
 from orderbook.errors import UsageError
 from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
 from orderbook.feed.feed import Feed
-from orderbook.feed.seams import World
+from orderbook.feed.seams import Connect, Record, RecordKind, World, new_id
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.websocket import connector
 from orderbook.guard import Clock
 from orderbook.secret import Credentials
+from orderbook.sync import BookSync
 from orderbook.venues import venue_named
 from orderbook.venues.kucoin_rest import HOST
 from orderbook.venues.rest import Depth, Pool
 from snapshots.fetch import CallSettings, OnAnswer, Rest, credentials_for
 from snapshots.recorder import Recorder, RecorderEvent, RecorderResumed
+from snapshots.transport import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """All that a live feed gets from outside of the library, to be replaced for a simulated day.
+
+    Attributes:
+        transport: Carries REST requests; ``None``: HTTP.
+        connect: Opens WebSocket connections; ``None``: with ``websockets``.
+        wall_clock: ns since 1970.
+        rng: For jitter and samples.
+        new_id: A fresh identifier for connections and requests.
+        new_sync: Makes the synchroniser of a book.
+        record: Takes note of everything received, beside a recorder.
+    """
+
+    transport: Transport | None = None
+    connect: Connect | None = None
+    wall_clock: Clock = time.time_ns
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    new_id: Callable[[], str] = new_id
+    new_sync: Callable[..., BookSync] = BookSync
+    record: Record | None = None
+
 
 DEPTHS: Final[tuple[Depth, ...]] = (20, 100, "full")
 URLS = {"kucoin": HOST}
@@ -43,6 +71,7 @@ def open_feed(
     proxy: str | None = None,
     tls: ssl.SSLContext | None = None,
     on_event: Callable[[FeedEvent], None] | None = None,
+    outside: Outside | None = None,
 ) -> Feed:
     """Keep live books of a venue.
 
@@ -68,6 +97,7 @@ def open_feed(
         proxy: Address of an HTTP proxy; the environment's are not used.
         tls: A context that trusts another certificate authority.
         on_event: Called with every event as it happens; must not wait.
+        outside: Instead of the network and the machine, for tests: see ``orderbook.testing``.
 
     Raises:
         UnknownVenue: No such venue.
@@ -92,24 +122,33 @@ def open_feed(
     probe = Rest(address, credentials=keys, proxy=proxy, ssl=tls)
     del probe
 
+    given = outside or Outside()
+
     async def world(feed: Feed, stack: AsyncExitStack) -> World:
         recorder = _recorder(record, feed, stack)
+        records = _both(given.record, None if recorder is None else recorder.record)
+        clock = _clock()
         rest = Rest(
             address,
             credentials=keys,
             proxy=proxy,
             ssl=tls,
-            calls=CallSettings(timeout_ms=settings.rest_timeout_ms),
-            on_answer=_answers_of(feed, recorder),
+            calls=CallSettings(timeout_ms=settings.rest_timeout_ms, clock=clock, wall=given.wall_clock, rng=given.rng),
+            on_answer=_answers_of(feed, records),
+            transport=given.transport,
         )
         await stack.enter_async_context(rest)
         pool: Pool = "spot" if depth == "full" else "public"
         return World(
             rest=rest,
-            connect=connector(settings, proxy=proxy, tls=tls),
+            connect=given.connect or connector(settings, proxy=proxy, tls=tls),
             budget=lambda: (rest.budget.used(pool), rest.budget.limit(pool)),
-            record=None if recorder is None else recorder.record,
-            clock=_clock(),
+            record=records,
+            clock=clock,
+            wall_clock=given.wall_clock,
+            rng=given.rng,
+            new_id=given.new_id,
+            new_sync=given.new_sync,
         )
 
     return Feed(wire, symbols, depth, world, settings, on_event)
@@ -122,17 +161,29 @@ def _clock() -> Clock:
     machine's (a simulated day) keeps its own.
     """
     loop = asyncio.get_running_loop()
-    if abs(loop.time() - time.monotonic()) > 1 or not hasattr(time, "CLOCK_BOOTTIME"):
+    if has_own_time(loop) or not hasattr(time, "CLOCK_BOOTTIME"):
         return partial(loop_clock, loop)
     return partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
 
 
-def _answers_of(feed: Feed, recorder: Recorder | None) -> OnAnswer:
+def _both(first: Record | None, second: Record | None) -> Record | None:
+    """What tells two that take notes, if there are two."""
+    if first is None or second is None:
+        return first or second
+
+    def record(kind: RecordKind, url: str, raw: bytes, status: int | None) -> None:
+        first(kind, url, raw, status)
+        second(kind, url, raw, status)
+
+    return record
+
+
+def _answers_of(feed: Feed, record: Record | None) -> OnAnswer:
     def answered(url: str, status: int, body: bytes, _headers: Mapping[str, str]) -> None:
         feed.metrics.rest_calls += 1
         feed.metrics.rest_throttled += status == 429
-        if recorder is not None:
-            recorder.record("rest", url, body, status)
+        if record is not None:
+            record("rest", url, body, status)
 
     return answered
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from orderbook.clock import loop_clock
+from orderbook.clock import has_own_time, loop_clock
 from orderbook.guard import Clock
 from orderbook.venues.rest import Server
 
@@ -107,7 +106,6 @@ class Pacer:
         self.take()
 
 
-_CLOCKS_DIFFER_S: Final = 1.0
 _turns: Final[dict[str, Turns]] = {}
 _turns_of_a_loop: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Turns]]] = WeakKeyDictionary()
 _turns_lock: Final = threading.Lock()
@@ -144,9 +142,8 @@ class Connects:
 
     def _shared(self, host: str) -> Pacer:
         loop = asyncio.get_running_loop()
-        is_simulated = abs(loop.time() - time.monotonic()) > _CLOCKS_DIFFER_S
         with _turns_lock:
-            counts = _turns_of_a_loop.setdefault(loop, {}) if is_simulated else _turns
+            counts = _turns_of_a_loop.setdefault(loop, {}) if has_own_time(loop) else _turns
             turns = counts.setdefault(host, Turns())
         return Pacer(self._limit, MINUTE_MS, partial(loop_clock, loop), turns)
 

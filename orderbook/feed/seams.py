@@ -12,6 +12,7 @@ from uuid import uuid4
 from orderbook.clock import loop_clock
 from orderbook.guard import Clock
 from orderbook.secret import Secret
+from orderbook.sync import BookSync
 from orderbook.venues.rest import Depth, Instrument, Priority, Token
 
 
@@ -62,6 +63,11 @@ class Rest(Protocol):
         """Let go of every connection."""
 
 
+def new_id() -> str:
+    """An identifier that nobody else has."""
+    return uuid4().hex
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """The seams of one feed.
@@ -75,6 +81,7 @@ class World:
         wall_clock: ns since 1970.
         rng: For jitter and samples.
         new_id: A fresh identifier for connections and requests.
+        new_sync: Makes the synchroniser of a book.
     """
 
     rest: Rest
@@ -84,4 +91,5 @@ class World:
     clock: Clock = loop_clock
     wall_clock: Clock = time.time_ns
     rng: random.Random = field(default_factory=random.SystemRandom)
-    new_id: Callable[[], str] = lambda: uuid4().hex
+    new_id: Callable[[], str] = new_id
+    new_sync: Callable[..., BookSync] = BookSync

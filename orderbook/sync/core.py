@@ -44,7 +44,7 @@ class BookSync:
         pulse: When something was last heard, where the books of one link share that: the driver
             sets it at every frame, and calls ``check`` at the first one after a silence.
         observer: Called after every applied delta with the content it was applied to, be it the readable book's or one
-            that is built beside it.
+            that is built beside it, and with the delta; and with ``None`` for a content just made from a snapshot.
         rules: Another table than the library's; for tests of the table itself.
 
     Raises:

@@ -33,7 +33,7 @@ from orderbook.sync.table import (
 )
 from orderbook.types import BookState, Delta
 
-Observer = Callable[[BookContent], None]
+Observer = Callable[[BookContent, Delta | None], None]
 
 
 class Machine:
@@ -229,7 +229,7 @@ class Machine:
         if base is self.book.content and not self.auditor.record(base, delta):
             self.desk.limit_reached("audit_frames_max", self._settings.audit_frames_max)
         if self._observer is not None:
-            self._observer(base)
+            self._observer(base, delta)
 
     def unreadable(self, reason: str, detail: str, *, ours: bool) -> None:
         """A frame that could not be decoded."""
@@ -357,7 +357,7 @@ class Machine:
         desk.waits.stop("hold", "ahead", "first_delta", "behind")
         desk.go(Verdict.ADOPT, "a new snapshot")
         if self._observer is not None:
-            self._observer(content)
+            self._observer(content, None)
 
     def confirm(self) -> None:
         """The venue is where the base is."""

@@ -1,20 +1,22 @@
-"""An event loop whose time jumps to the next timer instead of waiting for it: hours of a test take no time."""
+"""An event loop whose time jumps to the next timer instead of waiting for it: a day of a feed takes seconds."""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-IDLE_S = 10.0
+IDLE_S: Final = 10.0
 """Real seconds in which something must happen when there is no timer to jump to."""
+BEGIN_S: Final = 1_000.0
+"""What the clock of a new loop shows."""
 
 
 class _Jumper(selectors.DefaultSelector):
-    now = 1_000.0
+    now = BEGIN_S
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
@@ -29,20 +31,34 @@ class _Jumper(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Its clock stands still while anything can be done, and jumps when nothing can."""
+    """Its clock stands still while anything can be done, and jumps when nothing can.
+
+    Attributes:
+        has_own_time: Its clock is not the machine's.
+    """
+
+    has_own_time: Final = True
 
     def __init__(self) -> None:
         self._jumper = _Jumper()
         super().__init__(self._jumper)
 
     def time(self) -> float:
-        """Seconds, from an arbitrary start."""
+        """Seconds, from ``BEGIN_S`` on."""
         return self._jumper.now
 
+    def block(self, seconds: float) -> None:
+        """Do as if whoever calls this had computed for so long: time passes, and nothing else happens meanwhile."""
+        self._jumper.now += seconds
 
-def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine function to its end in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+
+def run(main: Callable[[], Coroutine[Any, Any, T]], *, debug: bool | None = None) -> T:
+    """Run a coroutine function to its end in virtual time.
+
+    Raises:
+        RuntimeError: It waits for something that cannot come any more.
+    """
+    with asyncio.Runner(loop_factory=VirtualLoop, debug=debug) as runner:
         return runner.run(main())
 
 
