@@ -303,6 +303,14 @@ class Exchange:
         for active in self.common.injector.add(plan, now_ns):
             self.common.timeline.at(now_ns + active.fault.at_ms * MS, partial(self._moment, active))
 
+    def heal(self, now_ns: int) -> None:
+        """From now on nothing goes wrong. What did so before is not undone, but every symbol trades again."""
+        self.advance(now_ns)
+        self.common.injector.end()
+        self.common.closed_until_ns = min(self.common.closed_until_ns, now_ns)
+        self.common.delisted.clear()
+        self.common.skew_ns = 0
+
     def _check_symbols(self, plan: FaultPlan) -> None:
         for number, fault in enumerate(plan.faults, 1):
             unknown = (fault.symbols or frozenset()) - self.market.keys()
@@ -314,6 +322,8 @@ class Exchange:
     def _moment(self, active: Active, now_ns: int) -> None:
         """A fault at a moment strikes, and the next time is set."""
         fault = active.fault
+        if active.is_over:
+            return
         active.hits += 1
         if fault.every_ms is not None and not active.is_spent:
             self.common.timeline.at(now_ns + fault.every_ms * MS, partial(self._moment, active))

@@ -59,6 +59,7 @@ class Active:
     rng: random.Random
     seen: int = 0
     hits: int = 0
+    is_over: bool = False
     runs: dict[tuple[int | None, str | None], int] = field(default_factory=dict)
 
     @property
@@ -118,6 +119,7 @@ class Injector:
         self.ledger = Ledger()
         self._seed = seed
         self._active: dict[Point, list[Active]] = {}
+        self._moments: list[Active] = []
         self._twins: Counter[str] = Counter()
 
     def add(self, plan: FaultPlan, now_ns: int) -> list[Active]:
@@ -132,7 +134,15 @@ class Injector:
                 moments.append(active)
             else:
                 self._active.setdefault(fault.point, []).append(active)
+        self._moments += moments
         return moments
+
+    def end(self) -> None:
+        """No entry strikes any more."""
+        self._active.clear()
+        for active in self._moments:
+            active.is_over = True
+        self._moments.clear()
 
     def has(self, point: Point) -> bool:
         """Whether anything may strike there. Complexity: O(1)."""

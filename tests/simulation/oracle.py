@@ -1,0 +1,261 @@
+"""The oracle: looks at every book after everything that happens to it, and knows what it should be.
+
+It holds ten laws, of which ``Oracle`` judges these at every input of every synchroniser (the others need the whole run
+and stand in ``running``):
+
+I1  a LIVE book equals the venue's at the sequence that it names;
+I2  a book that may be read has everything that the venue did before ``FRESH_MS``;
+I3  sequences grow within an epoch, and an epoch begins with a snapshot;
+I4  states change as the table allows, with one event each, and nothing is told of a book that is not LIVE;
+I6  buffers stay within their bounds;
+I8  every frame is accounted for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from orderbook.content import BookContent
+from orderbook.events import Event, StateChanged
+from orderbook.simulator.truth import Source
+from orderbook.sync import BookSync
+from orderbook.testing import VirtualKuCoin
+from orderbook.types import BookState, Delta, Side
+from tests.simulation.shadow import PARTIAL_EVERY, Shadow, epoch_of, epoch_of_known
+
+FRESH_MS: Final = 32_000
+"""No book may be read that lacks what the venue did so long ago: a muted topic of a quiet symbol is found out after
+30 s, and the stream has a second to catch up."""
+POLL_MS: Final = 250
+INPUTS: Final = (
+    *("connection_opened", "subscribed", "connection_lost", "halt", "fail", "close"),
+    *("receive", "receive_decoded", "receive_snapshot", "receive_probe", "audit", "check"),
+)
+"""Every method by which something reaches a synchroniser."""
+COUNT_EVERY: Final = 64
+NO_HORIZON: Final = {Side.BID: None, Side.ASK: None}
+_S = BookState
+ALLOWED: Final = frozenset({
+    *((old, _S.CONNECTING) for old in BookState if old is not _S.CLOSED),
+    *((old, _S.HALTED) for old in BookState if old is not _S.CLOSED),
+    *((old, _S.FAILED) for old in BookState if old is not _S.CLOSED),
+    *((old, _S.CLOSED) for old in BookState),
+    *((old, _S.SYNCING) for old in BookState if old is not _S.CLOSED),
+    (_S.SYNCING, _S.LIVE), (_S.SYNCING, _S.STALE), (_S.LIVE, _S.STALE), (_S.STALE, _S.LIVE),
+})  # fmt: skip
+
+
+class Breach(NamedTuple):
+    """One law, broken once."""
+
+    law: str
+    symbol: str
+    at_ns: int
+    what: str
+
+
+class Watch:
+    """One book under observation."""
+
+    def __init__(self, oracle: Oracle, source: Source) -> None:
+        self._oracle = oracle
+        self._source = source
+        self._shadows: dict[int, Shadow] = {}
+        self._position = (0, 0)
+        self._joins = 0
+        self._state = BookState.CONNECTING
+        self._inputs = 0
+        self._updates = 0
+        self._is_due = True
+        self.sync: BookSync | None = None
+        self.venue_epoch = 0
+        #: (when, the venue's epoch, its sequence), oldest first.
+        self._past: deque[tuple[int, int, int]] = deque()
+        self.compared = 0
+        self.live_polls = 0
+        self.lag_max_ms = 0.0
+        self.depth = 0
+        """Inputs within inputs."""
+
+    def observe(self, content: BookContent, delta: Delta | None) -> None:
+        """The observer of the synchroniser: a delta was applied, or a content was made."""
+        shadow = self._shadows.get(id(content))
+        if shadow is None or delta is None:
+            self._shadows[id(content)] = Shadow(content)
+            return
+        try:
+            shadow.follow(delta)
+        except AssertionError as error:
+            self._broken("I1", str(error))
+
+    def after(self, sync: BookSync, events: Sequence[Event]) -> None:
+        """Something reached the synchroniser, and this is what it told."""
+        self._inputs += 1
+        self._judge_events(sync, events)
+        book = sync.book
+        position = (book.epoch, book.sequence)
+        if position != self._position:
+            self._judge_position(sync, position)
+            self._is_due = True
+        if sync.state is BookState.LIVE and (self._is_due or events):
+            self._compare(book.content, is_new=bool(events))
+        if self._inputs % COUNT_EVERY == 0:
+            self.count()
+
+    def _judge_events(self, sync: BookSync, events: Sequence[Event]) -> None:
+        for event in events:
+            if not isinstance(event, StateChanged):
+                continue
+            if event.old is not self._state:
+                self._broken("I4", f"told {event} of a book that was {self._state.value}")
+            if event.old is event.new or (event.old, event.new) not in ALLOWED:
+                self._broken("I4", f"no such change: {event}")
+            self._state = event.new
+        if sync.state is not self._state:
+            self._broken("I4", f"became {sync.state.value} from {self._state.value} without an event")
+            self._state = sync.state
+        if sync.buffered > sync._settings.buffer_frames_max:
+            self._broken("I6", f"{sync.buffered} deltas are buffered")
+
+    def _judge_position(self, sync: BookSync, position: tuple[int, int]) -> None:
+        (epoch, sequence), (old_epoch, old_sequence) = position, self._position
+        if epoch < old_epoch or (epoch == old_epoch and sequence <= old_sequence):
+            self._broken("I3", f"from {self._position} to {position}")
+        if epoch != old_epoch and sync.counters.joins == self._joins:
+            self._broken("I3", f"epoch {epoch} without a snapshot")
+        self._position, self._joins = position, sync.counters.joins
+
+    def _compare(self, content: BookContent, *, is_new: bool) -> None:
+        """Is this, all of it, the venue's book at its sequence?"""
+        self._is_due = False
+        self._updates += 1
+        shadow = self._shadows.get(id(content))
+        if shadow is None or shadow.content is not content:
+            shadow = Shadow(content)
+        self._shadows = {id(content): shadow}
+        if content.horizon == NO_HORIZON:
+            found = epoch_of(content, shadow.digest, self._source)
+        elif is_new or self._updates % PARTIAL_EVERY == 0:
+            found = epoch_of_known(content, self._source)
+        else:
+            return
+        self.compared += 1
+        if found is None:
+            self._broken("I1", f"wrong at {content.sequence}, LIVE")
+        else:
+            self.venue_epoch = found
+
+    def poll(self, now_ns: int) -> None:
+        """Time has passed: may the book be read, and is it fresh?"""
+        past, source = self._past, self._source
+        past.append((now_ns, source.epoch, source.sequence))
+        horizon_ns = now_ns - int(self._oracle.fresh_ms * 1e6)
+        while len(past) > 1 and past[1][0] <= horizon_ns:
+            past.popleft()
+        if self.sync is None or not self.sync.book.is_live:
+            return
+        self.live_polls += 1
+        stands = (self.venue_epoch, self.sync.book.sequence)
+        if past[0][0] <= horizon_ns and stands < past[0][1:]:
+            self._broken(
+                "I2", f"may be read at {stands}, but the venue was at {past[0][1:]} {self._oracle.fresh_ms} ms ago"
+            )
+        missing = next((when for when, *then in past if tuple(then) > stands), None)
+        if missing is not None:
+            self.lag_max_ms = max(self.lag_max_ms, (now_ns - missing) / 1e6)
+
+    def count(self) -> None:
+        """Does every frame show in one counter?"""
+        assert self.sync is not None
+        counters = self.sync.counters
+        parts = (
+            counters.applied, counters.duplicates, counters.rejected_count, counters.discarded_count,
+            self.sync.buffered,
+        )  # fmt: skip
+        if counters.frames != sum(parts):
+            self._broken("I8", f"{counters.frames} frames, but applied, duplicate, rejected, discarded, held: {parts}")
+
+    def look_again(self) -> None:
+        """Read the whole book once more, and compare it."""
+        assert self.sync is not None
+        if self.sync.state is BookState.LIVE:
+            for shadow in self._shadows.values():
+                try:
+                    shadow.look_again()
+                except AssertionError as error:
+                    self._broken("I1", str(error))
+            self._compare(self.sync.book.content, is_new=True)
+
+    def _broken(self, law: str, what: str) -> None:
+        assert self.sync is not None
+        self._oracle.broken(law, self.sync.symbol, what)
+
+
+class Oracle:
+    """Watches every book of the feeds of a venue.
+
+    Args:
+        venue: Where the truth is.
+        fresh_ms: See ``FRESH_MS``.
+
+    Attributes:
+        breaches: What was broken, oldest first; the first ``BREACHES_MAX`` of them.
+        watches: By symbol.
+    """
+
+    BREACHES_MAX: Final = 20
+
+    def __init__(self, venue: VirtualKuCoin, *, fresh_ms: int = FRESH_MS) -> None:
+        self.venue = venue
+        self.fresh_ms = fresh_ms
+        self.breaches: list[Breach] = []
+        self.watches: dict[str, Watch] = {}
+
+    def maker(self, make: Callable[..., BookSync] = BookSync) -> Callable[..., BookSync]:
+        """What makes synchronisers that are watched."""
+        return partial(self._made, make)
+
+    def _made(self, make: Callable[..., BookSync], *args: Any, **options: Any) -> BookSync:
+        symbol = args[1]
+        watch = Watch(self, self.venue.market[symbol])
+        sync = make(*args, observer=watch.observe, **options)
+        watch.sync = sync
+        self.watches[symbol] = watch
+        for name in INPUTS:
+            setattr(sync, name, _watched(getattr(sync, name), sync, watch))
+        return sync
+
+    def broken(self, law: str, symbol: str, what: str) -> None:
+        """Take note of a breach."""
+        if len(self.breaches) < self.BREACHES_MAX:
+            self.breaches.append(Breach(law, symbol, self.venue.now_ns(), what))
+
+    def poll(self) -> None:
+        """Look at all books as a reader does."""
+        now_ns = self.venue.now_ns()
+        for watch in self.watches.values():
+            watch.poll(now_ns)
+
+    def finish(self, symbols: Iterable[str]) -> None:
+        """The last look."""
+        for symbol in symbols:
+            self.watches[symbol].look_again()
+            self.watches[symbol].count()
+
+
+def _watched(method: Callable[..., Sequence[Event]], sync: BookSync, watch: Watch) -> Callable[..., Sequence[Event]]:
+    def call(*args: Any, **options: Any) -> Sequence[Event]:
+        watch.depth += 1
+        try:
+            events = method(*args, **options)
+        finally:
+            watch.depth -= 1
+        if not watch.depth:
+            # ``receive`` calls ``receive_decoded``: what matters is what the driver gets.
+            watch.after(sync, events)
+        return events
+
+    return call

@@ -1,0 +1,313 @@
+"""One run: the real feed against the simulated venue in virtual time, first with faults, then healed.
+
+Beside the laws of the oracle, which it judges all the time:
+
+I5  once all is healed, every book is LIVE and equal within ``HEALED_MS``;
+I6  no limit of the venue is overstepped, and nothing is left when the feed is closed;
+I7  no secret is told, whatever is logged;
+I9  what was received replays to the same books;
+I10 what only some symbols suffer from, the others do not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Final
+
+from orderbook.errors import BeyondHorizon, BookNotLive
+from orderbook.events import AuditPassed, NeedProbe, NeedSnapshot, StateChanged
+from orderbook.feed.events import FeedEvent
+from orderbook.feed.feed import Feed
+from orderbook.simulator.faults import FaultPlan, Point
+from orderbook.simulator.market import Market
+from orderbook.simulator.virtual_time import run as run_virtual
+from orderbook.sync import BookSync
+from orderbook.testing import VirtualKuCoin
+from orderbook.types import BookState, Side
+from snapshots.records import Record
+from snapshots.replay import Replay
+from tests.simulation.case import CAP_MS, SETTINGS, Case
+from tests.simulation.oracle import POLL_MS, Breach, Oracle
+from tests.simulation.shadow import digest_of, epoch_of, epoch_of_known
+
+HEALED_MS: Final = 10_000 + CAP_MS
+"""Within this after the last fault every book is LIVE again."""
+HARMLESS: Final = (AuditPassed, NeedProbe, NeedSnapshot)
+"""What a book may tell that has no trouble at all."""
+TELLTALE: Final = frozenset({Point.DELTA, Point.BOOK})
+"""Where a fault of one symbol touches no other."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        breaches: Laws that were broken; none is what is wanted.
+        trace: Digest of everything that was told, with its times.
+        frames: Deltas and unreadable frames that reached books.
+        compared: How often a book was compared with the truth.
+        live_share: Share of the time with faults in which books could be read.
+        lag_max_ms: The longest that a book could be read without something that the venue had done.
+        healed_ms: From the end of the faults until all was LIVE and equal.
+        injected: Faults, by name.
+        told: Events, by kind.
+    """
+
+    breaches: list[Breach] = field(default_factory=list)
+    trace: str = ""
+    frames: int = 0
+    compared: int = 0
+    live_share: float = 0.0
+    lag_max_ms: float = 0.0
+    healed_ms: float = 0.0
+    injected: dict[str, int] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
+
+
+def simulate(case: Case, make: Callable[..., BookSync] = BookSync, *, replay: bool = False) -> Outcome:
+    """Take a run to its end.
+
+    Args:
+        case: Which.
+        make: Makes the synchronisers; by default the real ones.
+        replay: Record it, too, and replay that.
+    """
+    run = _Run(case, make, replay=replay)
+    try:
+        with run.canaries():
+            run_virtual(run.main)
+    finally:
+        gc.collect()
+    return run.outcome
+
+
+class _Run:
+    def __init__(self, case: Case, make: Callable[..., BookSync], *, replay: bool) -> None:
+        self.case = case
+        self.outcome = Outcome()
+        self._make = make
+        self._trace = blake2b(digest_size=16)
+        self._records: list[Record] | None = [] if replay else None
+        self._queries = random.Random(f"{case.seed}/queries")
+        market = Market(case.symbols, case.seed, case.profile, case.rate)
+        self.venue = VirtualKuCoin(market, seed=case.seed)
+        self.oracle = Oracle(self.venue)
+        plan = FaultPlan(case.plan)
+        symbols: set[str] = set()
+        for fault in plan.faults:
+            is_alone = fault.symbols is not None and fault.point in TELLTALE and fault.name not in ("garble", "spell")
+            symbols |= (fault.symbols or set()) if is_alone else set(case.symbols)
+        self._untouched = frozenset(case.symbols) - symbols if case.plan else frozenset()
+
+    async def main(self) -> None:
+        """The run."""
+        case, venue, outcome = self.case, self.venue, self.outcome
+        before = asyncio.all_tasks()
+        more = {} if self._records is None else {"record": self._record}
+        outside = venue.outside(new_sync=self.oracle.maker(self._make), **more)
+        async with venue:
+            venue.strike(*case.plan)
+            feed = venue.open_feed(
+                case.symbols, depth=case.depth, settings=SETTINGS, outside=outside, on_event=self._hear
+            )
+            async with asyncio.timeout(None):
+                await self._opened(feed)
+                polling = asyncio.ensure_future(self._poll(feed))
+                await self._wait(case.duration_ms)
+                venue.exchange.heal(venue.now_ns())
+                await self._healed(feed)
+                await self._wait(2_000)
+                self.oracle.finish(feed.symbols)
+                polling.cancel()
+                await asyncio.gather(polling, return_exceptions=True)
+                self._sum_up(feed)
+                await feed.close()
+            # The tasks of a closed feed have had their chance to end.
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - before
+        if left:
+            self._broken("I6", "", f"{len(left)} tasks are left: {sorted(task.get_name() for task in left)[:3]}")
+        for name, count in self.venue.exchange.violations.items():
+            self._broken("I6", "", f"limit {name} overstepped {count} times")
+        if self._records is not None:
+            self._replay()
+        outcome.breaches = [*self.oracle.breaches, *outcome.breaches]
+        outcome.trace = self._trace.hexdigest()
+
+    async def _opened(self, feed: Feed) -> None:
+        """Opening fails while the venue cannot be asked; a bot would try again."""
+        from orderbook.errors import RestError
+
+        while True:
+            try:
+                await feed.start()
+                return
+            except RestError:
+                await asyncio.sleep(1)
+                feed._opened = False
+
+    async def _wait(self, ms: float) -> None:
+        await asyncio.sleep(ms / 1e3)
+
+    async def _poll(self, feed: Feed) -> None:
+        """A reader: is what may be read fresh, and are queries answered truly?"""
+        while True:
+            await self._wait(POLL_MS)
+            self.oracle.poll()
+            self._ask(feed)
+
+    def _ask(self, feed: Feed) -> None:
+        symbol = self._queries.choice(self.case.symbols)
+        side, count = self._queries.choice((Side.BID, Side.ASK)), self._queries.choice((1, 5, 20, 100, 300))
+        book, source = feed[symbol].exact, self.venue.market[symbol]
+        try:
+            levels = list((book.bids if side is Side.BID else book.asks)[:count])
+            best = book.best_bid if side is Side.BID else book.best_ask
+        except (BookNotLive, BeyondHorizon) as error:
+            self._told(f"{symbol} {type(error).__name__}")
+            return
+        for epoch in range(source.epoch, -1, -1):
+            try:
+                truth = source.book(book.sequence, count, epoch=epoch)
+            except ValueError:
+                continue
+            rows = [(Decimal(price), Decimal(size)) for price, size in (truth.bids if side is Side.BID else truth.asks)]
+            if rows[:count] == [tuple(level) for level in levels] and best == (levels[0] if levels else None):
+                return
+        self._broken("I1", symbol, f"wrong answer at {book.sequence}: {count} levels of {side.name}")
+
+    async def _healed(self, feed: Feed) -> None:
+        """All is well again: within the bound every book is LIVE where the venue stands now, and equal."""
+        began_ns = self.venue.now_ns()
+        marks = {symbol: (source.epoch, source.sequence) for symbol, source in self.venue.market.items()}
+        while not all(self._reached(feed, symbol, mark) for symbol, mark in marks.items()):
+            await self._wait(50)
+            if self.venue.now_ns() - began_ns > HEALED_MS * 1e6:
+                for symbol, mark in marks.items():
+                    if not self._reached(feed, symbol, mark):
+                        book = feed[symbol]
+                        self._broken(
+                            "I5", symbol, f"{book.state.value} at {book.sequence} ({book.reason}), not at {mark}"
+                        )
+                break
+        self.outcome.healed_ms = (self.venue.now_ns() - began_ns) / 1e6
+
+    def _reached(self, feed: Feed, symbol: str, mark: tuple[int, int]) -> bool:
+        book, source = feed[symbol], self.venue.market[symbol]
+        if not book.is_live:
+            return False
+        if mark[0] == source.epoch and book.sequence < mark[1]:
+            return False
+        content = book.content
+        is_whole = all(edge is None for edge in content.horizon.values())
+        return (
+            epoch_of(content, digest_of(content), source) if is_whole else epoch_of_known(content, source)
+        ) is not None
+
+    def _hear(self, event: FeedEvent) -> None:
+        self._told(repr(event))
+        kind = type(event.event).__name__
+        self.outcome.told[kind] = self.outcome.told.get(kind, 0) + 1
+        if event.symbol in self._untouched and not isinstance(event.event, HARMLESS):
+            is_start = isinstance(event.event, StateChanged) and BookState.LIVE not in (event.event.old,)
+            is_end = isinstance(event.event, StateChanged) and event.event.new is BookState.CLOSED
+            if not (is_start or is_end):
+                self._broken("I10", event.symbol or "", f"noticed what others suffered from: {event.event}")
+
+    def _told(self, text: str) -> None:
+        self._trace.update(f"{self.venue.now_ns()} {text}\n".encode())
+        self._look_for_secrets(text)
+
+    def _sum_up(self, feed: Feed) -> None:
+        outcome, watches = self.outcome, self.oracle.watches.values()
+        polls = max(1, int(self.case.duration_ms / POLL_MS) * len(self.case.symbols))
+        outcome.frames = sum(feed.counters(symbol).frames for symbol in feed.symbols)
+        outcome.compared = sum(watch.compared for watch in watches)
+        outcome.live_share = min(1.0, sum(watch.live_polls for watch in watches) / polls)
+        outcome.lag_max_ms = max(watch.lag_max_ms for watch in watches)
+        outcome.injected = self.venue.exchange.ledger.totals()
+        for symbol in feed.symbols:
+            self._told(f"{symbol} {feed.counters(symbol).to_json()}")
+
+    def _broken(self, law: str, symbol: str, what: str) -> None:
+        if len(self.outcome.breaches) < Oracle.BREACHES_MAX:
+            self.outcome.breaches.append(Breach(law, symbol, self._now_ns, what))
+
+    @property
+    def _now_ns(self) -> int:
+        try:
+            return self.venue.now_ns()
+        except RuntimeError:
+            return 0
+
+    # -- secrets --
+
+    @contextmanager
+    def canaries(self) -> Iterator[None]:
+        """Everything is logged, and nothing of it may hold a secret."""
+        keys = self.venue.credentials
+        self._secrets = [one.reveal() for one in (keys.key, keys.secret, keys.passphrase)]
+        self._tokens = self.venue.exchange._tokens._issued
+        handler = _Listener(self._look_for_secrets)
+        root = logging.getLogger()
+        level = root.level
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
+
+    def _look_for_secrets(self, text: str) -> None:
+        if any(secret in text for secret in self._secrets) or any(token in text for token in self._tokens):
+            self._broken("I7", "", f"a secret was told: {text[:40]}")
+
+    # -- replay --
+
+    def _record(self, kind: str, url: str, raw: bytes, status: int | None) -> None:
+        assert self._records is not None
+        self._records.append(Record(self.venue.wall_ns(), kind, url, raw, status))  # type: ignore[arg-type]
+
+    def _replay(self) -> None:
+        """What was received, once more: never LIVE and wrong, and in the end the same books."""
+        replay = Replay("kucoin")
+        for number, record in enumerate(self._records or ()):
+            replay.feed(record)
+            if number % 50 == 0:
+                self._compare_replayed(replay)
+        self._compare_replayed(replay)
+        for symbol, watch in self.oracle.watches.items():
+            sync, ours = replay.books.get(symbol), watch.sync
+            assert ours is not None
+            known = ours.book.last_known
+            if sync is None or (sync.book.last_known.sequence, digest_of(sync.book.content)) != (
+                known.sequence, digest_of(ours.book.content)
+            ):  # fmt: skip
+                self._broken("I9", symbol, f"replays to {sync!r} instead of {ours!r}")
+
+    def _compare_replayed(self, replay: Replay) -> None:
+        for symbol, sync in replay.books.items():
+            if sync.state is BookState.LIVE and epoch_of_known(sync.book.content, self.venue.market[symbol]) is None:
+                self._broken("I9", symbol, f"a replay was LIVE and wrong at {sync.book.sequence}")
+
+
+class _Listener(logging.Handler):
+    """Hears every line of every log."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__(logging.DEBUG)
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        self._hear(f"{record.getMessage()} {record.exc_info}")
