@@ -22,7 +22,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Final
 
-from orderbook.errors import BeyondHorizon, BookNotLive
+from orderbook.errors import BeyondHorizon, BookNotLive, RestError
 from orderbook.events import AuditPassed, NeedProbe, NeedSnapshot, StateChanged
 from orderbook.feed.events import FeedEvent
 from orderbook.feed.feed import Feed
@@ -36,7 +36,7 @@ from snapshots.records import Record
 from snapshots.replay import Replay
 from tests.simulation.case import CAP_MS, SETTINGS, Case
 from tests.simulation.oracle import POLL_MS, Breach, Oracle
-from tests.simulation.shadow import digest_of, epoch_of, epoch_of_known
+from tests.simulation.shadow import digest_of, epoch_of_known
 
 HEALED_MS: Final = 10_000 + CAP_MS
 """Within this after the last fault every book is LIVE again."""
@@ -145,15 +145,14 @@ class _Run:
 
     async def _opened(self, feed: Feed) -> None:
         """Opening fails while the venue cannot be asked; a bot would try again."""
-        from orderbook.errors import RestError
-
         while True:
             try:
                 await feed.start()
-                return
             except RestError:
                 await asyncio.sleep(1)
                 feed._opened = False
+            else:
+                return
 
     async def _wait(self, ms: float) -> None:
         await asyncio.sleep(ms / 1e3)
@@ -208,17 +207,14 @@ class _Run:
         if mark[0] == source.epoch and book.sequence < mark[1]:
             return False
         content = book.content
-        is_whole = all(edge is None for edge in content.horizon.values())
-        return (
-            epoch_of(content, digest_of(content), source) if is_whole else epoch_of_known(content, source)
-        ) is not None
+        return epoch_of_known(content, source) is not None
 
     def _hear(self, event: FeedEvent) -> None:
         self._told(repr(event))
         kind = type(event.event).__name__
         self.outcome.told[kind] = self.outcome.told.get(kind, 0) + 1
         if event.symbol in self._untouched and not isinstance(event.event, HARMLESS):
-            is_start = isinstance(event.event, StateChanged) and BookState.LIVE not in (event.event.old,)
+            is_start = isinstance(event.event, StateChanged) and event.event.old is not BookState.LIVE
             is_end = isinstance(event.event, StateChanged) and event.event.new is BookState.CLOSED
             if not (is_start or is_end):
                 self._broken("I10", event.symbol or "", f"noticed what others suffered from: {event.event}")
