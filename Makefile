@@ -14,10 +14,10 @@ pure_core := --include='orderbook/*' \
 # These say nothing about the branches of the core that the others do not say, and would take minutes while traced: the
 # live part on real sockets, and the long campaigns.
 untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes budget book_machine capture* cli* damage demo effort feed* \
-	fetch* histogram link log_redaction metrics pacing prometheus recorder* replay* seeded_market silence simulator* \
+	fetch* histogram link log_redaction metrics pacing prometheus recorder* replay* seeded_market silence simulat* \
 	small_world threaded_feed transport ui* watch_screen websocket))
 
-.PHONY: help demo test coverage campaigns lint test-suite clean anew
+.PHONY: help demo test coverage campaigns simulation mutation lint test-suite clean anew
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -36,9 +36,15 @@ coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes sev
 	@$(run) pytest --numprocesses=auto --cov --cov-report=
 	@$(run) coverage report
 
-campaigns: $(VENV)/.dev ## Load, recovery, horizon and leaks of the live client; about five minutes
+campaigns: $(VENV)/.dev ## Load, recovery, horizon, leaks and bad lines of the live client; about six minutes
 	@$(run) benchmarks.live && $(run) benchmarks.live recovery && $(run) benchmarks.live blackhole
-	@$(run) benchmarks.live keyless && $(run) benchmarks.leaks
+	@$(run) benchmarks.live keyless && $(run) benchmarks.leaks && $(run) benchmarks.proxy
+
+simulation: $(VENV)/.dev ## The next window of simulated seeds, into the ledger; ARGS='--window 500' for more
+	@$(run) tests.simulation campaign $(ARGS)
+
+mutation: $(VENV)/.dev ## Do the tests notice small mistakes in the core? Half an hour or more; goes on where it was stopped
+	@nice -n 19 $(run) benchmarks.mutation $(ARGS)
 
 lint: $(VENV)/.dev ## Style, format and types
 	@$(run) ruff check .

@@ -36,6 +36,8 @@ class SyncSettings:
         link_silence_max_ms: Nothing heard on the link for this long: STALE. ``None``: no link timer (replay).
         symbol_silence_ms: No delta of the symbol for this long: ask for a probe. ``None``: never.
         probe_interval_ms: At most one probe is asked for in this time.
+        probe_timeout_ms: A probe that went unanswered this long makes the book STALE: it is silent, and nobody can say
+            why. ``None``: never.
         probe_catch_up_ms: How long the stream may take to reach a probe that is ahead of it, before the book is
             STALE.
         trusted_levels_min: Re-seed in the background when fewer than this share of a partial snapshot's levels
@@ -62,6 +64,7 @@ class SyncSettings:
     link_silence_max_ms: int | None = 5_000
     symbol_silence_ms: int | None = 30_000
     probe_interval_ms: int = 5_000
+    probe_timeout_ms: int | None = 10_000
     probe_catch_up_ms: int = 1_000
     trusted_levels_min: float = 0.5
     audit_frames_max: int = 10_000
@@ -79,5 +82,5 @@ class SyncSettings:
                 raise UsageError(f"setting {name} is {kind} of at least {least}, not {value!r}")
 
 
-_OPTIONAL = frozenset({"link_silence_max_ms", "symbol_silence_ms"})
+_OPTIONAL = frozenset({"link_silence_max_ms", "symbol_silence_ms", "probe_timeout_ms"})
 _SHARES = frozenset({"trusted_levels_min"})

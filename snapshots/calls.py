@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -46,10 +47,19 @@ _NO_KEY: Final = "set KUCOIN_API_KEY, KUCOIN_API_SECRET and KUCOIN_API_PASSPHRAS
 
 @dataclass(eq=False, slots=True)
 class Urgency:
-    """A priority that may rise while the request waits, and the name by which the budget finds it."""
+    """How urgent a request is, which may change while it waits, and the name by which the budget finds it.
+
+    Attributes:
+        priority: See ``Priority``.
+        key: The name.
+        rank: See ``WeightBudget.acquire``.
+        is_sent: Whether it is on its way to the venue and back at this moment.
+    """
 
     priority: Priority
     key: Hashable = None
+    rank: int = 0
+    is_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,8 +214,12 @@ class Caller:
         """The answer, and the clock at which the request left."""
         if request.signed and self._credentials is None:
             raise Refused(None, "this request needs an API key", None, _NO_KEY)
-        told = None
-        grant = await self.budget.acquire(request.pool, request.weight, urgency.priority, key=urgency.key)
+        told, turned_away = None, False
+        # Whoever tries again stands at the end of the line.
+        grant = await self.budget.acquire(
+            request.pool, request.weight, urgency.priority, key=urgency.key, rank=urgency.rank
+        )
+        urgency.is_sent = True
         try:
             self.check_open()
             headers: dict[str, str] = {}
@@ -221,8 +235,11 @@ class Caller:
                 timeout_ms=self._settings.timeout_ms,
             )
             told = kucoin_rest.rate_limit(answer.headers)
+            # With its headers it is our quota that is used up.
+            turned_away = answer.status == HTTPStatus.TOO_MANY_REQUESTS and told is None
         finally:
-            self.budget.settle(grant, told)
+            urgency.is_sent = False
+            self.budget.settle(grant, told, turned_away=turned_away)
         return answer, sent_ns
 
     def _judged(self, answer: Answer, symbol: str) -> tuple[str, RestError | None]:

@@ -83,6 +83,7 @@ class Rest:
         )
         self._weights = {**kucoin_rest.SNAPSHOT_WEIGHTS, **(weights or {})}
         self._flights: dict[str, _Flight] = {}
+        self._kept: Pool | None = None
 
     @property
     def base_url(self) -> str:
@@ -103,6 +104,8 @@ class Rest:
     async def close(self) -> None:
         """Cancel the snapshots under way and close every connection; doing it twice is allowed."""
         closing = self._caller.close()
+        if self._kept is not None:
+            self.budget.keep(self._kept, self, 0)
         tasks = [flight.task for flight in self._flights.values()]
         for task in tasks:
             task.cancel()
@@ -127,7 +130,7 @@ class Rest:
         """
         return await self._caller.call(request, lambda body, _: body, Urgency(priority), attempts=attempts)
 
-    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority = Priority.LOST) -> bytes:
+    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority = Priority.LOST, rank: int = 0) -> bytes:
         """The venue's order book.
 
         A symbol has one snapshot under way at a time. Whoever asks for the same one shares it, and makes it as urgent
@@ -137,6 +140,7 @@ class Rest:
             symbol: Whose book.
             depth: Levels a side; ``"full"`` needs credentials.
             priority: How urgent, when the budget is short.
+            rank: What matters more among those that are as urgent; the lowest number comes first.
 
         Returns:
             The body, for ``BookSync.receive_snapshot``.
@@ -149,12 +153,42 @@ class Rest:
         self._caller.check_open()
         request = kucoin_rest.book_request(symbol, depth)._replace(weight=self._weights[depth])
         while (flight := self._flights.get(symbol)) is not None:
-            flight.urgency.priority = min(flight.urgency.priority, priority)
-            self.budget.hasten(flight.pool, flight.urgency.key, priority)
+            self._hasten(flight, priority, min(flight.urgency.rank, rank))
             if flight.depth == depth:
                 return await self._share(symbol, flight)
             await asyncio.wait([flight.task])
-        return await self._share(symbol, self._take_off(symbol, depth, request, priority))
+        return await self._share(symbol, self._take_off(symbol, depth, request, Urgency(priority, object(), rank)))
+
+    def place(self, symbol: str) -> int | None:
+        """The place of a symbol's snapshot in the budget's line; 1 is next, ``None``: it is not in it."""
+        flight = self._flights.get(symbol)
+        return None if flight is None else self.budget.place(flight.pool, flight.urgency.key)
+
+    def is_sent(self, symbol: str) -> bool:
+        """Whether a snapshot of a symbol is on its way to the venue and back."""
+        flight = self._flights.get(symbol)
+        return flight is not None and flight.urgency.is_sent
+
+    def move(self, symbol: str, rank: int) -> None:
+        """Give a symbol's snapshot another rank, while it waits."""
+        if (flight := self._flights.get(symbol)) is not None and flight.urgency.rank != rank:
+            self._hasten(flight, flight.urgency.priority, rank)
+
+    def keep(self, depth: Depth, count: int) -> None:
+        """Keep what so many snapshots of rank 0 cost from others, for a moment; see ``WeightBudget.keep``."""
+        self._kept = kucoin_rest.book_request("A-B", depth).pool
+        self.budget.keep(self._kept, self, count * self._weights[depth])
+
+    def forecast_ms(self, depth: Depth, count: int) -> int:
+        """About how long it takes until so many snapshots of this client are there, those under way among them."""
+        request = kucoin_rest.book_request("A-B", depth)
+        to_come = max(0, count - len(self._flights))
+        return self.budget.forecast_ms(request.pool, self._weights[depth], to_come) if count else 0
+
+    def _hasten(self, flight: _Flight, priority: Priority, rank: int) -> None:
+        flight.urgency.priority = min(flight.urgency.priority, priority)
+        flight.urgency.rank = rank
+        self.budget.hasten(flight.pool, flight.urgency.key, priority, rank)
 
     async def probe(self, symbol: str, *, priority: Priority = Priority.PROBE) -> int:
         """The venue's sequence of a symbol, in one small request. Raises as ``snapshot``."""
@@ -184,12 +218,11 @@ class Rest:
             Urgency(Priority.SESSION),
         )
 
-    def _take_off(self, symbol: str, depth: Depth, request: RestRequest, priority: Priority) -> _Flight:
+    def _take_off(self, symbol: str, depth: Depth, request: RestRequest, urgency: Urgency) -> _Flight:
         def decode(body: bytes, text: str) -> bytes:
             _check_known(symbol, text)
             return body
 
-        urgency = Urgency(priority, key=object())
         task = asyncio.create_task(self._caller.call(request, decode, urgency, symbol=symbol))
         flight = self._flights[symbol] = _Flight(depth, request.pool, urgency, task)
         task.add_done_callback(lambda _: self._land(symbol, flight))

@@ -283,7 +283,10 @@ class Recorder:
     def _call(self, listener: OnProblem, event: RecorderEvent) -> None:
         try:
             listener(event)
-        except Exception:
+        except BaseException as error:
+            # On the recorder's thread ``sys.exit`` would end nothing but the recording.
+            if not isinstance(error, Exception) and threading.current_thread() is not self._thread:
+                raise
             _logger.exception("on_problem raised; the recording goes on")
 
     # -- on the recorder's thread --

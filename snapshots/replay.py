@@ -31,7 +31,11 @@ from snapshots.checks import SnapshotCheck, Tally, TickerCheck
 from snapshots.report import LEVELS, SymbolReport, report_on
 
 SETTINGS: Final = SyncSettings(
-    link_silence_max_ms=None, symbol_silence_ms=None, catch_up_ms=600_000, catch_up_frames=100_000
+    link_silence_max_ms=None,
+    symbol_silence_ms=None,
+    probe_timeout_ms=None,
+    catch_up_ms=600_000,
+    catch_up_frames=100_000,
 )
 """A recording has no silence that could be told from a recorder that stopped. And a recorded snapshot cannot be asked
 for again, so the stream has long to reach it: some recorders do not read the socket while they wait for REST."""

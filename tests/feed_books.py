@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -61,6 +62,27 @@ FAST = FeedSettings(
 """The same for the feed. Nothing is audited unless a test asks for it."""
 
 Faults = Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a feed gets to the venue.
+
+    Attributes:
+        url: The REST address; that of the socket is in the venue's answers.
+        proxy: An HTTP proxy for both.
+        tls: Whom to trust.
+    """
+
+    url: str
+    proxy: str | None = None
+    tls: ssl.SSLContext | None = None
+
+
+@asynccontextmanager
+async def straight(venue: LocalKuCoin) -> AsyncIterator[Way]:
+    """Nothing stands between."""
+    yield Way(url=venue.url)
 
 
 async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) -> None:
@@ -234,7 +256,9 @@ async def stage(
     record: Record | None = None,
     wait: bool = True,
     listed: Sequence[str] = (),
+    rest_timeout_ms: int = 300,
     through: Callable[[Rest], seams.Rest] = lambda rest: rest,
+    way: Callable[[LocalKuCoin], AbstractAsyncContextManager[Way]] = straight,
     **manners: Any,
 ) -> AsyncIterator[Stage]:
     """Set it up; with ``wait`` every book is LIVE when the test begins.
@@ -251,7 +275,9 @@ async def stage(
         record: See ``World``.
         wait: See above.
         listed: Symbols of the venue beside those of the feed.
+        rest_timeout_ms: For one attempt of a REST request.
         through: Stands between the feed and its REST client.
+        way: Stands between both and the venue.
         manners: See ``Manners``.
     """
     names = (*symbols, *listed)
@@ -260,16 +286,23 @@ async def stage(
     limits = limits or Limits()
     window_ms = limits.weight_window_ms
     public, spot = limits.public_weight_max, limits.spot_weight_max
-    async with LocalKuCoin(market, seed=seed, faults=FaultPlan(faults), limits=limits, **manners) as venue:
+    async with (
+        LocalKuCoin(market, seed=seed, faults=FaultPlan(faults), limits=limits, **manners) as venue,
+        way(venue) as road,
+    ):
         budget = WeightBudget({**LIMITS, "public": (public, window_ms), "spot": (spot, window_ms)})
         rests: list[Rest] = []
 
         async def world(_feed: Feed, stack: AsyncExitStack) -> World:
             rest = Rest(
-                venue.url,
+                road.url,
+                proxy=road.proxy,
+                ssl=road.tls,
                 credentials=venue.credentials if depth == "full" else None,
                 budget=budget,
-                calls=CallSettings(timeout_ms=300, retry_base_ms=10, retry_max_ms=50, rng=random.Random(seed)),
+                calls=CallSettings(
+                    timeout_ms=rest_timeout_ms, retry_base_ms=10, retry_max_ms=50, rng=random.Random(seed)
+                ),
                 body_bytes_max=1_000_000,
                 on_answer=None if record is None else _answers_to(record),
             )
@@ -277,7 +310,7 @@ async def stage(
             pool: Pool = "spot" if depth == "full" else "public"
             return World(
                 rest=through(rest),
-                connect=connector(settings),
+                connect=connector(settings, proxy=road.proxy, tls=road.tls),
                 budget=lambda: (budget.used(pool), budget.limit(pool)),
                 record=record,
                 clock=now_ns,

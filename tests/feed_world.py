@@ -175,7 +175,7 @@ class ScriptedVenue:
     async def symbols(self) -> tuple[Instrument, ...]:
         raise NotImplementedError
 
-    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority) -> bytes:
+    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority, rank: int) -> bytes:
         await asyncio.Event().wait()
         raise AssertionError(symbol, depth, priority)
 

@@ -71,7 +71,9 @@ def plan_of(seed: int) -> Plan:
 def frame_of(plan: Plan, number: int) -> bytes:
     """The content of a frame."""
     digest = blake2b(f"{plan.seed}:{number}".encode()).hexdigest()
-    return json.dumps({"number": number, "pad": (digest * (1 + plan.pad_bytes // len(digest)))[: plan.pad_bytes]}).encode()
+    return json.dumps(
+        {"number": number, "pad": (digest * (1 + plan.pad_bytes // len(digest)))[: plan.pad_bytes]}
+    ).encode()
 
 
 # -- the process --
@@ -157,26 +159,28 @@ class Verdict(NamedTuple):
     """Whatever is not as it should be."""
 
 
-def whole_end(data: bytes) -> int:
-    """Where the last whole gzip member ends; found without the code that is judged."""
-    end = 0
+def whole_blocks(data: bytes) -> tuple[int, int]:
+    """Where the last whole gzip member ends, and how many lines stand up to there; without the code that is judged."""
+    end = lines = 0
     while end < len(data):
         member = zlib.decompressobj(31)
         try:
-            member.decompress(data[end:])
+            content = member.decompress(data[end:])
         except zlib.error:
             break
         if not member.eof:
             break
-        end = len(data) - len(member.unused_data)
-    return end
+        end, lines = len(data) - len(member.unused_data), lines + content.count(b"\n")
+    return end, lines
 
 
 def judged(path: Path, plan: Plan, flushed: int) -> Verdict:
     """Read what a killed process left, and continue it."""
-    data = path.read_bytes()
-    end, wrong = whole_end(data), list[str]()
+    data, wrong = path.read_bytes(), list[str]()
+    end, lines = whole_blocks(data)
     records = _read(path, end, len(data), wrong)
+    if lines != len(records):
+        wrong.append(f"{lines} lines stand in whole blocks, and {len(records)} were read")
     known, lost = _followed(plan, records, wrong)
     if known < flushed:
         wrong.append(f"{flushed} frames were flushed, and {known} are known")
@@ -198,20 +202,7 @@ def _read(path: Path, end: int, size: int, wrong: list[str]) -> list[Record]:
     expected = [] if end == size else [("truncated", len(records) + 1, end, f"{where}the file ends inside a block")]
     if expected != [tuple(problem) for problem in reader.problems]:
         wrong.append(f"it ends at byte {end} of {size}, and the reader says {reader.problems}")
-    blocks = zlib_lines(path.read_bytes()[:end])
-    if blocks != len(records):
-        wrong.append(f"{blocks} lines stand in whole blocks, and {len(records)} were read")
     return records
-
-
-def zlib_lines(data: bytes) -> int:
-    """How many lines a file of whole gzip members has."""
-    count = 0
-    while data:
-        member = zlib.decompressobj(31)
-        count += member.decompress(data).count(b"\n")
-        data = member.unused_data
-    return count
 
 
 def _followed(plan: Plan, records: list[Record], wrong: list[str]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import io
 import os
 import threading
 from collections import Counter
+from typing import Literal
 
 from snapshots.capture_writer import CaptureWriter
 from snapshots.recorder import RecorderEvent
@@ -59,11 +60,77 @@ class Disk(io.BytesIO):
         return records
 
 
+Outage = Literal["full", "half", "broken", "short", "nothing", "late"]
+"""What becomes of an operation: no space before or after a half was written, an I/O error, a part is taken without an
+error, nothing is, or everything is taken and then an error comes."""
+
+
+class ShakyDisk(Disk):
+    """Counts what is asked of it, and fails from a certain time on, for a while.
+
+    Attributes:
+        operations: Writes, flushes, seeks and truncations so far.
+        failures: How many of them went wrong;
+        refusals: and how many of those with an error.
+    """
+
+    def __init__(self, how: Outage = "full", first: int = 0, count: int = 0) -> None:
+        super().__init__()
+        self.operations = self.failures = self.refusals = 0
+        self._how: Outage = how
+        self._failing = range(first, first + count)
+
+    def fail(self, how: Outage, after: int, count: int) -> None:
+        """Fail from the ``after``-th operation from now on, 1 being the next, for ``count`` operations."""
+        self._how = how
+        self._failing = range(self.operations + after, self.operations + after + count)
+
+    def mend(self) -> None:
+        """From now on it works."""
+        self._failing = range(0)
+
+    def _fails(self) -> bool:
+        self.operations += 1
+        fails = self.operations in self._failing
+        self.failures += fails
+        return fails
+
+    def _refuse(self) -> None:
+        self.refusals += 1
+        code = errno.EIO if self._how in ("broken", "late") else errno.ENOSPC
+        raise OSError(code, os.strerror(code))
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # as above
+        if not self._fails():
+            return super().write(data)
+        part = {"half": len(data) // 2, "short": (len(data) + 1) // 2, "late": len(data)}.get(self._how, 0)
+        super().write(data[:part])
+        if self._how not in ("short", "nothing"):
+            self._refuse()
+        return part
+
+    def flush(self) -> None:
+        if self._fails() and self._how not in ("short", "nothing"):
+            self._refuse()
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if self._fails() and self._how not in ("short", "nothing"):
+            self._refuse()
+        return super().seek(offset, whence)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        if self._fails() and self._how not in ("short", "nothing"):
+            self._refuse()
+        return super().truncate(size)
+
+
 class Desk:
     """A queue and its scribe without a thread, so that every turn comes when the test says so."""
 
-    def __init__(self, *, queue_max: int = 100, private: bool = False, block_bytes: int = 250) -> None:
-        self.disk = Disk()
+    def __init__(
+        self, *, queue_max: int = 100, private: bool = False, block_bytes: int = 250, disk: Disk | None = None
+    ) -> None:
+        self.disk = disk or Disk()
         self.events: list[RecorderEvent] = []
         self.queue = RecorderQueue(queue_max, 2**20)
         writer = CaptureWriter(self.disk, block_bytes=block_bytes)

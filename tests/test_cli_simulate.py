@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,7 +18,7 @@ from orderbook.errors import UsageError
 from orderbook.simulator.faults import FAULTS, FaultPlan
 from tests.commands import BUNDLED, objects, orderbook_command
 from tests.local_venue import local_venue
-from tests.test_cli_process import started
+from tests.test_cli_process import environment, started
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,9 @@ def test_every_fault_is_listed() -> None:
     assert list(FAULTS) == [line.split()[0] for line in lines]
     assert "[how=abort|close code=1001 reason=]" in next(line for line in lines if line.startswith("disconnect"))
     assert "[base=1 close=false]" in next(line for line in lines if line.startswith("sequence_reset"))
-    assert "[ms=100 computed=early|late]" in next(line for line in lines if line.startswith("delayed_snapshot"))
+    assert "[ms=100 jitter_ms=0 computed=early|late]" in next(
+        line for line in lines if line.startswith("delayed_snapshot")
+    )
     explained = {line.split()[0] for line in common.splitlines() if line.startswith("  ")}
     assert {"p", "nth", "every", "every_ms", "times", "at_ms", "for_ms", "on", "scope"} == explained
 
@@ -158,6 +161,69 @@ def test_a_file_of_keys_needs_its_folder(tmp_path: Path) -> None:
 
     assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
     assert "No such file or directory" in result.stderr
+
+
+# --- encryption ---
+
+
+def test_its_certificate_reaches_other_commands(tmp_path: Path) -> None:
+    """Two processes: one serves over TLS alone, the other trusts the file of the first and reads a book."""
+    ca, keys = tmp_path / "our ca.pem", tmp_path / "keys.json"
+    with started("simulate", "--format", "json", "--tls", "--ca-file", str(ca), "--keys-file", str(keys)) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        url = ("--url", told["url"], "--keys", str(keys), "--depth", "full", "--format", "json")
+        results = []
+        for trusted in ({"SSL_CERT_FILE": str(ca)}, {}):
+            with started("snapshot", "BTC-USDT", *url, env=environment() | trusted) as other:
+                stdout, stderr = other.communicate(timeout=60)
+                results.append((other.returncode, stdout, stderr))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+    assert (0, "full") == (results[0][0], json.loads(results[0][1])["depth"])
+    assert (1, b"") == results[1][:2]
+    assert b"is not trusted (unable to get local issuer certificate)" in results[1][2]
+    assert (str(ca), "https://127.0.0.1:") == (told["ca_file"], told["url"][:18])
+    assert {ca, keys} == set(tmp_path.iterdir())
+
+
+def test_how_to_trust_it_is_told(tmp_path: Path) -> None:
+    """For the command line, and in Python; a file of ours is replaced."""
+    path = tmp_path / "ca.pem"
+    args = ("simulate", "--seconds", "0.02", "--tls", "--ca-file", str(path))
+    orderbook_command(*args)
+    first = path.read_text()
+    said = orderbook_command(*args).stdout
+    second = path.read_text()
+    trusting = ssl.create_default_context(cafile=str(path))
+
+    assert f"command line: SSL_CERT_FILE={path} orderbook watch" in said
+    assert f"tls=ssl.create_default_context(cafile='{path}'))\n" in said
+    assert 1 == len(trusting.get_ca_certs())
+    assert first != second
+    assert "PRIVATE KEY" not in second
+
+
+@pytest.mark.parametrize("content", [b"precious", b"", b"-----BEGIN CERTIFICATE-----\nanother one"])
+def test_what_is_not_its_certificate_stays(content: bytes, tmp_path: Path) -> None:
+    """Such as the authority of somebody else."""
+    path = tmp_path / "ca.pem"
+    path.write_bytes(content)
+    result = orderbook_command("simulate", "--seconds", "0.02", "--tls", "--ca-file", str(path))
+
+    assert (1, content, [path]) == (result.exit_code, path.read_bytes(), list(tmp_path.iterdir()))
+    assert f"{path}: it exists, and `orderbook simulate` did not write it; choose another name" in result.stderr
+    assert ("", 1) == (result.stdout, result.stderr.count("\n"))
+
+
+@pytest.mark.parametrize("args", [("--tls",), ("--ca-file", "ca.pem")])
+def test_encryption_needs_both_options(args: tuple[str, ...]) -> None:
+    """Without the file nobody could trust it, without encryption nobody would need it."""
+    result = orderbook_command("simulate", "--seconds", "0.02", *args)
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert "--tls and --ca-file go together" in result.stderr
 
 
 def test_it_ends_by_itself_after_its_time() -> None:

@@ -32,13 +32,13 @@ class Between:
         self.flows.set()
         self.probes: Counter[str] = Counter()
 
-    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority) -> bytes:
+    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority, rank: int) -> bytes:
         self.asked.append((symbol, priority))
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
             await self.flows.wait()
-            return await self._rest.snapshot(symbol, depth, priority=priority)
+            return await self._rest.snapshot(symbol, depth, priority=priority, rank=rank)
         finally:
             self.under_way -= 1
 
@@ -136,7 +136,7 @@ async def test_a_quiet_symbol_is_told_from_a_dead_one() -> None:
 
 
 async def test_probes_without_an_answer_leave_a_quiet_book_alone() -> None:
-    """That the venue cannot be asked says nothing about the stream; the next probe does."""
+    """For a while: the next probe tells. A book that nobody can ask about for longer is STALE: see ``unasked``."""
     through = Through()
     async with stage(rate={BTC: 150, ETH: 0.001}, through=through) as on:
         on.strike({"fault": "rest_error", "path": "level1", "code": "900001", "p": 1, "times": 3})

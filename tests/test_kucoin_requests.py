@@ -236,6 +236,7 @@ CASES: list[tuple[int, str, dict[str, str], type[RestError], bool, str]] = [
     (200, failed("400100", "size is invalid"), {}, RestError, False, "code 400100: size is invalid$"),
     (500, failed("500000"), {}, RestError, True, "try again later"),
     (200, failed("230005"), {}, RestError, True, "try again later"),
+    (403, failed("500000"), {}, RestError, True, "try again later"),
     (503, failed("7"), {}, RestError, True, "try again later"),
     (503, good(1), {}, RestError, True, "code 200000"),
     (404, failed("404"), {}, BadAnswer, False, "no such path"),

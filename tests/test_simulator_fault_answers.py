@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from orderbook.errors import RateLimited
 from orderbook.simulator.rest import Drop, Hang, Reply
+from orderbook.venues.kucoin_rest import answer_problem
 from tests.simulator_bench import BASE, BOOK_20, BOOK_FULL, MS, A, B, Bench, bench_with
 
 # --- order book answers ---
@@ -170,3 +173,80 @@ def test_a_token_answer_lacks_something(how: str, is_so: Callable[[Any], bool]) 
     answers = [bench.post("/api/v1/bullet-public")["data"] for _ in range(2)]
 
     assert [True, False] == [is_so(data) for data in answers]
+
+
+def test_a_token_answer_that_lacks_two_things_lacks_both() -> None:
+    """Entries add up; the same one twice is once too often, and no error."""
+    plan = [{"fault": "bad_token", "how": how, "p": 1} for how in ("no_token", "no_ping", "no_token", "no_ping")]
+    data = Bench(plan).post("/api/v1/bullet-public")["data"]
+
+    assert "token" not in data
+    assert "pingTimeout" not in data["instanceServers"][0]
+
+
+def test_a_token_is_good_for_a_while_only() -> None:
+    """The token of that answer, and no other; before its end it opens a connection."""
+    bench = bench_with("token_life", ms=50, nth=[1, 2])
+    short, late, usual = (bench.token() for _ in range(3))
+    bench.run(49)
+    in_time = bench.connect(short)
+    bench.run(1)
+    too_late = bench.connect(late)
+    after = bench.connect(usual)
+    bench.run(0)
+
+    kinds = {conn: [frame["type"] for frame in bench.frames(conn)] for conn in (in_time, too_late, after)}
+    assert {in_time: ["welcome"], too_late: ["error"], after: ["welcome"]} == kinds
+    assert ({"token_life": 2}, {"bad_token": 1}) == (bench.ledger(), bench.violations())
+
+
+def test_a_small_answer_inflates() -> None:
+    """A thousandfold, to valid JSON with the true book; the next answer is as usual."""
+    bench = bench_with("gzip_bomb", bytes=2_000_000)
+    bomb, after = bench.call("GET", BOOK_20), bench.call("GET", BOOK_20)
+    inflated = gzip.decompress(bomb.body)
+
+    assert ("gzip", None) == (bomb.headers["content-encoding"], after.headers.get("content-encoding"))
+    assert 500 * len(bomb.body) < 2_000_000 == len(inflated)
+    assert json.loads(after.body) == json.loads(inflated)
+    assert {"gzip_bomb": 1} == bench.ledger()
+    assert bomb.body == bench_with("gzip_bomb", bytes=2_000_000).call("GET", BOOK_20).body, "no time in it"
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_ban_is_for_every_request_and_ends(status: int) -> None:
+    """From the request on that was struck; the page is one that our client takes for a ban."""
+    bench = bench_with("banned", nth=2, ms=500, status=status, path="level2")
+    before = bench.call("GET", BOOK_20).status
+    struck = bench.call("GET", BOOK_20)
+    bench.run(499)
+    during = bench.call("GET", "/api/v1/timestamp")
+    bench.run(1)
+    after = bench.call("GET", BOOK_20)
+
+    assert (200, status, status, 200) == (before, struck.status, during.status, after.status)
+    assert struck.body == during.body
+    error = answer_problem(struck.status, struck.body.decode(), struck.headers)
+    assert isinstance(error, RateLimited)
+    assert ("1015", 30_000) == (error.code, error.retry_ms)
+    assert {"banned": 2} == bench.ledger()
+
+
+def test_healing_ends_a_ban() -> None:
+    """As it ends maintenance."""
+    bench = bench_with("banned", ms=60_000)
+    banned = bench.call("GET", BOOK_20).status
+    bench.exchange.heal(bench.now_ns)
+
+    assert (429, 200) == (banned, bench.call("GET", BOOK_20).status)
+
+
+@pytest.mark.parametrize("fault", ["slow", "delayed_snapshot"])
+def test_answers_take_their_time_within_bounds(fault: str) -> None:
+    """From ``ms`` to ``ms + jitter_ms``, and not all the same."""
+    bench = bench_with(fault, p=1, ms=40, jitter_ms=100)
+    late = [bench.call("GET", BOOK_20).delay_ns for _ in range(200)]
+
+    assert 40 * MS <= min(late) < 45 * MS
+    assert 135 * MS < max(late) <= 140 * MS
+    assert 190 < len(set(late))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orderbook.errors import UsageError
-from orderbook.simulator.faults import FAULTS, FaultPlan
+from orderbook.simulator.damage import Draw
+from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
 from orderbook.simulator.injector import ENTRIES_MAX, Ledger
-from tests.simulator_bench import BASE, A, B, Bench, bench_with
+from tests.simulator_bench import BASE, BOOK_20, MS, A, B, Bench, bench_with
 
 # --- plans ---
 
@@ -41,7 +43,7 @@ from tests.simulator_bench import BASE, A, B, Bench, bench_with
         ('[{"fault": "drop", "scope": "connection:0"}]', 'scope is "all", a symbol'),
         ('[{"fault": "drop", "on": "delta"}]', "it strikes at messages of its own"),
         ('[{"fault": "drop", "every_ms": 5}]', "it strikes at messages of its own"),
-        ('[{"fault": "garble", "how": "wildly"}]', "how is a text of cut, flip, utf8, binary, nest, extra, not"),
+        ('[{"fault": "garble", "how": "wildly"}]', "how is a text of cut, flip, utf8, binary, .*, nul, not"),
         ('[{"fault": "rest_error", "msg": 3}]', "msg is a text, not 3"),
         ('[{"fault": "sequence_reset", "close": 1}]', "close is true or false, not 1"),
         ('[{"fault": "stale_snapshot"}]', r"say either by \(sequences\) or ms"),
@@ -135,6 +137,75 @@ def test_taking_a_fault_out_leaves_the_others_as_they_were() -> None:
     assert 10 < len(alone) < 50
     assert alone == lost(drop, late) == lost(late, drop)
     assert alone < lost(drop, drop)
+
+
+EVERYTHING: tuple[dict[str, Any], ...] = (
+    {"fault": "drop", "p": 0.05},
+    {"fault": "mute", "p": 0.03},
+    {"fault": "garble", "how": "flip", "p": 0.1},
+    {"fault": "delay", "p": 0.1, "ms": 1, "jitter_ms": 50},
+    {"fault": "duplicate", "p": 0.1, "lag": 2},
+    {"fault": "swap", "p": 0.05},
+    {"fault": "shuffle", "p": 0.03, "window": 4},
+    {"fault": "late_pong", "p": 0.3, "jitter_ms": 40},
+    {"fault": "wrong_pong", "p": 0.3},
+    {"fault": "delayed_snapshot", "p": 0.5, "jitter_ms": 40},
+    {"fault": "slow", "p": 0.5, "path": "level2", "jitter_ms": 40},
+    {"fault": "stale_snapshot", "p": 0.3, "by": 4},
+)
+
+
+def strikes(*plan: dict[str, Any]) -> dict[str, set[tuple[int, str | None, str]]]:
+    """A second or two of everything a client does: what each entry chose to strike, whatever came of it."""
+    bench = Bench(plan, symbols=(A, B))
+    chosen: dict[str, set[tuple[int, str | None, str]]] = {}
+    injector = bench.exchange.common.injector
+    pick = injector.pick
+
+    def picked(point: Point, now_ns: int, **about: Any) -> list[tuple[Fault, Draw]]:
+        struck = pick(point, now_ns, **about)
+        for fault, draw in struck:
+            # Two strikes with the same random numbers would do the same.
+            key = (now_ns, about.get("symbol"), f"{draw().random()}")
+            chosen.setdefault(fault.text, set()).add(key)
+        return struck
+
+    injector.pick = picked  # type: ignore[method-assign]
+    conn = bench.subscribed(A, B)
+    for number in range(40):
+        bench.run(50)
+        bench.say(conn, id=number, type="ping")
+        bench.call("GET", BOOK_20)
+        # The clock of a client that waits for its answers would depend on how late they come.
+        bench.now_ns = (1_000 + 50 * (number + 1)) * MS
+    return chosen
+
+
+@pytest.mark.parametrize("left_out", range(len(EVERYTHING)))
+def test_no_entry_shifts_another(left_out: int) -> None:
+    """Which messages an entry strikes, and with which random numbers, does not hang on the other entries."""
+    everything = strikes(*EVERYTHING)
+    fewer = strikes(*EVERYTHING[:left_out], *EVERYTHING[left_out + 1 :])
+    removed = json.dumps(EVERYTHING[left_out], sort_keys=True)
+
+    assert len(EVERYTHING) == len(everything)
+    assert {text: struck for text, struck in everything.items() if text != removed} == fewer
+
+
+def test_what_an_entry_does_hangs_on_no_other() -> None:
+    """A drop hides from a garbling what it had chosen; all that it does otherwise are the very same bytes."""
+
+    def sent(*plan: dict[str, Any]) -> set[bytes]:
+        bench = Bench(plan, symbols=(A,))
+        bench.subscribed()
+        bench.run(5_000)
+        return {payload for payload in bench.payloads() if isinstance(payload, bytes)}
+
+    flip, drop = {"fault": "garble", "how": "flip", "p": 0.2}, {"fault": "drop", "p": 0.3}
+    alone = sent(flip)
+
+    assert sent(flip, drop) < alone
+    assert 50 < len(sent(flip, drop))
 
 
 def test_a_plan_added_later_counts_from_then() -> None:

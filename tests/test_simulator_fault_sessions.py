@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orderbook.simulator import session
+from orderbook.simulator.limits import Limits
 from orderbook.simulator.rest import Reply
 from orderbook.simulator.timeline import Abort, Close, Hole
 from tests.simulator_bench import BASE, BOOK_20, BOOK_FULL, MS, A, B, Bench, bench_with
@@ -31,6 +32,7 @@ def test_the_upgrade_is_refused() -> None:
         ("close_on_connect", {"code": 1012}, [Close(1012, "")]),
         ("lost_welcome", {}, []),
         ("late_welcome", {"ms": 15}, ["welcome"]),
+        ("double_welcome", {}, ["welcome", "welcome"]),
     ],
 )
 def test_connections_begin_badly(fault: str, knobs: dict[str, Any], kinds: list[object]) -> None:
@@ -53,6 +55,7 @@ def test_connections_begin_badly(fault: str, knobs: dict[str, Any], kinds: list[
     [
         ("lost_ack", {}, [], {A, B}),
         ("late_ack", {"ms": 5}, ["ack"], {A, B}),
+        ("wrong_ack", {}, ["ack"], {A, B}),
         ("error_ack", {"code": 509, "text": "system busy"}, ["error"], set()),
         ("partial_ack", {"keep": 1}, ["ack"], {A}),
         ("partial_ack", {}, ["ack"], set()),
@@ -73,11 +76,58 @@ def test_acknowledgements_go_wrong(fault: str, knobs: dict[str, Any], answer: li
 
 
 def test_an_ack_that_nobody_asked_for_cannot_be_lost() -> None:
-    """Nor late: what had no effect is not in the ledger."""
-    bench = Bench([{"fault": "lost_ack", "p": 1}, {"fault": "late_ack", "p": 1}])
+    """Nor late, nor wrong: what had no effect is not in the ledger."""
+    bench = Bench([{"fault": name, "p": 1} for name in ("lost_ack", "late_ack", "wrong_ack")])
     bench.say(bench.connect(), id=1, type="subscribe", topic=f"/market/level2:{A}")
 
     assert {} == bench.ledger()
+
+
+def test_an_ack_has_the_id_of_nobody() -> None:
+    """Whoever waits for his own waits on."""
+    bench = bench_with("wrong_ack", nth=1)
+    conn = bench.connect()
+    for number in (1, 2):
+        bench.say(conn, id=number, type="subscribe", topic=f"/market/level2:{A}", response=True)
+    ids = [frame["id"] for frame in bench.frames() if frame["type"] == "ack"]
+
+    assert (13, "2") == (len(ids[0]), ids[1])
+
+
+def test_one_ping_is_answered_by_a_storm() -> None:
+    """The same pong again and again; the next ping is answered once."""
+    bench = bench_with("pong_storm", count=7)
+    conn = bench.connect()
+    bench.sent.clear()
+    bench.say(conn, id="1", type="ping")
+    bench.say(conn, id="2", type="ping")
+
+    assert [("pong", "1")] * 7 + [("pong", "2")] == [(frame["type"], frame["id"]) for frame in bench.frames()]
+    assert {"pong_storm": 1} == bench.ledger()
+
+
+@pytest.mark.parametrize("fault", ["late_pong", "late_ack", "late_welcome"])
+def test_lateness_has_bounds(fault: str) -> None:
+    """From ``ms`` to ``ms + jitter_ms``, and not all the same."""
+    bench = Bench([{"fault": fault, "p": 1, "ms": 40, "jitter_ms": 100}], limits=Limits(connects_max=1_000))
+    late = []
+    for _ in range(40):
+        began = bench.now_ns // MS - 1_000
+        conn = bench.connect()
+        if fault != "late_welcome":
+            bench.run(200)
+            began = bench.now_ns // MS - 1_000
+        if fault == "late_pong":
+            bench.say(conn, id=1, type="ping")
+        elif fault == "late_ack":
+            bench.say(conn, id=1, type="subscribe", topic="/market/level2:XXX-YYY", response=True)
+        bench.run(200)
+        kinds = [frame["type"] for frame in bench.frames(conn)]
+        late.append(bench.times(conn)[kinds.index(fault.removeprefix("late_"))] - began)
+
+    assert 40 == len(late)
+    assert 40 <= min(late) < 60
+    assert 120 < max(late) <= 140
 
 
 @pytest.mark.parametrize(
@@ -111,6 +161,18 @@ def test_connections_are_ended(knobs: dict[str, Any], last: object) -> None:
 
     assert ([1, 2], last, 25) == (bench.ends(), bench.payloads()[-1], bench.times()[-1])
     assert {"disconnect": 1} == bench.ledger()
+
+
+def test_a_closing_handshake_never_ends() -> None:
+    """The code is said, and that the rest will not come; the exchange sends nothing after it."""
+    bench = bench_with("slow_close", at_ms=25, code=1012, reason="later")
+    bench.subscribed()
+    bench.run(100)
+
+    assert ([1, 2], Close(1012, "later", is_completed=False), 25) == (
+        bench.ends(), bench.payloads()[-1], bench.times()[-1],
+    )  # fmt: skip
+    assert {"slow_close": 1} == bench.ledger()
 
 
 def test_disconnects_come_again_and_again() -> None:

@@ -17,10 +17,7 @@ from orderbook.errors import UsageError
 from orderbook.simulator.listings import Listing, default_symbols, listing
 from orderbook.simulator.market import PROFILES, Market, SymbolMarket, stream
 from orderbook.simulator.profiles import PRICE_TICKS, profile_named
-from orderbook.simulator.truth import (
-    Rules,
-    Tick,
-)
+from orderbook.simulator.truth import Rules, Tick
 from orderbook.types import Side
 from tests.source_tree import ROOT
 
@@ -190,9 +187,13 @@ def test_a_trending_market_leaves_the_horizon_of_100_levels_behind(side: Side) -
 
 
 def test_quiet_and_deep_are_what_they_say() -> None:
-    """A quiet symbol has 2 to 8 messages a second, a deep book thousands of levels."""
+    """A quiet symbol has 2 to 8 messages a second, an illiquid one an hour; a deep book has 50,000 levels."""
     assert 2 <= PROFILES["quiet"].rate <= 8
-    assert len(SymbolMarket(MEASURED, 0, "deep").truth.sizes) > 8_000
+    illiquid = SymbolMarket(MEASURED, 0, "illiquid")
+    assert 3_600 == pytest.approx(sum(illiquid.gap_ns() for _ in range(4_000)) / 4_000 / 1e9, rel=0.1)
+    for symbol in default_symbols(3):
+        truth = SymbolMarket(symbol, 0, "deep").truth
+        assert (17_000, 33_000) == (len(truth.bids), len(truth.asks))
     assert PROFILES["storm"].rate > 10 * PROFILES["normal"].rate
 
 

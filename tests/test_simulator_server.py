@@ -105,6 +105,36 @@ async def test_text_that_is_not_utf8_is_really_sent() -> None:
     assert 1007 == (end.sent.code if end.sent else None)
 
 
+async def test_long_messages_come_in_fragments() -> None:
+    """Of so many bytes, put together by any client; short ones come whole."""
+    async with LocalKuCoin(rate=500, fragment_bytes=60) as venue, connected(venue) as socket:
+        await subscribe(socket)
+        pieces = [piece async for piece in socket.recv_streaming()]
+
+    assert BTC == json.loads("".join(pieces))["data"]["symbol"]  # type: ignore[arg-type]
+    assert [60] * (len(pieces) - 1) == [len(piece) for piece in pieces[:-1]]
+    assert len(pieces) > 2
+
+
+async def test_fragments_have_a_byte() -> None:
+    """At least."""
+    with pytest.raises(UsageError, match="at least one byte, not 0"):
+        LocalKuCoin(fragment_bytes=0)
+
+
+async def test_any_bytes_can_be_sent() -> None:
+    """To every client that is connected, between two messages; to nobody if there is none."""
+    async with LocalKuCoin(rate=500) as venue:
+        assert 0 == venue.inject(b"x")
+        async with connected(venue) as one, connected(venue) as two:
+            await subscribe(one)
+            assert 2 == venue.inject(b"\x81\x02{}")
+            assert "{}" == await two.recv()
+            assert "{}" in [await one.recv() for _ in range(20)]
+            venue.inject(b"\xff")
+            assert 1002 == (ended.code if (ended := (await closed(one)).sent) else None)
+
+
 # --- REST ---
 
 

@@ -76,12 +76,28 @@ def empty_answer(rules: Sequence[Rule]) -> bool:
     return refused and sync.book.is_live and len(sync.book.bids) == 2
 
 
+def unanswered_silence(rules: Sequence[Rule]) -> bool:
+    """Nothing comes for a minute but pongs, and nobody answers the probes; then a delta does."""
+    sync = live(rules=rules)
+    second = 1_000_000_000
+    sync.subscribed(second)
+    sync.receive(delta(12), second)
+    for now_ns in range(2 * second, 60 * second, second):
+        sync.receive(b'{"type":"pong"}', now_ns)
+        sync.check(now_ns)
+    is_refused = sync.state is BookState.STALE and not sync.receive(b'{"type":"pong"}', 60 * second)
+    sync.receive(delta(13), 60 * second)
+    return is_refused and sync.state is BookState.LIVE
+
+
 # Too long, or too lonely, for the small world.
 STORIES: Final[dict[str, Callable[[Sequence[Rule]], bool]]] = {
     "repetition": wide_repetition,
     "old count": old_count,
     "newer than a stale book": quiet_after_a_loss,
     "hollow": empty_answer,
+    "venue cannot be asked": unanswered_silence,
+    "still unasked": unanswered_silence,
 }
 
 

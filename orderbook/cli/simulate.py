@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -21,6 +21,7 @@ from orderbook.simulator.capture import read_market
 from orderbook.simulator.faults import FAULTS, FaultPlan, Knob
 from orderbook.simulator.market import PROFILES
 from orderbook.simulator.server import LocalKuCoin
+from orderbook.simulator.tls import Authority
 from orderbook.venues.kucoin import KuCoin
 
 _SYMBOLS_MAX: Final = 1_000
@@ -34,6 +35,8 @@ Examples:
   orderbook simulate --port 8888 --keys-file local.json
   orderbook watch BTC-USDT --url http://127.0.0.1:8888 --keys local.json --depth full
   orderbook simulate --capture day.jsonl.gz --speed 10
+  orderbook simulate --port 8888 --tls --ca-file ca.pem
+  SSL_CERT_FILE=ca.pem orderbook watch BTC-USDT --url https://127.0.0.1:8888
 
 A plan of faults is a JSON list; `orderbook simulate --list-faults` names them all:
 
@@ -143,13 +146,20 @@ def _shown(name: str, knob: Knob) -> str:
     metavar="FILE",
     help="Write its key there, for the --keys of other commands.",
 )
+@click.option("--tls", "is_tls", is_flag=True, help="Serve https and wss, with a certificate made for this run.")
+@click.option(
+    "--ca-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the certificate of its authority there, for clients to trust; needed with --tls.",
+)
 @click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
               help="Name every fault and its knobs.")  # fmt: skip
 @format_option
 def simulate(
     *, host: str, port: int, symbols: int | tuple[str, ...] | None, seed: int, profile: str, rate: float | None,
     faults: Path | None, capture: Path | None, speed: float, repeat: bool, seconds: float, every: float,
-    keys_file: Path | None, form: str,
+    keys_file: Path | None, is_tls: bool, ca_file: Path | None, form: str,
 ) -> None:  # fmt: skip
     """Run a local KuCoin to test bots against.
 
@@ -161,14 +171,33 @@ def simulate(
         raise click.UsageError("--rate is for a made market; a capture has --speed")
     if capture is not None and isinstance(symbols, int):
         raise click.UsageError("name the --symbols of the capture that you want; without, all are played")
+    if is_tls != (ca_file is not None):
+        raise click.UsageError("--tls and --ca-file go together: clients have to trust the certificate written there")
     plan = FaultPlan() if faults is None else read_plan(faults)
     wanted = symbols if isinstance(symbols, tuple) else None
+    authority = None if ca_file is None else Authority()
     venue = LocalKuCoin(
         None if capture is None else read_market(capture, symbols=wanted, speed=speed, repeat=repeat),
         symbols=3 if symbols is None else symbols,
-        seed=seed, profile=profile, rate=rate, faults=plan, host=host, port=port,
+        seed=seed, profile=profile, rate=rate, faults=plan, host=host, port=port, tls=authority,
     )  # fmt: skip
-    asyncio.run(_serve(venue, seconds, every, keys_file, is_json=form == "json"))
+    files = _Files(keys_file, ca_file, authority)
+    asyncio.run(_serve(venue, seconds, every, files, is_json=form == "json"))
+
+
+class _Files(NamedTuple):
+    """What is written for other commands to read."""
+
+    keys: Path | None
+    certificate: Path | None
+    authority: Authority | None
+
+    def write(self, venue: LocalKuCoin) -> None:
+        """Write what is wanted. Raises ``UsageError`` where something else is in the way, or ``OSError``."""
+        if self.keys is not None:
+            write_keys(self.keys, _key_of(venue))
+        if self.certificate is not None and self.authority is not None:
+            self.authority.write(self.certificate)
 
 
 def read_plan(path: Path) -> FaultPlan:
@@ -181,12 +210,11 @@ def read_plan(path: Path) -> FaultPlan:
         raise UsageError(f"{path}: {error}") from None
 
 
-async def _serve(venue: LocalKuCoin, seconds: float, every: float, keys_file: Path | None, *, is_json: bool) -> None:
+async def _serve(venue: LocalKuCoin, seconds: float, every: float, files: _Files, *, is_json: bool) -> None:
     loop = asyncio.get_running_loop()
     async with stop_signals() as stop, venue:
-        if keys_file is not None:
-            write_keys(keys_file, _key_of(venue))
-        _announce(venue, keys_file, is_json=is_json)
+        files.write(venue)
+        _announce(venue, files, is_json=is_json)
         start, before = loop.time(), 0
         while not stop.is_set() and (left := start + seconds - loop.time()) > 0:
             with suppress(TimeoutError):
@@ -204,24 +232,29 @@ def _key_of(venue: LocalKuCoin) -> dict[str, str]:
     return dict(zip(KEY_NAMES, (key.key.reveal(), key.secret.reveal(), key.passphrase.reveal()), strict=True))
 
 
-def _announce(venue: LocalKuCoin, keys_file: Path | None, *, is_json: bool) -> None:
+def _announce(venue: LocalKuCoin, files: _Files, *, is_json: bool) -> None:
     """Where it is, and what it takes to connect."""
     key, symbols = _key_of(venue), list(venue.market)
     if is_json:
         told = {"url": venue.url, "symbols": symbols, "key_version": venue.credentials.version, **key}
-        print_json(told if keys_file is None else told | {"keys_file": str(keys_file)})
+        written = {"keys_file": files.keys, "ca_file": files.certificate}
+        print_json(told | {name: str(path) for name, path in written.items() if path is not None})
         return
     more = f" and {len(symbols) - 5} more" if len(symbols) > 5 else ""
     click.echo(f"orderbook simulate: a KuCoin at {venue.url} with {', '.join(symbols[:5])}{more}")
     click.echo("A throw-away key for full snapshots; no other venue knows it:")
     for name, text in key.items():
         click.echo(f"  {name}={shlex.quote(text)}")
-    file = "FILE" if keys_file is None else shlex.quote(str(keys_file))
-    click.echo(f"  command line: orderbook watch {symbols[0]} --url {venue.url} --keys {file}")
-    if keys_file is None:
+    file = "FILE" if files.keys is None else shlex.quote(str(files.keys))
+    trust = tls = ""
+    if files.certificate is not None:
+        trust = f"SSL_CERT_FILE={shlex.quote(str(files.certificate))} "
+        tls = f",\n{' ' * 30}tls=ssl.create_default_context(cafile={str(files.certificate)!r})"
+    click.echo(f"  command line: {trust}orderbook watch {symbols[0]} --url {venue.url} --keys {file}")
+    if files.keys is None:
         click.echo("                (orderbook simulate --keys-file FILE writes that file)")
     click.echo(f'  Python: orderbook.open_feed("kucoin", ["{symbols[0]}"], url="{venue.url}",')
-    click.echo("                              credentials=orderbook.Credentials.of(key, secret, passphrase))")
+    click.echo(f"                              credentials=orderbook.Credentials.of(key, secret, passphrase){tls})")
     click.echo(f"Use {venue.url} in place of https://api.kucoin.com; the socket's address comes with the token.")
     click.echo("Ctrl-C ends it.")
 

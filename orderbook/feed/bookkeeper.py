@@ -27,6 +27,7 @@ from orderbook.events import (
 )
 from orderbook.feed.delivery import Subscription
 from orderbook.feed.errands import Errands
+from orderbook.feed.interest import Interest
 from orderbook.feed.metrics import SymbolMetrics
 from orderbook.feed.pacing import MS
 from orderbook.feed.seams import World
@@ -83,6 +84,7 @@ class BookKeeper:
         subscriptions: Who gets updates.
         since_ns: When the state last changed.
         behind: Called when the stream stays behind the venue, with this symbol.
+        interest: How much it matters.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class BookKeeper:
         self.subscriptions: WeakSet[Subscription] = WeakSet()
         self.behind: Callable[[str], None] = lambda _symbol: None
         self.pulse = Pulse()
+        self.interest = Interest(self.subscriptions)
         self._depth = depth
         self._world = world
         self._settings = settings
@@ -130,6 +133,7 @@ class BookKeeper:
             self.metrics,
             snapshot=self._take_snapshot,
             probe=self._take_probe,
+            interest=self.interest,
             refused=self.fail,
         )
         self._is_subscribed = False
@@ -218,13 +222,23 @@ class BookKeeper:
 
     def look(self, received: int, elapsed_s: float) -> None:
         """So many deltas came since the last look: ask the venue where it stands if the silence is unusual."""
-        if self.silence.look(received, elapsed_s) and self.sync.state is BookState.LIVE:
-            self._errands.want_probe()
+        if self.silence.look(received, elapsed_s):
+            now_ns = self._world.clock()
+            self._follow(self.sync.doubt(now_ns), now_ns)
 
     @property
     def is_comparing(self) -> bool:
         """Whether an audit or a wider horizon waits for its snapshot."""
         return self.sync.wants_snapshot and self.sync.state is BookState.LIVE
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is not LIVE, and waits for the snapshot that would change that."""
+        return self.sync.wants_snapshot and self.sync.state is not BookState.LIVE
+
+    def move(self) -> None:
+        """It may matter more, or less, than before: its place in the line follows."""
+        self._errands.move()
 
     @property
     def why(self) -> str:
@@ -233,8 +247,11 @@ class BookKeeper:
         if self.sync.state is not BookState.SYNCING:
             return reason
         if problem is not None:
-            return f"no snapshot: {problem}"
-        return "subscribed, waiting for a snapshot" if self._is_subscribed and self.sync.book.epoch == 0 else reason
+            reason = f"no snapshot: {problem}"
+        elif self._is_subscribed and self.sync.book.epoch == 0:
+            reason = "subscribed, waiting for a snapshot"
+        place = self._errands.place
+        return reason if place is None else f"{reason} (number {place} in line for a snapshot)"
 
     def audit(self) -> None:
         """Compare the book with a fresh snapshot, in the background."""
@@ -246,7 +263,7 @@ class BookKeeper:
 
         A book that is merely too old is LIVE again with the next frame, and no change of state tells of that.
         """
-        with suppress(TimeoutError):
+        with suppress(TimeoutError), self.interest.awaiting():
             async with asyncio.timeout(RECHECK_S):
                 await self._changed.wait()
 
@@ -272,6 +289,8 @@ class BookKeeper:
                     self._state_changed(event, now_ns)
                 case NeedSnapshot():
                     self._errands.want_snapshot(event)
+                    if event.reason == "venue ahead":
+                        self.behind(self.symbol)
                 case NeedProbe():
                     self._errands.want_probe()
                 case AuditFailed():
@@ -285,6 +304,7 @@ class BookKeeper:
             # With a change of state more than this one delta may have been applied.
             is_one = not any(isinstance(event, StateChanged) for event in events)
             self._publish(delta if is_one else None, now_ns)
+        self._errands.give_back()
         self._arm()
 
     def _state_changed(self, event: StateChanged, now_ns: int) -> None:

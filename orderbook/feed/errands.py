@@ -9,6 +9,7 @@ from typing import Any
 
 from orderbook.errors import Refused, RestError, UnknownSymbol
 from orderbook.events import NeedSnapshot
+from orderbook.feed.interest import Interest
 from orderbook.feed.metrics import SymbolMetrics
 from orderbook.feed.pacing import Backoff
 from orderbook.feed.seams import World
@@ -31,6 +32,7 @@ class Errands:
         metrics: The symbol's.
         snapshot: Gets the body of a snapshot.
         probe: Gets the venue's present sequence.
+        interest: How much the symbol matters.
         refused: Told when only the user can help, and how.
 
     Attributes:
@@ -47,6 +49,7 @@ class Errands:
         *,
         snapshot: Callable[[bytes], None],
         probe: Callable[[int], None],
+        interest: Interest,
         refused: Callable[[str], None],
     ) -> None:
         self.problem: str | None = None
@@ -58,6 +61,7 @@ class Errands:
         self._metrics = metrics
         self._snapshot = snapshot
         self._probe = probe
+        self._interest = interest
         self._refused = refused
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_waiting = False
@@ -74,6 +78,22 @@ class Errands:
     def want_probe(self) -> None:
         """Ask where the venue stands, unless that is under way."""
         self._begin("probe", self._serve_probe())
+
+    @property
+    def place(self) -> int | None:
+        """The place in the line of those who wait for a snapshot; ``None``: it is not in it."""
+        return self._world.line.place(self._symbol) if "snapshot" in self._tasks else None
+
+    def move(self) -> None:
+        """How much the symbol matters may have changed: let its snapshot have the place that it is due."""
+        if "snapshot" in self._tasks:
+            self._world.line.move(self._symbol, self._interest.rank)
+
+    def give_back(self) -> None:
+        """If no snapshot is wished for any more, whoever is next has the place; unless the request has gone already."""
+        is_over = "snapshot" in self._tasks and not self._sync.wants_snapshot
+        if is_over and not self._world.line.is_sent(self._symbol):
+            self._cancel("snapshot")
 
     def drop(self) -> list[asyncio.Task[None]]:
         """Nothing of all this is wanted any more. The tasks, which are cancelled."""
@@ -115,11 +135,14 @@ class Errands:
                 return
             started_ns = self._world.clock()
             try:
-                body = await self._world.rest.snapshot(self._symbol, self._depth, priority=self._priority(wish))
+                body = await self._world.rest.snapshot(
+                    self._symbol, self._depth, priority=self._priority(wish), rank=self._interest.rank
+                )
             except RestError as error:
                 self._metrics.snapshot_errors += 1
                 self.problem = str(error)
                 if isinstance(error, Refused) and error.code is not None:
+                    self._tasks.pop("snapshot", None)
                     self._refused(str(error))
                     return
                 # What is not said to pass may pass all the same (a page of an edge server): later, and not for ever.

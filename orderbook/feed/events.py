@@ -69,6 +69,23 @@ class LoopBlocked:
     milliseconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class MassResync:
+    """Many books wait for a snapshot at the same time; they are served as fast as the request budget lets them be."""
+
+    books: int
+    wait_ms: int
+    """About how long it will take until all of them have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MassResyncEnded:
+    """No book waits for a snapshot any more."""
+
+    books: int
+    took_ms: int
+
+
 Notice = (
     Event
     | LinkUp
@@ -79,6 +96,8 @@ Notice = (
     | RecordingFailed
     | RecordingResumed
     | LoopBlocked
+    | MassResync
+    | MassResyncEnded
 )
 
 

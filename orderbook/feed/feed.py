@@ -24,8 +24,10 @@ from orderbook.feed.housekeeping import Housekeeping
 from orderbook.feed.linkkeeper import Home, LinkKeeper
 from orderbook.feed.listeners import Callback, Listeners
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
-from orderbook.feed.pacing import MS, Connects
+from orderbook.feed.overview import health_of, status_of
+from orderbook.feed.pacing import Connects
 from orderbook.feed.placement import Placement
+from orderbook.feed.resyncs import Resyncs
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.symbols import checked, require_listed, why_halted
@@ -124,8 +126,9 @@ class Feed:
         self._placement.require_room(len(self._first))
         for symbol in self._first:
             self._add(symbol)
+        self._resyncs = Resyncs(self._books, self._depth, self._world, self.settings.mass_resync_min, self.herald.tell)
         self._housekeeping = Housekeeping(
-            self._books, self._world, self.settings, self.herald, self.metrics, self.read_instruments
+            self._books, self._world, self.settings, self.herald, self.metrics, self.read_instruments, self._resyncs
         )
         self._stack.push_async_callback(self._housekeeping.close)
         self._housekeeping.start()
@@ -239,6 +242,22 @@ class Feed:
             if self._books.pop(symbol, None) is not None:
                 await self._placement.take(symbol).close()
 
+    def prioritise(self, *symbols: str) -> None:
+        """Say which symbols matter most: when many books wait for snapshots, theirs come first.
+
+        Whoever was named before and is not now matters no more than others. Next come books that somebody reads or
+        waits for, and of all of them first those that move much; nobody waits for ever.
+
+        Raises:
+            UsageError: Not a symbol of this feed; nothing changes then.
+            FeedClosed: The feed is not open.
+        """
+        first = [self._book(symbol) for symbol in symbols]
+        for keeper in self._books.values():
+            keeper.interest.is_first = keeper in first
+            keeper.move()
+        self._world.line.keep(self._depth, len(set(symbols)))
+
     # -- delivery --
 
     def updates(self, symbol: str, *, deliver: Deliver = "latest", limit: int = 1000, levels: int = 1) -> Subscription:
@@ -312,30 +331,12 @@ class Feed:
     def status(self, symbol: str) -> SymbolStatus:
         """How a symbol is doing at this moment."""
         keeper = self._book(symbol)
-        view = keeper.sync.book.view(1)
-        counters = keeper.sync.counters
-        return SymbolStatus(
-            symbol=symbol,
-            state=view.state,
-            reason=view.reason if view.is_live else self._why(symbol),
-            age_ms=view.age_ms,
-            sequence=view.sequence,
-            frames_per_s=self._housekeeping.rate(symbol),
-            resyncs=counters.resyncs,
-            gaps=counters.gaps,
-            since_ms=max(0, self._clock() - keeper.since_ns) // MS,
-        )
+        return status_of(keeper, self._why(symbol), self._housekeeping.rate(symbol), self._clock())
 
     def health(self) -> FeedHealth:
         """How the feed is doing at this moment."""
         self._require_open()
-        used, limit = self._world.budget()
-        return FeedHealth(
-            links=tuple(link.health() for link in self._placement.links),
-            budget_used=used,
-            budget_limit=limit,
-            client_messages=self._placement.messages,
-        )
+        return health_of(self._placement, self._world, self._resyncs)
 
     def audit_all(self) -> None:
         """Compare every LIVE book with a fresh snapshot, in the background and within the budget."""

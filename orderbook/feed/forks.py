@@ -1,9 +1,11 @@
-"""After a fork: connections belong to the parent, so every book of the child's copies says that it is closed."""
+"""After a fork: connections belong to the parent. Books of the child's copies are closed, its sockets lead nowhere."""
 
 from __future__ import annotations
 
 import os
+import socket
 import weakref
+from contextlib import suppress
 from typing import Protocol
 
 
@@ -27,9 +29,22 @@ def forget(thing: Disownable) -> None:
     _owned.discard(thing)
 
 
+def cut_off(descriptor: int) -> None:
+    """Let a descriptor of a child lead to a dead socket, while that of the parent stays what it is.
+
+    A child that does not leave by ``os._exit`` ends its copy of the event loop: that would read what the parent waits
+    for, and the selector, which both have, would not tell the parent of that socket any more.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        os.dup2(ours.fileno(), descriptor, inheritable=False)
+
+
 def _after_fork() -> None:
     for thing in tuple(_owned):
-        thing.disown()
+        # Not even a process without a free descriptor may keep the others from it.
+        with suppress(OSError):
+            thing.disown()
 
 
 # Where a process can be forked at all.

@@ -59,6 +59,10 @@ class FeedHealth:
     """Request weight that the venue allows in a window."""
     client_messages: int
     """Messages sent to the venue so far, over all links: pings, subscriptions."""
+    books_waiting: int = 0
+    """Books that are not LIVE and wait for a snapshot."""
+    books_wait_ms: int = 0
+    """About how long it takes until all of those have it: by the request budget, its window, and bans in force."""
 
     @property
     def links_up(self) -> int:

@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from orderbook.errors import UsageError
 from orderbook.feed.events import FeedEvent, Notice
+from orderbook.feed.mistakes import ends_the_program
 
 EVENTS_MAX = 10_000
 """Events kept for a slow reader of them."""
@@ -77,8 +78,12 @@ class Herald:
         if self._on_event is not None:
             try:
                 self._on_event(event)
-            except Exception as error:  # noqa: BLE001 - whatever a callback raises is its own
+            except BaseException as error:
+                # Also what is no Exception, as ``result()`` of a cancelled task raises: whoever tells, perhaps the
+                # reader of a link, must not die of it.
                 self.callback_errors += 1
+                if ends_the_program(error):
+                    raise
                 context = {"message": "the callback for events failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
 

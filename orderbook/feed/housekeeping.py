@@ -12,8 +12,10 @@ from orderbook.errors import RestError
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.events import LoopBlocked
 from orderbook.feed.herald import Herald
+from orderbook.feed.interest import BUSY
 from orderbook.feed.metrics import FeedMetrics
 from orderbook.feed.pacing import MS
+from orderbook.feed.resyncs import Resyncs
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
 from orderbook.types import BookState
@@ -35,6 +37,7 @@ class Housekeeping:
         herald: Told when the loop was blocked.
         metrics: Gets the loop's lag.
         read_instruments: Reads the venue's symbols again. May raise ``RestError``.
+        resyncs: Looks whether many books wait for a snapshot.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Housekeeping:
         herald: Herald,
         metrics: FeedMetrics,
         read_instruments: Callable[[], Awaitable[None]],
+        resyncs: Resyncs,
     ) -> None:
         self._books = books
         self._world = world
@@ -54,6 +58,7 @@ class Housekeeping:
         self._read_instruments = read_instruments
         self._samples: deque[tuple[int, dict[str, int]]] = deque(maxlen=RATE_BEATS)
         self._tasks: list[asyncio.Task[None]] = []
+        self._resyncs = resyncs
 
     def start(self) -> None:
         """Begin."""
@@ -89,11 +94,21 @@ class Housekeeping:
             elapsed_s = max(clock() - before_ns, 1) / 1e9
             for name, book in tuple(self._books.items()):
                 book.look(book.metrics.received - before.get(name, book.metrics.received), elapsed_s)
+            self._weigh()
+            self._resyncs.look()
             lag_ns = clock() - before_ns - int(BEAT_S * 1e9)
             self._metrics.observe_loop_lag(lag_ns)
             if lag_ns > self._settings.lag_ms * MS:
                 log.warning("the event loop was blocked for %d ms", lag_ns // MS)
                 self._herald.tell(None, LoopBlocked(lag_ns // MS))
+
+    def _weigh(self) -> None:
+        """Which symbols move much, and who came to read them or went: that orders those who wait. O(symbols)."""
+        rates = {name: self.rate(name) for name in self._books}
+        busy = BUSY * sum(rates.values()) / max(1, len(rates))
+        for name, book in self._books.items():
+            book.interest.is_busy = rates[name] > busy
+            book.move()
 
     async def _audit(self, interval_ms: int) -> None:
         """One book at a time, each in its turn, while the budget is not needed for anything else."""

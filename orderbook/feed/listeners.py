@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from orderbook.feed.delivery import Subscription, Update
+from orderbook.feed.mistakes import ends_the_program
 
 Callback = Callable[[Update], Awaitable[None] | None]
 
@@ -58,11 +59,16 @@ class Listeners:
                 if task is None or task.cancelling():
                     # Whoever did that, perhaps the end of the program: it has to be obeyed.
                     raise
-            except Exception as error:  # noqa: BLE001 - whatever a callback raises is its own
+            except GeneratorExit:
+                # The loop has ended, and this with it.
+                raise
+            except BaseException as error:
                 # As asyncio does with what nobody catches: said aloud, even where no logging is set up.
                 context = {"message": f"a callback for {subscription.symbol} failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
                 self._report(subscription, f"{type(error).__name__}: {ascii(str(error))[1:-1][:200]}")
+                if ends_the_program(error):
+                    raise
 
     def _report(self, subscription: Subscription, problem: str) -> None:
         subscription.callback_errors += 1

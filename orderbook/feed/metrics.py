@@ -176,6 +176,7 @@ def collect(feed: FeedLike) -> Json:
     """
     health = feed_health(feed)
     whole: Json = {"links": 0, "links_up": 0, "client_messages": 0, "budget_used": 0, "budget_limit": 0}
+    whole |= {"books_waiting": 0, "books_wait_ms": 0}
     if health is not None:
         whole = {"links": len(health.links)} | {name: getattr(health, name) for name in whole if name != "links"}
     symbols: Json = {}

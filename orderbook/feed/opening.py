@@ -26,6 +26,7 @@ from orderbook.sync import BookSync
 from orderbook.venues import venue_named
 from orderbook.venues.kucoin_rest import HOST
 from orderbook.venues.rest import Depth, Pool
+from snapshots.budget import WeightBudget
 from snapshots.fetch import CallSettings, OnAnswer, Rest, credentials_for
 from snapshots.recorder import Recorder, RecorderEvent, RecorderResumed
 from snapshots.transport import Transport
@@ -37,6 +38,7 @@ class Outside:
 
     Attributes:
         transport: Carries REST requests; ``None``: HTTP.
+        budget: What requests may cost; ``None``: the process's budget for the host.
         connect: Opens WebSocket connections; ``None``: with ``websockets``.
         wall_clock: ns since 1970.
         rng: For jitter and samples.
@@ -46,6 +48,7 @@ class Outside:
     """
 
     transport: Transport | None = None
+    budget: WeightBudget | None = None
     connect: Connect | None = None
     wall_clock: Clock = time.time_ns
     rng: random.Random = field(default_factory=random.SystemRandom)
@@ -136,6 +139,7 @@ def open_feed(
             calls=CallSettings(timeout_ms=settings.rest_timeout_ms, clock=clock, wall=given.wall_clock, rng=given.rng),
             on_answer=_answers_of(feed, records),
             transport=given.transport,
+            budget=given.budget,
         )
         await stack.enter_async_context(rest)
         pool: Pool = "spot" if depth == "full" else "public"
@@ -143,6 +147,7 @@ def open_feed(
             rest=rest,
             connect=given.connect or connector(settings, proxy=proxy, tls=tls),
             budget=lambda: (rest.budget.used(pool), rest.budget.limit(pool)),
+            line=rest,
             record=records,
             clock=clock,
             wall_clock=given.wall_clock,

@@ -60,7 +60,10 @@ class Replacement:
             await asyncio.wait((attempt, self._old.ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
             attempt.cancel()
-            (link,) = await asyncio.gather(attempt, return_exceptions=True)
+            if not attempt.done():
+                # Whoever cancels this wait leaks nothing: what is cancelled ends its own link.
+                await asyncio.wait((attempt,))
+            link = _outcome(attempt)
             problem = self._judge(link)
             if isinstance(link, Link):
                 if problem is None:
@@ -109,3 +112,9 @@ class Replacement:
         with suppress(LinkError, TimeoutError):
             await link.fence()
         link.tape = None
+
+
+def _outcome(attempt: asyncio.Task[Link]) -> Link | BaseException:
+    if attempt.cancelled():
+        return asyncio.CancelledError()
+    return attempt.exception() or attempt.result()

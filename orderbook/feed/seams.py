@@ -53,7 +53,7 @@ class Rest(Protocol):
     async def symbols(self) -> tuple[Instrument, ...]:
         """Every symbol of the venue."""
 
-    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority) -> bytes:
+    async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority, rank: int) -> bytes:
         """The body of a snapshot."""
 
     async def probe(self, symbol: str) -> int:
@@ -68,6 +68,47 @@ def new_id() -> str:
     return uuid4().hex
 
 
+class Line(Protocol):
+    """Those who wait for a snapshot within the request budget."""
+
+    def place(self, symbol: str) -> int | None:
+        """The place of a symbol: 1 is next, ``None``: it is not in the line."""
+
+    def is_sent(self, symbol: str) -> bool:
+        """Whether its request is on the way."""
+
+    def move(self, symbol: str, rank: int) -> None:
+        """What matters more has a lower number, and comes first."""
+
+    def keep(self, depth: Depth, count: int) -> None:
+        """So many symbols of rank 0 may be about to come."""
+
+    def forecast_ms(self, depth: Depth, count: int) -> int:
+        """About how long it takes until so many snapshots are here."""
+
+
+class NoLine:
+    """Where nobody has to wait."""
+
+    def place(self, symbol: str) -> int | None:  # noqa: ARG002 - as Line has it
+        """Nowhere."""
+        return None
+
+    def is_sent(self, symbol: str) -> bool:  # noqa: ARG002 - as Line has it
+        """At once."""
+        return True
+
+    def move(self, symbol: str, rank: int) -> None:
+        """There is nothing to come before."""
+
+    def keep(self, depth: Depth, count: int) -> None:
+        """There is enough for all."""
+
+    def forecast_ms(self, depth: Depth, count: int) -> int:  # noqa: ARG002 - as Line has it
+        """No time."""
+        return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """The seams of one feed.
@@ -76,6 +117,7 @@ class World:
         rest: The venue's REST interface.
         connect: Opens WebSocket connections.
         budget: Request weight used in the venue's present window, and its limit.
+        line: Who waits for that budget.
         record: Takes note of everything received, if wanted.
         clock: Monotonic, in ns; that of the loop the feed runs on.
         wall_clock: ns since 1970.
@@ -87,6 +129,7 @@ class World:
     rest: Rest
     connect: Connect
     budget: Callable[[], tuple[int, int]]
+    line: Line = field(default_factory=NoLine)
     record: Record | None = None
     clock: Clock = loop_clock
     wall_clock: Clock = time.time_ns

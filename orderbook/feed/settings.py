@@ -49,6 +49,7 @@ class FeedSettings:
         silence_min_ms: No shorter silence is suspicious (and none longer than ``sync.symbol_silence_ms`` is not).
         audit_interval_ms: So often one LIVE book, each in its turn, is compared with a fresh snapshot; ``None``: never.
         instruments_interval_ms: The venue's list of symbols is read again so often, for trading halts.
+        mass_resync_min: So many books that wait for a snapshot together are a mass resync, which is told and logged.
         dumps_max: Dumps of failed audits that are kept.
     """
 
@@ -81,6 +82,7 @@ class FeedSettings:
     silence_min_ms: int = 2_000
     audit_interval_ms: int | None = 10_000
     instruments_interval_ms: int | None = 600_000
+    mass_resync_min: int = 10
     dumps_max: int = 16
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future
@@ -14,7 +15,7 @@ from typing import Any, Self, TypeVar
 from orderbook.errors import OrderBookError, UsageError
 from orderbook.feed.bookkeeper import Dump
 from orderbook.feed.delivery import Deliver, Update
-from orderbook.feed.errors import FeedClosed
+from orderbook.feed.errors import FeedClosed, ForkedFeed
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
 from orderbook.feed.opening import open_feed
@@ -55,6 +56,7 @@ class ThreadedFeed:
         self._feed = open_feed(venue, symbols, **options)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"<ThreadedFeed with {self._feed!r}>"
@@ -78,6 +80,7 @@ class ThreadedFeed:
             UnknownSymbol: A symbol that the venue does not have.
             FeedClosed: It was opened before.
         """
+        self._require_own_process()
         if self._thread is not None:
             raise FeedClosed("a feed is opened once; make another one")
         ready: Future[asyncio.AbstractEventLoop] = Future()
@@ -96,6 +99,9 @@ class ThreadedFeed:
         Raises:
             UsageError: Called by a callback, in the feed's own thread; nothing is closed then.
         """
+        if os.getpid() != self._pid:
+            # In a fork there is no thread, and nothing of the parent's is ours to be closed.
+            return
         self._require_another_thread()
         loop, self._loop = self._loop, None
         if loop is None or self._thread is None:
@@ -160,6 +166,10 @@ class ThreadedFeed:
         """Delivery, latencies and recoveries of a symbol, as they are now; raises as ``view``."""
         return self._ask(lambda: deepcopy(self._feed.symbol_metrics(symbol)))
 
+    def prioritise(self, *symbols: str) -> None:
+        """Say which symbols matter most; as ``Feed.prioritise``, and raises as it does."""
+        self._ask(lambda: self._feed.prioritise(*symbols))
+
     def add(self, *symbols: str) -> None:
         """Keep more books; raises as ``Feed.add``."""
         self._call(self._feed.add(*symbols))
@@ -186,7 +196,7 @@ class ThreadedFeed:
         subscription = self._ask(lambda: self._feed.listen(symbol, callback, deliver=deliver, levels=levels))
 
         def close() -> None:
-            if (loop := self._loop) is not None:
+            if (loop := self._loop) is not None and os.getpid() == self._pid:
                 loop.call_soon_threadsafe(subscription.close)
 
         return close
@@ -201,6 +211,7 @@ class ThreadedFeed:
         """Have something done in the feed's thread, and wait for it."""
         loop = self._loop
         try:
+            self._require_own_process()
             self._require_another_thread()
             if loop is None:
                 raise FeedClosed("the feed is not open: with ThreadedFeed(...) as feed")
@@ -218,6 +229,10 @@ class ThreadedFeed:
             # Such as Ctrl-C in this thread.
             future.cancel()
             raise
+
+    def _require_own_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedFeed
 
     def _require_another_thread(self) -> None:
         if threading.current_thread() is self._thread:

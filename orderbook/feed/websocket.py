@@ -9,8 +9,9 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidURI, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidURI, ProxyError, WebSocketException
 
+from orderbook.feed import forks
 from orderbook.feed.errors import LinkError
 from orderbook.feed.redaction import safe_logger
 from orderbook.feed.seams import Connect, Socket, SocketClosed
@@ -47,6 +48,13 @@ class WebSocket:
         self._connection = connection
         self._token = token
         self._close_timeout_s = close_timeout_s
+        forks.watch(self)
+
+    def disown(self) -> None:
+        """This process is a fork of the one that is connected."""
+        descriptor = self._connection.transport.get_extra_info("socket").fileno()
+        if descriptor >= 0:
+            forks.cut_off(descriptor)
 
     async def receive(self) -> bytes:
         """The next message, be it a text or a binary one."""
@@ -141,4 +149,5 @@ def _problem(error: Exception) -> str:
     if isinstance(error, InvalidURI | UnicodeError):
         return "not a WebSocket address"
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return f"refused with HTTP status {status}" if status else f"bad handshake ({type(error).__name__})"
+    who = "its proxy " if isinstance(error, ProxyError) else ""
+    return f"{who}refused with HTTP status {status}" if status else f"bad handshake ({type(error).__name__})"

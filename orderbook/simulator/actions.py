@@ -35,12 +35,11 @@ class Actions:
             symbol: The symbol of that message.
         """
         match fault.name:
-            case "sequence_reset" | "delist":
+            case "sequence_reset" | "delist" | "tick_change":
                 symbols = fault.symbols or ([symbol] if symbol is not None else self._market)
                 for one in sorted(symbols):
                     if one in self._market:
-                        self._note(now_ns, fault, symbol=one)
-                        (self._reset if fault.name == "sequence_reset" else self._delist)(fault, one, now_ns)
+                        self._to_symbol(fault, one, now_ns)
             case "maintenance":
                 self._maintenance(fault, now_ns)
             case "clock_skew":
@@ -51,6 +50,14 @@ class Actions:
                     if not one_session.is_over:
                         self._note(now_ns, fault, symbol=symbol, conn=one_session.conn)
                         self._to_connection(fault, one_session, now_ns)
+
+    def _to_symbol(self, fault: Fault, symbol: str, now_ns: int) -> None:
+        if fault.name == "tick_change":
+            if self._market[symbol].change_tick(finer=fault.knobs["how"] == "finer"):
+                self._note(now_ns, fault, symbol=symbol, detail=f"tick {self._market[symbol].rules.tick}")
+            return
+        self._note(now_ns, fault, symbol=symbol)
+        (self._reset if fault.name == "sequence_reset" else self._delist)(fault, symbol, now_ns)
 
     def _note(self, now_ns: int, fault: Fault, **about: Any) -> None:
         self._common.injector.note(now_ns, fault, **about)
@@ -75,6 +82,8 @@ class Actions:
             case "disconnect":
                 is_abrupt = knobs["how"] == "abort"
                 self._end(session, now_ns, Abort() if is_abrupt else Close(knobs["code"], knobs["reason"]))
+            case "slow_close":
+                self._end(session, now_ns, Close(knobs["code"], knobs["reason"], is_completed=False))
             case "black_hole":
                 self._end(session, now_ns, Hole())
             case "stall":

@@ -31,6 +31,8 @@ _TOLERANCE: Final = 0.05
 """By which share the levels of a side may be too many or too few before its far end is moved."""
 _FAR_MAX: Final = 0.5
 """Share of the changes that move the far end, at most."""
+_PACKED_MAX: Final = 100
+"""Prices without a gap between them, after which no free one is looked for."""
 
 
 class Weighted:
@@ -55,6 +57,9 @@ class Behaviour:
         price: Where the market opens, in ticks.
         size: Median size of a level, in lots.
         rng: Everything is drawn from it.
+
+    Attributes:
+        grid: Ticks from price to price of new levels: more than 1 where the venue's tick became coarser.
     """
 
     def __init__(self, profile: Profile, price: int, size: int, rng: random.Random) -> None:
@@ -62,7 +67,10 @@ class Behaviour:
         self._price = price
         self._size = size
         self._rng = rng
+        self.grid = 1
         self._scale = price / PRICE_TICKS
+        self._factor = 1
+        self._targets: dict[Side, _Target] = {}
         self._fair = float(price)
         self._step = profile.trend_bps / 10_000 * price
         self._pull = profile.pull_bps / 10_000 * price
@@ -90,14 +98,31 @@ class Behaviour:
         Args:
             truth: The opening book; each change is expected to happen there before the next one is drawn.
         """
-        targets = {side: _Target(truth.ladder(side)) for side in Side}
+        self._targets = {side: _Target(truth.ladder(side)) for side in Side}
         while True:
-            key, size = self._change(truth, targets)
+            factor, (key, size) = self._factor, self._change(truth)
             if size:
                 yield key > 0, 0, 0
-            yield key > 0, key, size
+            # The units may have become finer in between.
+            yield key > 0, key * (self._factor // factor), size
 
-    def _change(self, truth: Truth, targets: dict[Side, _Target]) -> Change:
+    def refine(self, factor: int) -> None:
+        """Keys count in units that are ``factor`` times finer from now on."""
+        self._factor *= factor
+        self._price *= factor
+        self._scale *= factor
+        self._fair *= factor
+        self._step *= factor
+        self._pull *= factor
+        self._spread *= factor
+        for target in self._targets.values():
+            target.density /= factor
+
+    def _on_grid(self, key: int) -> int:
+        """The key, or the nearest one behind it that the venue's tick allows."""
+        return key - key % self.grid or key
+
+    def _change(self, truth: Truth) -> Change:
         lean = self._lean(truth)
         kind = self._rng.random()
         if kind < self._moved:
@@ -112,7 +137,7 @@ class Behaviour:
         at = max(0, bisect_right(keys, keys[-1] - self._distance()) - 1)
         if kind < self._updated:
             return keys[at], self._drawn_size()
-        return self._near(truth, keys, at, targets[side])
+        return self._near(truth, keys, at, self._targets[side])
 
     def _side(self, lean: float) -> Side:
         return Side.BID if self._rng.random() < self._profile.bid_share + lean else Side.ASK
@@ -133,7 +158,7 @@ class Behaviour:
         room = -truth.ladder(side.opposite)[-1] - best
         if room > 1:
             # Makers step forward by a part of the way only.
-            best += 1 + int((room - 1) * min(self._rng.random(), self._rng.random()))
+            best = self._on_grid(best + 1 + int((room - 1) * min(self._rng.random(), self._rng.random())))
         return best, self._drawn_size()
 
     def _delete_touch(self, truth: Truth, side: Side) -> Change:
@@ -154,11 +179,13 @@ class Behaviour:
 
     def _added(self, truth: Truth, before: int) -> Change:
         """A level behind another one, at the first price that is free."""
-        key = before - self._gap()
-        while key in truth.sizes:
-            key -= 1
-        # There is no price 0.
-        return (before if before > 0 >= key else key), self._drawn_size()
+        key = self._on_grid(before - self._gap())
+        for _ in range(_PACKED_MAX):
+            if key not in truth.sizes:
+                break
+            key -= self.grid
+        # There is no price 0. Where no price is free the level before changes its size.
+        return (before if before > 0 >= key or key in truth.sizes else key), self._drawn_size()
 
     def _distance(self) -> int:
         profile = self._profile

@@ -35,6 +35,8 @@ class Common:
     delisted: set[str] = field(default_factory=set)
     closed_until_ns: int = 0
     """End of maintenance."""
+    banned_until_ns: int = 0
+    """Until then the edge before the venue answers every request itself."""
 
     def wall_ms(self, now_ns: int) -> int:
         """The venue's wall clock, in ms since 1970."""
@@ -53,11 +55,17 @@ class Tokens:
         self._life_ns = life_ns
         self._issued: dict[str, tuple[int, bool]] = {}
 
-    def issue(self, now_ns: int, *, is_private: bool) -> str:
-        """A new token; it holds every character that has to be escaped in an address."""
+    def issue(self, now_ns: int, *, is_private: bool, life_ns: int | None = None) -> str:
+        """A new token; it holds every character that has to be escaped in an address.
+
+        Args:
+            now_ns: When.
+            is_private: For an account's own data too.
+            life_ns: How long it is good for; by default as long as all of them.
+        """
         parts = ["".join(self._rng.choices(_ALPHABET, k=size)) for size in (96, 22)]
         token = f"{parts[0]}==.{parts[1]}=="
-        self._issued[token] = (now_ns, is_private)
+        self._issued[token] = (now_ns + (self._life_ns if life_ns is None else life_ns), is_private)
         if len(self._issued) > _TOKENS_MAX:
             del self._issued[next(iter(self._issued))]
         return token
@@ -67,8 +75,8 @@ class Tokens:
         found = self._issued.get(token)
         if found is None:
             return "token is invalid"
-        issued_ns, is_private = found
-        if now_ns - issued_ns >= self._life_ns:
+        ends_ns, is_private = found
+        if now_ns >= ends_ns:
             return "token is expired"
         return "private" if is_private else "public"
 

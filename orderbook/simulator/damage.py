@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
+from orderbook.simulator.source import Level, Row, Tick, TrueBook
 from orderbook.simulator.timeline import Binary, Payload
-from orderbook.simulator.truth import Row, Tick, TrueBook
+
+Draw = Callable[[], random.Random]
+"""Gives the random numbers of one strike."""
 
 _NEST: Final = 100_000
+_SYMBOL = re.compile(r'("(?:topic|symbol)":")([^"]*)"')
 
 
 def corrupted(tick: Tick, what: str) -> Tick | None:
@@ -47,31 +55,93 @@ def with_price_zero(tick: Tick, size: str) -> Tick:
     return tick._replace(asks=(*tick.asks, ("0", size, str(tick.sequence_end))))
 
 
-def garbled(text: str, how: str, rng: random.Random) -> Payload:
-    """A damaged frame.
+def with_ghost(tick: Tick, best: tuple[Level | None, Level | None]) -> Tick | None:
+    """The delta with one more row, which removes a level that cannot be there: a bid at the best ask, or the reverse.
 
     Args:
-        text: The sound one.
-        how: ``cut`` in the middle, a bit ``flip``-ped, not ``utf8``, ``binary``, ``nest``-ed too deep, or with an
-            ``extra`` key that nobody has heard of.
-        rng: Chooses the bit.
+        tick: The true one.
+        best: The best bid and ask after it; ``None`` where a side is empty.
+
+    Returns:
+        ``None`` for a book without levels.
     """
+    bid, ask = best
+    sequence = str(tick.sequence_end)
+    if ask is not None:
+        return tick._replace(bids=(*tick.bids, (ask[0], "0", sequence)))
+    return None if bid is None else tick._replace(asks=(*tick.asks, (bid[0], "0", sequence)))
+
+
+def misnamed(text: str, symbol: str, other: str) -> str:
+    """A delta whose data names another symbol than its topic."""
+    return text.replace(f'"symbol":"{symbol}"', f'"symbol":{json.dumps(other)}')
+
+
+# -- sequence fields --
+
+_START, _END = (re.compile(f'"{name}":([0-9]+)', re.ASCII) for name in ("sequenceStart", "sequenceEnd"))
+
+
+def _both(value: str) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        return _END.sub(f'"sequenceEnd":{value}', _START.sub(f'"sequenceStart":{value}', text))
+
+    return change
+
+
+def _swapped(text: str) -> str:
+    start, end = _START.search(text), _END.search(text)
+    if start is None or end is None:
+        return text
+    # One more, so that the start is after the end even where both are the same.
+    changed = _START.sub(f'"sequenceStart":{int(end[1]) + 1}', text)
+    return _END.sub(f'"sequenceEnd":{start[1]}', changed)
+
+
+FIELDS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType({
+    "swapped": _swapped,
+    "no_start": lambda text: _START.sub('"sequence":0', text),
+    "no_end": lambda text: _END.sub('"sequence":0', text),
+    "null": _both("null"),
+    "float": lambda text: _END.sub(r'"sequenceEnd":\1.0', text),
+    "true": _both("true"),
+    "negative": _both("-1"),
+    "huge": lambda text: _END.sub(f'"sequenceEnd":{2**63}', text),
+    "null_sides": lambda text: text.replace('s":[]', 's":null'),
+})  # fmt: skip
+"""What may become of a delta's sequence fields, and (``null_sides``, which is legal) of its sides without rows."""
+
+# -- frames --
+
+
+def _flipped(text: str, draw: Draw) -> Payload:
+    data, rng = text.encode(), draw()
+    place = rng.randrange(len(data))
+    return data[:place] + bytes((data[place] ^ 1 << rng.randrange(8),)) + data[place + 1 :]
+
+
+def _not_utf8(text: str, _: Draw) -> Payload:
     data = text.encode()
-    middle = len(data) // 2
-    match how:
-        case "cut":
-            return text[:middle]
-        case "flip":
-            place = rng.randrange(len(data))
-            return data[:place] + bytes((data[place] ^ 1 << rng.randrange(8),)) + data[place + 1 :]
-        case "utf8":
-            return data[:middle] + b"\xff" + data[middle:]
-        case "binary":
-            return Binary(data)
-        case "nest":
-            return "[" * _NEST
-        case _:
-            return f'{{"novel":[{{"key":null}}],{text[1:]}'
+    return data[: len(data) // 2] + b"\xff" + data[len(data) // 2 :]
+
+
+GARBLES: Final[Mapping[str, Callable[[str, Draw], Payload]]] = MappingProxyType({
+    "cut": lambda text, _: text[: len(text) // 2],
+    "flip": _flipped,
+    "utf8": _not_utf8,
+    "binary": lambda text, _: Binary(text.encode()),
+    "nest": lambda _text, _: "[" * _NEST,
+    "extra": lambda text, _: f'{{"novel":[{{"key":null}}],{text[1:]}',
+    "twice": lambda text, _: text + text,
+    "bom": lambda text, _: f"\ufeff{text}",
+    "keys": lambda text, _: f'{text[:-1]},"type":"pong"}}',
+    "surrogate": lambda text, _: f'{{"novel":"\\ud800",{text[1:]}',
+    "nul": lambda text, _: _SYMBOL.sub(r'\1\2\\u0000"', text),
+})  # fmt: skip
+"""Ways to damage a frame: cut in the middle, one bit flipped, no UTF-8, a binary frame, nested too deep, with a key
+that nobody has heard of, two objects in one frame, a byte order mark, a key that stands twice, a lone surrogate, or a
+NUL in the symbol. One flipped bit may leave a sound delta that lies; ``extra`` and ``binary`` leave all that was said.
+"""
 
 
 def impossible(book: TrueBook, how: str, other: TrueBook | None) -> TrueBook | None:

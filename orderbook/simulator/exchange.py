@@ -19,8 +19,9 @@ from orderbook.simulator import messages
 from orderbook.simulator.actions import Actions
 from orderbook.simulator.common import MS, Common, Past, Tokens
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
-from orderbook.simulator.injector import Active, Injector, Ledger
+from orderbook.simulator.injector import Active, Injector, Ledger, delay_ns
 from orderbook.simulator.limits import Limits, Manners, Recent
+from orderbook.simulator.market import Market
 from orderbook.simulator.reception import Reception
 from orderbook.simulator.rest import Answer, Reply, RestDesk
 from orderbook.simulator.session import BYE, Session
@@ -127,6 +128,8 @@ class Exchange:
                 self._past.note(symbol, now_ns, source.epoch, source.sequence)
                 self._await_market(source, now_ns)
             self.common.timeline.at(now_ns + self.common.manners.ticker_ms * MS, self._tickers)
+            if isinstance(self.market, Market):
+                self.add_faults(self.market.plan, now_ns)
             self.add_faults(self._plan, now_ns)
         self.common.timeline.run(now_ns)
 
@@ -245,13 +248,17 @@ class Exchange:
             elif fault.name == "close_on_connect":
                 injector.note(now_ns, fault, conn=session.conn)
                 self._end(session, now_ns, Close(fault.knobs["code"], fault.knobs["reason"]))
-        delay_ns = 0
-        for fault, _ in injector.pick(Point.WELCOME, now_ns, conn=session.conn):
+        late_ns, count = 0, 1
+        for fault, draw in injector.pick(Point.WELCOME, now_ns, conn=session.conn):
             injector.note(now_ns, fault, conn=session.conn)
             if fault.name == "lost_welcome":
                 return
-            delay_ns += fault.knobs["ms"] * MS
-        session.welcome(now_ns, messages.welcome(session.connect_id), delay_ns)
+            if fault.name == "double_welcome":
+                count += 1
+            else:
+                late_ns += delay_ns(fault, draw)
+        for _ in range(count):
+            session.welcome(now_ns, messages.welcome(session.connect_id), late_ns)
         for fault in struck:
             if FAULTS[fault.name].point is Point.MOMENT:
                 self._strike(fault, session, None, now_ns)
@@ -308,6 +315,7 @@ class Exchange:
         self.advance(now_ns)
         self.common.injector.end()
         self.common.closed_until_ns = min(self.common.closed_until_ns, now_ns)
+        self.common.banned_until_ns = min(self.common.banned_until_ns, now_ns)
         self.common.delisted.clear()
         self.common.skew_ns = 0
 

@@ -8,6 +8,7 @@ from orderbook.simulator.timeline import Binary
 
 _TEXT: Final = 0x1
 _BINARY: Final = 0x2
+_CLOSE: Final = 0x8
 _FIN: Final = 0x80
 PING: Final = b"\x89\x00"
 """A ping without a word; control frames may stand between the fragments of a message."""
@@ -30,6 +31,11 @@ def framed(payload: str | bytes | Binary, fragment_bytes: int | None = None) -> 
     pieces = [data[begin : begin + fragment_bytes] for begin in range(0, len(data), fragment_bytes)]
     first, *middle, last = pieces
     return PING.join((frame(opcode, first), *(frame(0, piece) for piece in middle), frame(_FIN, last)))
+
+
+def framed_close(code: int, reason: str) -> bytes:
+    """The frame that begins a closing handshake; a reason beyond what fits is cut."""
+    return frame(_FIN | _CLOSE, code.to_bytes(2, "big") + reason.encode()[:123])
 
 
 def frame(head: int, data: bytes) -> bytes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import Fault, FaultPlan, Point
 
 ENTRIES_MAX: Final = 10_000
@@ -56,9 +58,13 @@ class Active:
 
     fault: Fault
     since_ns: int
+    name: str
+    """Of its random numbers."""
     rng: random.Random
+    """Decides which messages it strikes, and nothing else."""
     seen: int = 0
     hits: int = 0
+    struck: int = 0
     is_over: bool = False
     runs: dict[tuple[int | None, str | None], int] = field(default_factory=dict)
 
@@ -86,6 +92,11 @@ class Active:
             self.runs[conn, symbol] = run - 1
         return True
 
+    def draw(self) -> Draw:
+        """The random numbers of the next strike: they depend on its number alone, not on what the ones before drew."""
+        self.struck += 1
+        return partial(random.Random, f"{self.name}/{self.struck}")
+
     def _is_meant(self, symbol: str | None, conn: int | None, path: str) -> bool:
         fault = self.fault
         return (
@@ -111,8 +122,9 @@ class Active:
 class Injector:
     """The plans at work, sorted by where they strike.
 
-    Each entry draws from a stream of its own, named by what the entry says: taking one out of the plan leaves the
-    others as they were.
+    Each entry draws from streams of its own, named by what the entry says: one decides which messages it strikes, and
+    each strike has another for what it does there. Taking an entry out of the plan leaves the others as they were, as
+    long as they see the same messages; also where it hid from one of them what that one had struck.
     """
 
     def __init__(self, seed: int) -> None:
@@ -128,8 +140,8 @@ class Injector:
         for fault in plan.faults:
             twin = self._twins[fault.text]
             self._twins[fault.text] += 1
-            rng = random.Random(f"{self._seed}/faults/{twin}/{fault.text}")  # noqa: S311 - a simulation
-            active = Active(fault, now_ns, rng)
+            name = f"{self._seed}/faults/{twin}/{fault.text}"
+            active = Active(fault, now_ns, name, random.Random(name))  # noqa: S311 - a simulation
             if fault.point is Point.MOMENT:
                 moments.append(active)
             else:
@@ -150,13 +162,20 @@ class Injector:
 
     def pick(
         self, point: Point, now_ns: int, *, symbol: str | None = None, conn: int | None = None, path: str = ""
-    ) -> list[tuple[Fault, random.Random]]:
+    ) -> list[tuple[Fault, Draw]]:
         """The faults that strike this message, in the order of the plan, each with its random numbers."""
         entries = self._active.get(point)
         if entries is None:
             return []
-        return [(one.fault, one.rng) for one in entries if one.strikes(now_ns, symbol, conn, path)]
+        return [(one.fault, one.draw()) for one in entries if one.strikes(now_ns, symbol, conn, path)]
 
     def note(self, at_ns: int, fault: Fault, **about: Any) -> None:
         """Write into the ledger that a fault was injected."""
         self.ledger.note(at_ns, fault.name, **about)
+
+
+def delay_ns(fault: Fault, draw: Draw) -> int:
+    """How late something comes: ``ms``, and up to ``jitter_ms`` more with all lengths equally likely."""
+    jitter_ms = fault.knobs["jitter_ms"]
+    late_ns = fault.knobs["ms"] * 1_000_000
+    return int(late_ns + draw().randrange(jitter_ms * 1_000_000 + 1)) if jitter_ms else int(late_ns)

@@ -14,7 +14,8 @@ from typing import Final
 
 from orderbook.errors import UsageError
 from orderbook.simulator.behaviour import Behaviour, Weighted
-from orderbook.simulator.listings import Listing, default_symbols, listing
+from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.listings import Listing, default_symbols, listing, step
 from orderbook.simulator.profiles import PROFILES, Profile, profile_named
 from orderbook.simulator.truth import (
     HISTORY,
@@ -57,6 +58,11 @@ MARKET_HISTORY: Final = 4_000_000
 """Events that a market remembers, all symbols together."""
 _INNER_NS: Final = (20_000, 200_000)
 """Time between two messages of a group."""
+_DECIMALS_MAX: Final = 14
+"""A tick is not made finer than that."""
+_KEY_MAX: Final = 10**15
+_GRID_MIN: Final = 1_000
+"""A tick is not made coarser than the price divided by this."""
 
 
 def stream(seed: int | str, name: str) -> random.Random:
@@ -101,18 +107,18 @@ class SymbolMarket(TruthTeller):
         if not self.profile.rate > 0:
             raise UsageError("a market's rate is above 0 deltas a second")
         self._symbol = self.rules.symbol
-        self._price_decimals, self._size_decimals = listed.price_decimals, listed.size_decimals
+        self._size_decimals = listed.size_decimals
         self._timing = stream(seed, f"{self._symbol}/timing")
         self._batching = stream(seed, f"{self._symbol}/batching")
         self._in_group = 0
         self._group = Weighted(self.profile.groups)
         self._batch = Weighted(self.profile.batches)
         draws = stream(seed, f"{self._symbol}/market")
-        behaviour = Behaviour(self.profile, listed.price_ticks, listed.size_lots, draws)
+        self._behaviour = behaviour = Behaviour(self.profile, listed.price_ticks, listed.size_lots, draws)
         self.truth = Truth(
             behaviour.opening(),
             base=stream(seed, f"{self._symbol}/layout").choice(BASES),
-            price_decimals=self._price_decimals,
+            price_decimals=listed.price_decimals,
             size_decimals=self._size_decimals,
             history=history,
         )
@@ -149,6 +155,33 @@ class SymbolMarket(TruthTeller):
         rows = (self._row(key, size, start),)
         return Tick(self._symbol, start, start, rows, ()) if is_bid else Tick(self._symbol, start, start, (), rows)
 
+    def change_tick(self, *, finer: bool) -> bool:
+        """Make the price grid ten times finer or coarser, as a venue does now and then.
+
+        New levels stand on the new grid. Those that stand on the old one stay until something happens to them, so that
+        after a coarsening two grids are mixed for a while.
+
+        Returns:
+            Whether it did: a tick beyond 14 decimals, or coarser than a thousandth of the price, is not made.
+
+        Complexity: O(levels) for the first time finer, else O(1).
+        """
+        truth, behaviour = self.truth, self._behaviour
+        if not finer:
+            if behaviour.grid * 10 * _GRID_MIN > -truth.asks[-1]:
+                return False
+            behaviour.grid *= 10
+        elif behaviour.grid > 1:
+            behaviour.grid //= 10
+        elif truth.price_decimals >= _DECIMALS_MAX or -truth.asks[0] * 10 > _KEY_MAX:
+            return False
+        else:
+            truth.refine(1)
+            behaviour.refine(10)
+        # The grid is a power of ten.
+        self.rules = self.rules._replace(tick=step(truth.price_decimals - len(str(behaviour.grid)) + 1))
+        return True
+
     def _batched(self, start: int, count: int) -> Tick:
         """One delta over several events: of each level its last size, with the sequence of that change."""
         sides: dict[bool, dict[int, Row]] = {True: {}, False: {}}
@@ -166,7 +199,7 @@ class SymbolMarket(TruthTeller):
         """The same number is written now with all its decimals, now without trailing zeros."""
         if not key:
             return (*ZERO_ROW, str(sequence))
-        price = scaled_text(abs(key), self._price_decimals, padded=sequence % 8 == 0)
+        price = scaled_text(abs(key), self.truth.price_decimals, padded=sequence % 8 == 0)
         return price, scaled_text(size, self._size_decimals, padded=size > 0 and sequence % 7 == 0), str(sequence)
 
 
@@ -179,6 +212,9 @@ class Market(Mapping[str, Source]):
         profile: How they all behave.
         rate: Deltas a second and symbol, on the average; the profile's by default.
         history: Events whose truth is remembered at least, all symbols together.
+
+    Attributes:
+        plan: What happens to the instruments of such a market: an exchange adds it to the faults that it is given.
 
     Raises:
         UsageError: As for ``SymbolMarket``; or a symbol stands twice.
@@ -195,9 +231,11 @@ class Market(Mapping[str, Source]):
     ) -> None:
         wanted = default_symbols(symbols) if isinstance(symbols, int) else tuple(symbols)
         each = max(1, history // max(1, len(wanted)))
+        known = profile_named(profile) if isinstance(profile, str) else profile
+        self.plan = FaultPlan([dict(entry) for entry in known.plan])
         self._symbols: dict[str, SymbolMarket] = {}
         for instrument in wanted:
-            market = SymbolMarket(instrument, seed, profile, rate=rate, history=each)
+            market = SymbolMarket(instrument, seed, known, rate=rate, history=each)
             if market.symbol in self._symbols:
                 raise UsageError(f"{market.symbol} stands twice among the symbols")
             self._symbols[market.symbol] = market

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from orderbook.simulator.truth import Row, Tick
+from orderbook.simulator.source import Row, Tick
 
 BOOK: Final = "/market/level2"
 TICKER: Final = "/market/ticker"
@@ -16,25 +16,25 @@ def _rows(rows: Iterable[tuple[str, ...]]) -> str:
     return ",".join(['["' + '","'.join(row) + '"]' for row in rows])
 
 
-def delta_2026(tick: Tick, time_ms: int, named: str | None = None) -> str:
-    """A delta as the venue words it today; ``named`` is the symbol in its data, where that differs from the topic's."""
+def delta_2026(tick: Tick, time_ms: int) -> str:
+    """A delta as the venue words it today."""
     return (
         f'{{"topic":"/market/level2:{tick.symbol}","type":"message","subject":"trade.l2update","data":{{"changes":'
         f'{{"asks":[{_rows(tick.asks)}],"bids":[{_rows(tick.bids)}]}},"sequenceEnd":{tick.sequence_end},'
-        f'"sequenceStart":{tick.sequence_start},"symbol":"{named or tick.symbol}","time":{time_ms}}}}}'
+        f'"sequenceStart":{tick.sequence_start},"symbol":"{tick.symbol}","time":{time_ms}}}}}'
     )
 
 
-def delta_2021(tick: Tick, _time_ms: int, named: str | None = None) -> str:
+def delta_2021(tick: Tick, _time_ms: int) -> str:
     """A delta as it was before September 2022: without a time, and its keys in another order."""
     return (
-        f'{{"data":{{"sequenceStart":{tick.sequence_start},"symbol":"{named or tick.symbol}","changes":'
+        f'{{"data":{{"sequenceStart":{tick.sequence_start},"symbol":"{tick.symbol}","changes":'
         f'{{"asks":[{_rows(tick.asks)}],"bids":[{_rows(tick.bids)}]}},"sequenceEnd":{tick.sequence_end}}},'
         f'"subject":"trade.l2update","topic":"/market/level2:{tick.symbol}","type":"message"}}'
     )
 
 
-DIALECTS: Final[dict[str, Callable[[Tick, int, str | None], str]]] = {"2026": delta_2026, "2021": delta_2021}
+DIALECTS: Final[dict[str, Callable[[Tick, int], str]]] = {"2026": delta_2026, "2021": delta_2021}
 
 
 def merged(ticks: list[Tick]) -> Tick:

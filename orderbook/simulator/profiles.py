@@ -46,6 +46,7 @@ class Profile:
         pull_bps: How far the price may be from the fair price before only one direction is left, in basis points.
         groups: How many messages come at once, with weights.
         batches: How many sequence numbers a message covers, with weights.
+        plan: What happens to the instruments of such a market: entries of a fault plan.
     """
 
     name: str = "normal"
@@ -70,6 +71,7 @@ class Profile:
         default_factory=lambda: MappingProxyType({1: 35, 2: 37, 3: 10, 4: 6, 6: 4, 9: 4, 12: 4})
     )
     batches: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 1}))
+    plan: tuple[Mapping[str, object], ...] = ()
 
     @property
     def group_mean(self) -> float:
@@ -104,12 +106,40 @@ _TRENDING: Final = replace(
     pull_bps=20.0,
 )
 _DEEP: Final = replace(
-    NORMAL, name="deep", bids=3_000, asks=6_000, gap=8.0, gap_sigma=1.4, gap_max=100.0, spread=(20.0, 90.0)
+    NORMAL, name="deep", bids=17_000, asks=33_000, gap=5.0, gap_sigma=1.1, gap_max=40.0, spread=(20.0, 90.0)
 )
+_ILLIQUID: Final = replace(_QUIET, name="illiquid", rate=1 / 3_600, groups=MappingProxyType({1: 1}))
 _BATCHES: Final = replace(NORMAL, name="batches", batches=MappingProxyType({1: 40, 2: 20, 3: 15, 4: 10, 6: 10, 9: 5}))
 
+# Markets in which something happens to the instruments, first after 20 s and then again and again.
+_TICK_CHANGE: Final = replace(
+    NORMAL,
+    name="tick_change",
+    plan=(
+        MappingProxyType({"fault": "tick_change", "how": "finer", "at_ms": 20_000, "every_ms": 80_000}),
+        MappingProxyType({"fault": "tick_change", "how": "coarser", "at_ms": 40_000, "every_ms": 40_000}),
+        MappingProxyType({"fault": "tick_change", "how": "finer", "at_ms": 60_000, "every_ms": 80_000}),
+    ),
+)
+_DELIST: Final = replace(
+    NORMAL,
+    name="delist",
+    plan=(MappingProxyType({"fault": "delist", "at_ms": 20_000, "every_ms": 60_000, "ms": 20_000}),),
+)
+_RESET: Final = replace(
+    NORMAL,
+    name="reset",
+    plan=(MappingProxyType({"fault": "sequence_reset", "at_ms": 20_000, "every_ms": 60_000, "base": 1}),),
+)
+
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
-    {profile.name: profile for profile in (NORMAL, _QUIET, _STORM, _TRENDING, _DEEP, _BATCHES)}
+    {
+        profile.name: profile
+        for profile in (
+            *(NORMAL, _QUIET, _STORM, _TRENDING, _DEEP, _BATCHES, _ILLIQUID),
+            *(_TICK_CHANGE, _DELIST, _RESET),
+        )
+    }
 )
 """All of them, by name."""
 

@@ -7,8 +7,10 @@ from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from orderbook.simulator import messages
-from orderbook.simulator.common import MS, Common
+from orderbook.simulator.common import Common
+from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import FAULTS, Point
+from orderbook.simulator.injector import delay_ns
 from orderbook.simulator.session import BYE, Session
 from orderbook.simulator.stream import Act, Stream
 from orderbook.simulator.timeline import Abort, Close, Hole
@@ -28,6 +30,7 @@ class _Outcome(NamedTuple):
     channel: str
     symbols: list[str]
     is_acked: bool
+    ack_id: str
     delay_ns: int = 0
 
 
@@ -79,16 +82,21 @@ class Reception:
 
     def _ping(self, session: Session, request: dict[str, Any], now_ns: int) -> None:
         injector = self._common.injector
-        request_id, delay_ns = _id_of(request, session), 0
-        for fault, rng in injector.pick(Point.PONG, now_ns, conn=session.conn):
+        request_id, late_ns, count = _id_of(request, session), 0, 1
+        for fault, draw in injector.pick(Point.PONG, now_ns, conn=session.conn):
             injector.note(now_ns, fault, conn=session.conn, detail=request_id)
-            if fault.name == "lost_pong":
-                return
-            if fault.name == "late_pong":
-                delay_ns += fault.knobs["ms"] * MS
-            else:
-                request_id = str(rng.randrange(10**12, 10**13))
-        session.send(now_ns, messages.pong(request_id, self._common.wall_us(now_ns)), delay_ns)
+            match fault.name:
+                case "lost_pong":
+                    return
+                case "late_pong":
+                    late_ns += delay_ns(fault, draw)
+                case "pong_storm":
+                    count = max(count, fault.knobs["count"])
+                case _:
+                    request_id = _other_id(draw)
+        text = messages.pong(request_id, self._common.wall_us(now_ns))
+        for _ in range(count):
+            session.send(now_ns, text, late_ns)
 
     # -- subscriptions --
 
@@ -104,24 +112,24 @@ class Reception:
         channel, symbols = parsed
         # "true" as a text is how some clients write it.
         wants_ack = request.get("response") in (True, "true")
-        outcome = self._struck(session, request_id, _Outcome(channel, symbols, is_acked=wants_ack), now_ns)
+        outcome = self._struck(session, request_id, _Outcome(channel, symbols, wants_ack, request_id), now_ns)
         if outcome is None:
             return
         change = self._stream.subscribe if request["type"] == "subscribe" else self._stream.unsubscribe
         for symbol in outcome.symbols:
             change(session, channel, symbol)
         if outcome.is_acked:
-            session.send(now_ns, messages.ack(request_id), outcome.delay_ns)
+            session.send(now_ns, messages.ack(outcome.ack_id), outcome.delay_ns)
 
     def _struck(self, session: Session, request_id: str, outcome: _Outcome, now_ns: int) -> _Outcome | None:
         """What faults leave of a request for topics; ``None`` if nothing."""
         injector = self._common.injector
         symbols = outcome.symbols
-        for fault, _ in injector.pick(Point.ACK, now_ns, symbol=symbols[0], conn=session.conn):
+        for fault, draw in injector.pick(Point.ACK, now_ns, symbol=symbols[0], conn=session.conn):
             if FAULTS[fault.name].point is not Point.ACK:
                 self._act(fault, session, symbols[0], now_ns)
                 continue
-            if fault.name in ("lost_ack", "late_ack") and not outcome.is_acked:
+            if fault.name in ("lost_ack", "late_ack", "wrong_ack") and not outcome.is_acked:
                 continue
             detail = f"{outcome.channel}:{','.join(symbols)}"[:200]
             injector.note(now_ns, fault, symbol=symbols[0], conn=session.conn, detail=detail)
@@ -129,7 +137,9 @@ class Reception:
                 case "lost_ack":
                     outcome = outcome._replace(is_acked=False)
                 case "late_ack":
-                    outcome = outcome._replace(delay_ns=outcome.delay_ns + fault.knobs["ms"] * MS)
+                    outcome = outcome._replace(delay_ns=outcome.delay_ns + delay_ns(fault, draw))
+                case "wrong_ack":
+                    outcome = outcome._replace(ack_id=_other_id(draw))
                 case "partial_ack":
                     outcome = outcome._replace(symbols=outcome.symbols[: fault.knobs["keep"]])
                 case _:
@@ -183,3 +193,8 @@ def _id_of(request: dict[str, Any], session: Session) -> str:
     if isinstance(given, str):
         return given
     return str(given) if isinstance(given, _NUMBERS) and not isinstance(given, bool) else session.connect_id
+
+
+def _other_id(draw: Draw) -> str:
+    """An id that no request has."""
+    return str(draw().randrange(10**12, 10**13))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,38 +11,30 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from orderbook.errors import UsageError
 from orderbook.secret import Credentials
 from orderbook.simulator import damage, messages
+from orderbook.simulator.answers import (
+    JSON,
+    SPOILERS,
+    Answer,
+    Drop,
+    Hang,
+    Late,
+    Reply,
+    banned,
+    envelope,
+    instead,
+    no_such_endpoint,
+    rate_headers,
+    spoilt,
+)
 from orderbook.simulator.common import MS, Common, Past, Tokens
+from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import Fault, Point
-from orderbook.simulator.limits import Quota, Share
-from orderbook.simulator.truth import Rules, Source, TrueBook
+from orderbook.simulator.injector import delay_ns as late_ns
+from orderbook.simulator.limits import Quota
+from orderbook.simulator.source import Rules, Source, TrueBook
 from orderbook.venues import kucoin_auth
 
-
-class Reply(NamedTuple):
-    """An HTTP answer, to be given after ``delay_ns``."""
-
-    delay_ns: int
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Late(NamedTuple):
-    """An answer that is worked out only after ``delay_ns``: call ``finish`` with the time then."""
-
-    delay_ns: int
-    finish: Callable[[int], Reply]
-
-
-class Hang(NamedTuple):
-    """No answer, ever; the connection stays open."""
-
-
-class Drop(NamedTuple):
-    """No answer; the connection is cut."""
-
-
-Answer = Reply | Late | Hang | Drop
+__all__ = ["ROUTES", "Answer", "Drop", "Hang", "Late", "Reply", "Request", "RestDesk", "Route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +88,6 @@ _REFUSALS: Final = {
     "400005": (401, "Signature error"),
     "400008": (401, "the version of the API key is not supported"),
 }  # fmt: skip
-_HTML: Final = b"<html>\r\n<head><title>%d</title></head>\r\n<body><center><h1>error %d</h1></center></body>\r\n</html>"
-_SILENCES: Final[Mapping[str, Answer]] = {"hang": Hang(), "cut": Drop()}
-_JSON: Final = {"content-type": "application/json"}
 
 
 class RestDesk:
@@ -132,6 +120,7 @@ class RestDesk:
             "public": Quota(limits.public_weight_max, limits.weight_window_ms),
             "spot": Quota(limits.spot_weight_max, limits.weight_window_ms),
         }
+        self._ban: Fault | None = None
         self.calls = 0
         """Requests of any kind."""
 
@@ -144,20 +133,37 @@ class RestDesk:
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         request = Request(method.upper(), target, unquote(parts.path), query, headers, body, now_ns, now_ms)
         delay_ns = self._common.manners.rest_delay_ms * MS
+        if now_ns < self._common.banned_until_ns:
+            return self._banned(request, delay_ns)
         answer: Answer | None = None
         spoil: list[Fault] = []
-        for fault, _ in self._common.injector.pick(Point.REST, now_ns, symbol=query.get("symbol"), path=request.path):
-            if fault.name in ("cut_body", "big_body"):
+        for fault, draw in self._common.injector.pick(
+            Point.REST, now_ns, symbol=query.get("symbol"), path=request.path
+        ):
+            if fault.name in SPOILERS:
                 spoil.append(fault)
             elif fault.name == "slow":
                 self._note(request, fault)
-                delay_ns += fault.knobs["ms"] * MS
+                delay_ns += late_ns(fault, draw)
             elif answer is None:
                 self._note(request, fault)
-                answer = self._instead(fault, delay_ns)
+                answer = self._instead(request, fault, delay_ns)
         if answer is None:
             answer = self._routed(request, delay_ns)
         return self._spoilt(request, answer, spoil)
+
+    def _instead(self, request: Request, fault: Fault, delay_ns: int) -> Answer:
+        if fault.name != "banned":
+            return instead(fault, delay_ns, self.quotas["public"].limit)
+        self._common.banned_until_ns = request.now_ns + fault.knobs["ms"] * MS
+        self._ban = fault
+        return banned(delay_ns, fault.knobs["status"])
+
+    def _banned(self, request: Request, delay_ns: int) -> Answer:
+        """One more request during a ban."""
+        assert self._ban is not None
+        self._note(request, self._ban)
+        return banned(delay_ns, self._ban.knobs["status"])
 
     def _spoilt(self, request: Request, answer: Answer, spoil: list[Fault]) -> Answer:
         """The answer with its body damaged, if it has one."""
@@ -171,7 +177,7 @@ class RestDesk:
     def _damaged(self, request: Request, reply: Reply, spoil: list[Fault]) -> Reply:
         for fault in spoil:
             self._note(request, fault)
-            reply = reply._replace(body=_spoilt_body(fault, reply.body))
+            reply = spoilt(fault, reply)
         return reply
 
     def _note(self, request: Request, fault: Fault) -> None:
@@ -179,48 +185,25 @@ class RestDesk:
             request.now_ns, fault, symbol=request.query.get("symbol"), detail=f"{request.method} {request.path}"
         )
 
-    def _instead(self, fault: Fault, delay_ns: int) -> Answer:
-        """An answer that has nothing to do with the request."""
-        knobs = fault.knobs
-        if fault.name in _SILENCES:
-            return _SILENCES[fault.name]
-        match fault.name:
-            case "html":
-                status = knobs["status"]
-                return Reply(delay_ns, status, {"content-type": "text/html"}, _HTML % (status, status))
-            case "rate_limited":
-                reset_ms = knobs["reset_ms"]
-                # Without headers the venue means: overloaded, not your quota.
-                extra = (
-                    {}
-                    if reset_ms is None
-                    else _rate_headers(
-                        Share(is_granted=False, limit=self.quotas["public"].limit, remaining=0, reset_ms=reset_ms)
-                    )
-                )
-                return _envelope(delay_ns, 429, "429000", "Too many requests", extra)
-            case _:
-                return _envelope(delay_ns, knobs["status"], knobs["code"], knobs["msg"], {})
-
     def _routed(self, request: Request, delay_ns: int) -> Answer:
         common = self._common
         path = _SYMBOLS if request.path.startswith(f"{_SYMBOLS}/") else request.path
         route = ROUTES.get(path)
         if route is None or route.method != request.method:
-            return _no_such_endpoint(delay_ns, is_known=route is not None)
+            return no_such_endpoint(delay_ns, is_known=route is not None)
         if request.now_ns < common.closed_until_ns and not path.endswith("/status"):
-            return _envelope(delay_ns, 503, "503000", "the system is under maintenance", {})
+            return envelope(delay_ns, 503, "503000", "the system is under maintenance", {})
         share = self.quotas[route.pool].take(route.weight, request.now_ns)
-        headers = _rate_headers(share)
+        headers = rate_headers(share)
         if not share.is_granted:
             common.violations[f"weight_{route.pool}"] += 1
-            return _envelope(delay_ns, 429, "429000", "Too many requests in a short period of time", headers)
+            return envelope(delay_ns, 429, "429000", "Too many requests in a short period of time", headers)
         refusal = self._refusal(request) if route.is_signed else None
         if refusal is not None:
-            return _envelope(delay_ns, _REFUSALS[refusal][0], refusal, _REFUSALS[refusal][1], headers)
+            return envelope(delay_ns, _REFUSALS[refusal][0], refusal, _REFUSALS[refusal][1], headers)
         if "orderbook" in path:
             return self._book(request, route, delay_ns, headers)
-        return Reply(delay_ns, 200, _JSON | headers, self._plain(request, path).encode())
+        return Reply(delay_ns, 200, JSON | headers, self._plain(request, path).encode())
 
     def _refusal(self, request: Request) -> str | None:
         """The code with which a signature is refused."""
@@ -253,21 +236,22 @@ class RestDesk:
             "pingInterval": common.manners.ping_interval_ms,
             "pingTimeout": common.manners.ping_timeout_ms,
         }
-        data: dict[str, object] = {
-            "token": self._tokens.issue(request.now_ns, is_private=is_private),
-            "instanceServers": [server],
-        }
-        for fault, _ in common.injector.pick(Point.BULLET, request.now_ns):
+        struck = [fault for fault, _ in common.injector.pick(Point.BULLET, request.now_ns)]
+        lives = [fault.knobs["ms"] * MS for fault in struck if fault.name == "token_life"]
+        token = self._tokens.issue(request.now_ns, is_private=is_private, life_ns=min(lives, default=None))
+        data: dict[str, object] = {"token": token, "instanceServers": [server]}
+        for fault in struck:
             self._note(request, fault)
-            match fault.knobs["how"]:
+            match fault.knobs.get("how"):
                 case "empty":
                     data["instanceServers"] = []
                 case "downgrade" | "moved":
                     server["endpoint"] = fault.knobs["endpoint"]
                 case "no_ping":
-                    del server["pingInterval"], server["pingTimeout"]
-                case _:
-                    del data["token"]
+                    server.pop("pingInterval", None)
+                    server.pop("pingTimeout", None)
+                case "no_token":
+                    data.pop("token", None)
         return json.dumps({"code": "200000", "data": data}, separators=(",", ":"))
 
     def _symbols(self, request: Request) -> str:
@@ -297,28 +281,28 @@ class RestDesk:
     def _book(self, request: Request, route: Route, delay_ns: int, headers: dict[str, str]) -> Answer:
         symbol = request.query.get("symbol", "")
         if not symbol:
-            return _envelope(delay_ns, 400, "400100", "symbol is required", headers)
+            return envelope(delay_ns, 400, "400100", "symbol is required", headers)
         source = self._market.get(symbol)
         if source is None or symbol in self._common.delisted:
-            return _envelope(delay_ns, 200, "900001", "symbol not exists", headers)
+            return envelope(delay_ns, 200, "900001", "symbol not exists", headers)
         if route.depth == 1:
-            return Reply(delay_ns, 200, _JSON | headers, self._touch(source, request.now_ms).encode())
+            return Reply(delay_ns, 200, JSON | headers, self._touch(source, request.now_ms).encode())
         struck = self._common.injector.pick(Point.BOOK, request.now_ns, symbol=symbol)
         is_late = False
-        for fault, _ in struck:
+        for fault, draw in struck:
             self._note(request, fault)
             if fault.name == "delayed_snapshot":
-                delay_ns += fault.knobs["ms"] * MS
+                delay_ns += late_ns(fault, draw)
                 is_late = is_late or fault.knobs["computed"] == "late"
 
         def finish(at_ns: int) -> Reply:
             text = self._book_text(source, route.depth, struck, at_ns, request.now_ms + (at_ns - request.now_ns) // MS)
-            return Reply(0 if is_late else delay_ns, 200, _JSON | headers, text.encode())
+            return Reply(0 if is_late else delay_ns, 200, JSON | headers, text.encode())
 
         return Late(delay_ns, finish) if is_late else finish(request.now_ns)
 
     def _book_text(
-        self, source: Source, depth: int | None, struck: list[tuple[Fault, random.Random]], now_ns: int, now_ms: int
+        self, source: Source, depth: int | None, struck: list[tuple[Fault, Draw]], now_ns: int, now_ms: int
     ) -> str:
         book: TrueBook | None = None
         for fault, _ in struck:
@@ -370,29 +354,3 @@ def _known_behind(source: Source, wanted: int) -> int:
         else:
             known = middle
     return known
-
-
-def _rate_headers(share: Share) -> dict[str, str]:
-    return {
-        "gw-ratelimit-limit": str(share.limit),
-        "gw-ratelimit-remaining": str(share.remaining),
-        "gw-ratelimit-reset": str(share.reset_ms),
-    }
-
-
-def _no_such_endpoint(delay_ns: int, *, is_known: bool) -> Reply:
-    if is_known:
-        return _envelope(delay_ns, 405, "405000", "Method Not Allowed", {})
-    return Reply(delay_ns, 404, _JSON, b'{"code":"404","msg":"Not Found","retry":false,"success":false}')
-
-
-def _envelope(delay_ns: int, status: int, code: str, text: str, headers: Mapping[str, str]) -> Reply:
-    body = json.dumps({"code": code, "msg": text}, separators=(",", ":"))
-    return Reply(delay_ns, status, _JSON | dict(headers), body.encode())
-
-
-def _spoilt_body(fault: Fault, body: bytes) -> bytes:
-    if fault.name == "cut_body":
-        return body[: len(body) // 2]
-    # Blanks are valid JSON: only a reader that bounds its memory notices.
-    return body.ljust(fault.knobs["bytes"])

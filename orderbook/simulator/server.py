@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,10 +25,12 @@ from orderbook.secret import Credentials
 from orderbook.simulator import window
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.framing import framed, framed_close
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.market import Market
 from orderbook.simulator.rest import Answer, Drop, Hang, Late, Reply
 from orderbook.simulator.timeline import NEVER, Abort, Binary, Close, Hole, Sent
+from orderbook.simulator.tls import Authority
 from orderbook.simulator.truth import Source
 from orderbook.venues.rest import is_loopback
 
@@ -84,6 +87,10 @@ class LocalKuCoin:
         credentials: The key it accepts; by default a throw-away key, made from the seed.
         host: A loopback address.
         port: 0 is any free one.
+        tls: Serve https and wss alone: with a certificate of this authority, or with a context of one's own.
+        endpoint: What token answers give as the socket's address, such as that of a proxy before it; its own by
+            default. It can be changed at any time.
+        fragment_bytes: Send longer messages in fragments of so many bytes, with pings between them.
         clock: Monotonic ns; the running loop's by default.
         wall: Ns since 1970.
         manners: Fields of ``Manners``: ping times, delays, dialects.
@@ -111,12 +118,17 @@ class LocalKuCoin:
         credentials: Credentials | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: Authority | ssl.SSLContext | None = None,
+        endpoint: str | None = None,
+        fragment_bytes: int | None = None,
         clock: Callable[[], int] | None = None,
         wall: Callable[[], int] = time.time_ns,
         **manners: Any,
     ) -> None:
         if not is_loopback(host):
             raise UsageError(f"{ascii(host)[:60]} is not a loopback address; the local KuCoin serves this machine only")
+        if fragment_bytes is not None and fragment_bytes < 1:
+            raise UsageError(f"fragments have at least one byte, not {fragment_bytes}")
         if market is None:
             count = symbols if isinstance(symbols, int) else len(symbols)
             market = Market(symbols, seed, profile, None if rate is None else rate / max(1, count))
@@ -127,6 +139,9 @@ class LocalKuCoin:
         )
         self.port = port
         self._host = host
+        self._tls = tls.server_context() if isinstance(tls, Authority) else tls
+        self._endpoint = endpoint
+        self._fragment_bytes = fragment_bytes
         self._clock = clock or loop_clock
         self._wall = wall
         self._links: dict[int, _Link] = {}
@@ -141,7 +156,17 @@ class LocalKuCoin:
     @property
     def url(self) -> str:
         """The address of its REST side; the socket's is in the token answers."""
-        return f"http://{_literal(self._host)}:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://{_literal(self._host)}:{self.port}"
+
+    @property
+    def endpoint(self) -> str:
+        """What token answers give as the socket's address."""
+        return self._endpoint or f"{'ws' if self._tls is None else 'wss'}://{_literal(self._host)}:{self.port}/"
+
+    @endpoint.setter
+    def endpoint(self, address: str | None) -> None:
+        self._endpoint = address
+        self.exchange.common.endpoint = self.endpoint
 
     async def start(self) -> None:
         """Listen, and let the market run."""
@@ -149,7 +174,7 @@ class LocalKuCoin:
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self.port)
+        site = web.TCPSite(self._runner, self._host, self.port, ssl_context=self._tls)
         try:
             await site.start()
         except OSError as error:
@@ -157,7 +182,7 @@ class LocalKuCoin:
             why = "in use" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
             raise PortInUse(self._host, self.port, why) from None
         self.port = self._runner.addresses[0][1]
-        self.exchange.common.endpoint = f"ws://{_literal(self._host)}:{self.port}/"
+        self.exchange.common.endpoint = self.endpoint
         now_ns = self._clock()
         self.exchange.set_wall(now_ns, self._wall())
         self.exchange.advance(now_ns)
@@ -203,7 +228,7 @@ class LocalKuCoin:
             payload = sent.payload
             if isinstance(payload, str | bytes | Binary):
                 if payload is not text:
-                    text, frame = payload, _framed(payload)
+                    text, frame = payload, framed(payload, self._fragment_bytes)
                 writes.setdefault(sent.conn, []).append(frame)
             else:
                 self._write(link, writes.pop(sent.conn, []))
@@ -233,6 +258,17 @@ class LocalKuCoin:
 
     # -- sockets --
 
+    def inject(self, data: bytes) -> int:
+        """Send every client these bytes, between two whole messages; they need not be a legal frame.
+
+        Returns:
+            How many clients that were.
+        """
+        links = [link for link in self._links.values() if link.pending is None and not link.is_over]
+        for link in links:
+            self._write(link, [data])
+        return len(links)
+
     def _write(self, link: _Link, frames: list[bytes]) -> None:
         transport = link.transport
         if not frames or link.is_over or transport.is_closing():
@@ -245,7 +281,9 @@ class LocalKuCoin:
         link.is_over = True
         if isinstance(payload, Abort):
             link.transport.abort()
-        elif isinstance(payload, Hole):
+        elif isinstance(payload, Hole) or not payload.is_completed:
+            if isinstance(payload, Close):
+                link.transport.write(framed_close(payload.code, payload.reason))
             link.transport.set_protocol(_Void(link.transport.get_protocol()))
         else:
             task = asyncio.get_running_loop().create_task(self._say_goodbye(link, payload))
@@ -352,16 +390,3 @@ def _cut(request: web.Request) -> web.Response:
 
 def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
-
-
-def _framed(payload: str | bytes | Binary) -> bytes:
-    """One whole WebSocket frame, as a server sends it: not masked, not compressed."""
-    first, data = (0x82, payload.data) if isinstance(payload, Binary) else (0x81, payload)
-    if isinstance(data, str):
-        data = data.encode()
-    size = len(data)
-    if size < 126:
-        return bytes((first, size)) + data
-    if size < 65_536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + data
-    return bytes((first, 127)) + size.to_bytes(8, "big") + data

@@ -5,19 +5,33 @@ The faults change what is sent, never the market: the truth at a sequence stays 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from orderbook.simulator import damage, messages
 from orderbook.simulator.common import MS, Common
+from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import FAULTS, Fault, Point
+from orderbook.simulator.injector import delay_ns
 from orderbook.simulator.session import Session
+from orderbook.simulator.source import Source, Tick
+from orderbook.simulator.spelling import spelt
 from orderbook.simulator.timeline import Payload
-from orderbook.simulator.truth import Source, Tick
 
 Act = Callable[[Fault, Session, str | None, int], None]
 """Carries out a fault at a moment that is tied to a message: fault, connection, symbol, time."""
+Key = tuple[int, str]
+"""A symbol on a connection."""
+Struck = list[tuple[Fault, Draw]]
+
+# Whatever the order of the plan: first what keeps a delta back, then what it says, how it is written, whether it is
+# whole, and last how it is delivered. So several faults of one delta add up, and none undoes another.
+_LOSSES: Final = ("drop", "mute", "merge")
+_CONTENTS: Final = ("split", "corrupt", "price_zero", "ghost_delete")
+_WORDINGS: Final = ("wrong_symbol", "fields", "spell", "oversize", "garble")
+_DELIVERIES: Final = ("duplicate", "delay", "swap", "shuffle")
+_ORDER: Final = {name: place for place, name in enumerate((*_LOSSES, *_CONTENTS, *_WORDINGS, *_DELIVERIES))}
 
 
 @dataclass(slots=True, eq=False)
@@ -29,12 +43,22 @@ class Held:
 
 
 @dataclass(slots=True, eq=False)
+class Shuffle:
+    """Frames that are collected, to go out in another order."""
+
+    window: int
+    draw: Draw
+    payloads: list[Payload] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
 class Lane:
     """What is held back of one symbol on one connection."""
 
     held: list[Held] = field(default_factory=list)
     merging: list[Tick] = field(default_factory=list)
     merge_rows: int = 0
+    shuffle: Shuffle | None = None
 
 
 class Stream:
@@ -46,7 +70,7 @@ class Stream:
         self._market = market
         self._format = messages.DIALECTS[common.manners.dialect]
         self._subscribers: dict[tuple[str, str], dict[int, Session]] = {}
-        self._lanes: dict[tuple[int, str], Lane] = {}
+        self._lanes: dict[Key, Lane] = {}
         self._told: dict[str, tuple[int, int]] = {}
         self.sent = 0
         """Deltas that were handed to connections."""
@@ -86,7 +110,7 @@ class Stream:
         subscribers = self._subscribers.get((messages.BOOK, tick.symbol))
         if subscribers is None:
             return
-        text = self._format(tick, self._common.wall_ms(now_ns), None)
+        text = self._text(tick, now_ns)
         if not self._lanes and not self._common.injector.has(Point.DELTA):
             self.sent += len(subscribers)
             for session in subscribers.values():
@@ -97,81 +121,127 @@ class Stream:
 
     def _publish_with_faults(self, session: Session, tick: Tick, text: str, now_ns: int) -> None:
         key = (session.conn, tick.symbol)
-        struck = self._common.injector.pick(Point.DELTA, now_ns, symbol=tick.symbol, conn=session.conn)
+        struck: Struck = []
+        for fault, draw in self._common.injector.pick(Point.DELTA, now_ns, symbol=tick.symbol, conn=session.conn):
+            if FAULTS[fault.name].point is Point.DELTA:
+                struck.append((fault, draw))
+            else:
+                self._act(fault, session, tick.symbol, now_ns)
+        if session.is_over:
+            # It ended with this delta.
+            return
+        struck.sort(key=lambda one: _ORDER[one[0].name])
         lane = self._lanes.get(key)
         waiting = list(lane.held) if lane is not None else []
-        payloads: list[Payload] = [text]
         if lane is not None and lane.merging:
-            lane.merging.append(tick)
-            if len(lane.merging) < lane.merge_rows:
-                payloads = []
-            else:
-                tick = messages.merged(lane.merging)
-                lane.merging = []
-                payloads = [self._text(tick, now_ns)]
-        for fault, rng in struck:
-            if payloads:
-                payloads = self._spoil(fault, rng, session, tick, payloads, now_ns)
+            tick, whole = self._merged(session, lane, tick, now_ns)
+            if not whole:
+                return
+            text = self._text(tick, now_ns)
+        payloads = self._spoilt(session, tick, text, struck, now_ns)
         for payload in payloads:
-            self.sent += 1
-            session.send(now_ns, payload)
+            self._emit(session, key, payload, now_ns)
         if payloads:
             for held in waiting:
                 held.passes -= 1
                 if held.passes <= 0:
                     self._release(key, held, session, now_ns)
 
-    def _text(self, tick: Tick, now_ns: int, named: str | None = None) -> str:
-        return self._format(tick, self._common.wall_ms(now_ns), named)
+    def _spoilt(self, session: Session, tick: Tick, text: str, struck: Struck, now_ns: int) -> list[Payload]:
+        """The frames that go out now of one delta. Each fault that did something is written into the ledger."""
+        note = self._noted(session, tick, now_ns)
+        ticks, payloads = [tick], list[Payload]([text])
+        for fault, draw in struck:
+            name = fault.name
+            if name in _LOSSES:
+                if name == "merge" and not self._begin_merge(session, tick, fault, now_ns):
+                    continue
+                note(fault)
+                return []
+            if name in _CONTENTS:
+                told = self._retold(fault, ticks)
+                if told is None:
+                    continue
+                ticks, payloads = told, [self._text(one, now_ns) for one in told]
+            elif name in _WORDINGS:
+                worded = [_reworded(fault, draw, payload, tick.symbol) for payload in payloads]
+                if worded == payloads:
+                    continue
+                payloads = worded
+            else:
+                left = self._delivered(fault, draw, session, tick.symbol, payloads, now_ns)
+                if left is None:
+                    continue
+                payloads = left
+            note(fault)
+        return payloads
 
-    def _spoil(
-        self, fault: Fault, rng: random.Random, session: Session, tick: Tick, payloads: list[Payload], now_ns: int
-    ) -> list[Payload]:
-        """What a fault leaves of the frames that would go out now."""
-        if FAULTS[fault.name].point is not Point.DELTA:
-            self._act(fault, session, tick.symbol, now_ns)
-            return payloads
-        left = self._effect(fault, rng, session, tick, payloads, now_ns)
-        if left is None:
-            return payloads
+    def _noted(self, session: Session, tick: Tick, now_ns: int) -> Callable[[Fault], None]:
         detail = f"{tick.sequence_start}..{tick.sequence_end}"
-        self._common.injector.note(now_ns, fault, symbol=tick.symbol, conn=session.conn, detail=detail)
-        return left
 
-    def _effect(
-        self, fault: Fault, rng: random.Random, session: Session, tick: Tick, payloads: list[Payload], now_ns: int
+        def note(fault: Fault) -> None:
+            self._common.injector.note(now_ns, fault, symbol=tick.symbol, conn=session.conn, detail=detail)
+
+        return note
+
+    def _text(self, tick: Tick, now_ns: int) -> str:
+        return self._format(tick, self._common.wall_ms(now_ns))
+
+    def _retold(self, fault: Fault, ticks: list[Tick]) -> list[Tick] | None:
+        """Well-formed deltas that say something else, or the same otherwise; ``None`` where there is nothing to."""
+        source = self._market[ticks[0].symbol]
+        if fault.name == "split":
+            parts = source.parts(ticks[0], fault.knobs["parts"])
+            return list(parts) if len(parts) > 1 else None
+        for place, tick in enumerate(ticks):
+            match fault.name:
+                case "price_zero":
+                    told: Tick | None = damage.with_price_zero(tick, fault.knobs["size"])
+                case "ghost_delete":
+                    told = damage.with_ghost(tick, source.ticker())
+                case _:
+                    told = damage.corrupted(tick, fault.knobs["what"])
+            if told is not None:
+                return [*ticks[:place], told, *ticks[place + 1 :]]
+        return None
+
+    def _delivered(
+        self, fault: Fault, draw: Draw, session: Session, symbol: str, payloads: list[Payload], now_ns: int
     ) -> list[Payload] | None:
-        """The frames that go out now after all; ``None`` where the fault finds nothing to spoil."""
+        """The frames that go out now after all; ``None`` where the fault finds nothing to do."""
         knobs = fault.knobs
-        left: list[Payload] | None = []
         match fault.name:
             case "duplicate" if not knobs["lag"]:
-                left = payloads * 2
+                return payloads * 2
             case "duplicate":
-                self._hold(session, tick.symbol, Held(payloads, knobs["lag"]), now_ns, 0)
-                left = payloads
-            case "swap":
-                self._hold(session, tick.symbol, Held(payloads, knobs["by"]), now_ns, knobs["hold_ms"])
+                self._hold(session, symbol, Held(payloads, knobs["lag"]), now_ns, knobs["hold_ms"] or 0)
+                return payloads
             case "delay":
+                late_ns = delay_ns(fault, draw)
                 for payload in payloads:
-                    session.send(now_ns, payload, knobs["ms"] * MS)
-            case "merge":
-                left = self._begin_merge(session, tick, fault, now_ns)
-            case "garble":
-                left = [damage.garbled(one, knobs["how"], rng) for one in payloads if isinstance(one, str)]
-            case "wrong_symbol" | "price_zero" | "corrupt":
-                text = self._lie(fault, tick, now_ns)
-                left = None if text is None else [text] * len(payloads)
-        return left
+                    self.sent += 1
+                    session.send(now_ns, payload, late_ns)
+                return []
+            case "swap" if payloads:
+                self._hold(session, symbol, Held(payloads, knobs["by"]), now_ns, knobs["hold_ms"])
+                return []
+            case "shuffle" if payloads and self._begin_shuffle(session, symbol, fault, draw, now_ns):
+                return payloads
+        return None
 
-    def _lie(self, fault: Fault, tick: Tick, now_ns: int) -> str | None:
-        """A well-formed delta that says something else than the truth."""
-        if fault.name == "wrong_symbol":
-            return self._text(tick, now_ns, fault.knobs["symbol"])
-        if fault.name == "price_zero":
-            return self._text(damage.with_price_zero(tick, fault.knobs["size"]), now_ns)
-        spoilt = damage.corrupted(tick, fault.knobs["what"])
-        return None if spoilt is None else self._text(spoilt, now_ns)
+    # -- what is kept back --
+
+    def _emit(self, session: Session, key: Key, payload: Payload, now_ns: int) -> None:
+        """Send a frame now, or collect it to be shuffled."""
+        lane = self._lanes.get(key)
+        shuffle = None if lane is None else lane.shuffle
+        if lane is None or shuffle is None:
+            self.sent += 1
+            session.send(now_ns, payload)
+            return
+        shuffle.payloads.append(payload)
+        if len(shuffle.payloads) >= shuffle.window:
+            self._deal(session, key, lane, shuffle, now_ns)
 
     def _lane(self, session: Session, symbol: str) -> Lane:
         return self._lanes.setdefault((session.conn, symbol), Lane())
@@ -183,17 +253,16 @@ class Stream:
             key = (session.conn, symbol)
             self._common.timeline.at(now_ns + hold_ms * MS, lambda at: self._release(key, held, session, at))
 
-    def _release(self, key: tuple[int, str], held: Held, session: Session, now_ns: int) -> None:
+    def _release(self, key: Key, held: Held, session: Session, now_ns: int) -> None:
         lane = self._lanes.get(key)
         if lane is None or held not in lane.held:
             return
         lane.held.remove(held)
-        self._tidy(key, lane)
         for payload in held.payloads:
-            self.sent += 1
-            session.send(now_ns, payload)
+            self._emit(session, key, payload, now_ns)
+        self._tidy(key, lane)
 
-    def _begin_merge(self, session: Session, tick: Tick, fault: Fault, now_ns: int) -> list[Payload]:
+    def _begin_merge(self, session: Session, tick: Tick, fault: Fault, now_ns: int) -> bool:
         lane = self._lane(session, tick.symbol)
         lane.merging = ticks = [tick]
         lane.merge_rows = fault.knobs["rows"]
@@ -202,15 +271,56 @@ class Stream:
         def give_up(at: int) -> None:
             if lane.merging is ticks and self._lanes.get(key) is lane:
                 lane.merging = []
+                self._emit(session, key, self._text(messages.merged(ticks), at), at)
                 self._tidy(key, lane)
-                self.sent += 1
-                session.send(at, self._text(messages.merged(ticks), at))
 
         self._common.timeline.at(now_ns + fault.knobs["hold_ms"] * MS, give_up)
-        return []
+        return True
 
-    def _tidy(self, key: tuple[int, str], lane: Lane) -> None:
-        if not lane.held and not lane.merging:
+    def _merged(self, session: Session, lane: Lane, tick: Tick, now_ns: int) -> tuple[Tick, bool]:
+        """Add a delta to those that are merged: all of them as one, and whether they are complete."""
+        ticks = lane.merging
+        if tick.sequence_start != ticks[-1].sequence_end + 1:
+            # The venue counts anew: what went before is a delta of its own.
+            lane.merging = []
+            self._emit(session, (session.conn, tick.symbol), self._text(messages.merged(ticks), now_ns), now_ns)
+            return tick, True
+        ticks.append(tick)
+        if len(ticks) < lane.merge_rows:
+            return tick, False
+        lane.merging = []
+        return messages.merged(ticks), True
+
+    def _begin_shuffle(self, session: Session, symbol: str, fault: Fault, draw: Draw, now_ns: int) -> bool:
+        """Collect frames from now on, unless that is being done already."""
+        lane = self._lane(session, symbol)
+        if lane.shuffle is not None:
+            return False
+        lane.shuffle = shuffle = Shuffle(fault.knobs["window"], draw)
+        key = (session.conn, symbol)
+
+        def give_up(at: int) -> None:
+            if lane.shuffle is shuffle and self._lanes.get(key) is lane:
+                self._deal(session, key, lane, shuffle, at)
+
+        self._common.timeline.at(now_ns + fault.knobs["hold_ms"] * MS, give_up)
+        return True
+
+    def _deal(self, session: Session, key: Key, lane: Lane, shuffle: Shuffle, now_ns: int) -> None:
+        """Send what was collected, in an order that is not the old one."""
+        lane.shuffle = None
+        order = list(range(len(shuffle.payloads)))
+        rng = shuffle.draw()
+        rng.shuffle(order)
+        if order == sorted(order):
+            order.reverse()
+        for place in order:
+            self.sent += 1
+            session.send(now_ns, shuffle.payloads[place])
+        self._tidy(key, lane)
+
+    def _tidy(self, key: Key, lane: Lane) -> None:
+        if not lane.held and not lane.merging and lane.shuffle is None:
             self._lanes.pop(key, None)
 
     # -- tickers --
@@ -234,3 +344,21 @@ class Stream:
                     text = messages.ticker(f"{messages.TICKER}:{topic}", subject, source.sequence, bid, ask, time_ms)
                     for session in listeners.values():
                         session.send(now_ns, text)
+
+
+def _reworded(fault: Fault, draw: Draw, payload: Payload, symbol: str) -> Payload:
+    """A frame in other words or bytes; the same one where there is nothing to change."""
+    knobs = fault.knobs
+    if not isinstance(payload, str):
+        return payload
+    match fault.name:
+        case "wrong_symbol":
+            return damage.misnamed(payload, symbol, knobs["symbol"])
+        case "fields":
+            return damage.FIELDS[knobs["how"]](payload)
+        case "spell":
+            return spelt(payload, knobs["how"], is_bare=knobs["bare"]) or payload
+        case "oversize":
+            return payload.ljust(knobs["bytes"])
+        case _:
+            return damage.GARBLES[knobs["how"]](payload, draw)

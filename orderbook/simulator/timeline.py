@@ -21,10 +21,11 @@ class Binary(NamedTuple):
 
 
 class Close(NamedTuple):
-    """Close the connection in an orderly way."""
+    """Close the connection in an orderly way; without ``is_completed`` the closing handshake never ends."""
 
     code: int
     reason: str
+    is_completed: bool = True
 
 
 class Abort(NamedTuple):

@@ -14,91 +14,37 @@ from collections.abc import Iterable
 from decimal import Decimal
 from functools import reduce
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, pairwise
 from operator import attrgetter, xor
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from orderbook.errors import UsageError
+from orderbook.simulator.source import ZERO_ROW, Level, Numeric, Row, Rules, Source, Tick, TrueBook
 from orderbook.types import Side
+
+__all__ = [
+    "CHECKPOINT_EVENTS",
+    "HISTORY",
+    "ZERO_ROW",
+    "Level",
+    "Numeric",
+    "Row",
+    "Rules",
+    "Source",
+    "Tick",
+    "TrueBook",
+    "Truth",
+    "TruthTeller",
+    "book_digest",
+    "level_digest",
+    "plain",
+    "scaled_text",
+]
 
 CHECKPOINT_EVENTS: Final = 1000
 """Events between two checkpoints; more in a book that has more levels than that."""
 HISTORY: Final = 1_000_000
 """Events that are remembered unless told otherwise: some 40 MB."""
-ZERO_ROW: Final = ("0", "0")
-"""Price and size of a row that moves nothing but the sequence."""
-
-Level = tuple[str, str]
-"""(price, size) as plain decimal text without trailing zeros."""
-Row = tuple[str, str, str]
-"""(price, size, sequence) as they stand on the wire."""
-Numeric = str | Decimal
-
-
-class Rules(NamedTuple):
-    """What a venue says of an instrument; ``tick`` and ``lot`` are the steps of price and size, as decimal text."""
-
-    symbol: str
-    base: str
-    quote: str
-    tick: str
-    lot: str
-
-
-class Tick(NamedTuple):
-    """One delta of the venue, over ``sequence_start..sequence_end``; a number in between may have no row."""
-
-    symbol: str
-    sequence_start: int
-    sequence_end: int
-    bids: tuple[Row, ...]
-    asks: tuple[Row, ...]
-
-
-class TrueBook(NamedTuple):
-    """The venue's book at one sequence, best levels first."""
-
-    sequence: int
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
-
-
-class Source(Protocol):
-    """One symbol of the simulated venue, whether made from a seed or played from a capture. It has no clock."""
-
-    @property
-    def symbol(self) -> str:
-        """The venue's name of the instrument."""
-
-    @property
-    def rules(self) -> Rules:
-        """What the venue says of it."""
-
-    @property
-    def sequence(self) -> int:
-        """Sequence of the last event."""
-
-    @property
-    def epoch(self) -> int:
-        """How often the venue counted anew."""
-
-    def gap_ns(self) -> int:
-        """Time from the last delta to the next one, in ns; to be called once before each ``advance``."""
-
-    def advance(self) -> Tick:
-        """Let the next delta happen."""
-
-    def book(self, sequence: int | None = None, depth: int | None = None, *, epoch: int | None = None) -> TrueBook:
-        """The book at a sequence."""
-
-    def digest(self, sequence: int | None = None, *, epoch: int | None = None) -> int:
-        """The digest of that book."""
-
-    def ticker(self) -> tuple[Level | None, Level | None]:
-        """The best bid and ask now."""
-
-    def reset(self, base: int) -> None:
-        """Count anew from ``base``."""
 
 
 def level_digest(side: Side, price: Numeric, size: Numeric) -> int:
@@ -145,11 +91,13 @@ def _hash(side: str, price: str, size: str) -> int:
 class _Chunk:
     """A checkpoint and the events after it, up to the next one."""
 
-    __slots__ = ("changes", "digests", "first", "levels", "sizes")
+    __slots__ = ("changes", "digests", "first", "levels", "price_decimals", "sizes")
 
-    def __init__(self, first: int, levels: dict[int, int], digest: int) -> None:
+    def __init__(self, first: int, levels: dict[int, int], digest: int, price_decimals: int) -> None:
         #: The event that the checkpoint comes after.
         self.first = first
+        #: Of the keys in it.
+        self.price_decimals = price_decimals
         self.levels = (array("q", levels), array("q", levels.values()))
         self.changes = array("q")
         self.sizes = array("q")
@@ -175,7 +123,7 @@ class Truth:
     Args:
         levels: Key and size of each level of event 0, in any order.
         base: Sequence of event 0.
-        price_decimals: The key is in units of ``10**-price_decimals``.
+        price_decimals: The key is in units of ``10**-price_decimals``, until ``refine`` makes them finer.
         size_decimals: So is a size of ``10**-size_decimals``.
         history: At least so many events are remembered; older ones are forgotten a checkpoint at a time.
 
@@ -184,6 +132,7 @@ class Truth:
         asks: Keys of the asks, which are negative, ascending: the best is the last here too.
         sizes: Size of each key.
         events: How many events happened.
+        price_decimals: Of the keys now.
 
     Complexity: O(log n) an event. 24 bytes an event, and at each checkpoint 16 bytes a level.
     """
@@ -203,7 +152,7 @@ class Truth:
         self.bids = sorted(key for key in self.sizes if key > 0)
         self.asks = sorted(key for key in self.sizes if key < 0)
         self.events = 0
-        self._price_decimals = price_decimals
+        self.price_decimals = price_decimals
         self._size_decimals = size_decimals
         self._history = history
         self._hashes = {key: self._hashed(key, size) for key, size in self.sizes.items()}
@@ -265,9 +214,23 @@ class Truth:
         self._epochs.append((self.events, base))
         self._offset = base - self.events
 
+    def refine(self, decimals: int) -> None:
+        """Keys count in units that are ``10**decimals`` times finer from now on; no price changes. O(n)."""
+        factor = 10**decimals
+        self.price_decimals += decimals
+        self.sizes = {key * factor: size for key, size in self.sizes.items()}
+        self._hashes = {key * factor: hashed for key, hashed in self._hashes.items()}
+        for keys in (self.bids, self.asks):
+            keys[:] = [key * factor for key in keys]
+        # Within a chunk all keys are in the same units.
+        self._open_chunk()
+
     def top(self) -> tuple[Level | None, Level | None]:
         """The best bid and ask now; ``None`` where the side is empty. O(1)."""
-        bid, ask = (self._level(keys[-1], self.sizes[keys[-1]]) if keys else None for keys in (self.bids, self.asks))
+        bid, ask = (
+            self._level(keys[-1], self.sizes[keys[-1]], self.price_decimals) if keys else None
+            for keys in (self.bids, self.asks)
+        )
         return bid, ask
 
     # -- the past --
@@ -288,16 +251,37 @@ class Truth:
         event = self._event(sequence, epoch)
         if event == self.events:
             bids, asks, sizes = self.bids[::-1][:depth], self.asks[::-1][:depth], self.sizes
+            decimals = self.price_decimals
         else:
-            sizes = self._chunk(event).levels_after(event)
+            chunk = self._chunk(event)
+            sizes, decimals = chunk.levels_after(event), chunk.price_decimals
             bids = sorted((key for key in sizes if key > 0), reverse=True)[:depth]
             asks = sorted((key for key in sizes if key < 0), reverse=True)[:depth]
         start, base = self._epochs[self.epoch if epoch is None else epoch]
         return TrueBook(
             base + event - start,
-            tuple([self._level(key, sizes[key]) for key in bids]),
-            tuple([self._level(key, sizes[key]) for key in asks]),
+            tuple([self._level(key, sizes[key], decimals) for key in bids]),
+            tuple([self._level(key, sizes[key], decimals) for key in asks]),
         )
+
+    def changes(self, first: int, last: int) -> dict[Side, tuple[Row, ...]]:
+        """What the events of the sequences ``first..last`` of this epoch left: of each level the last size.
+
+        Raises:
+            UsageError: One of them did not happen, or is forgotten.
+
+        Complexity: O(log of the number of checkpoints) an event.
+        """
+        sides: dict[Side, dict[str, Row]] = {Side.BID: {}, Side.ASK: {}}
+        for sequence in range(first, last + 1):
+            event = self._event(sequence, None)
+            chunk = self._chunk(event - 1)
+            key, size = chunk.changes[event - 1 - chunk.first], chunk.sizes[event - 1 - chunk.first]
+            if key:
+                rows = sides[Side.BID if key > 0 else Side.ASK]
+                price, size_text = self._level(key, size, chunk.price_decimals)
+                rows[price] = (price, size_text, str(sequence))
+        return {side: tuple(rows.values()) for side, rows in sides.items()}
 
     def digest(self, sequence: int | None = None, *, epoch: int | None = None) -> int:
         """The digest of the book at a sequence, whole. O(log of the number of checkpoints); arguments as ``book``.
@@ -335,7 +319,7 @@ class Truth:
         return self._chunks[bisect_right(self._chunks, event, key=attrgetter("first")) - 1]
 
     def _open_chunk(self) -> None:
-        chunk = _Chunk(self.events, self.sizes, self._digest)
+        chunk = _Chunk(self.events, self.sizes, self._digest, self.price_decimals)
         self._chunks.append(chunk)
         self._changes, self._changed_sizes, self._digests = chunk.changes, chunk.sizes, chunk.digests
         self._next_checkpoint = self.events + max(CHECKPOINT_EVENTS, len(self.sizes))
@@ -343,11 +327,11 @@ class Truth:
         while len(chunks) > 1 and chunks[1].first <= self.events - self._history:
             del chunks[0]
 
-    def _level(self, key: int, size: int) -> Level:
-        return scaled_text(abs(key), self._price_decimals), scaled_text(size, self._size_decimals)
+    def _level(self, key: int, size: int, price_decimals: int) -> Level:
+        return scaled_text(abs(key), price_decimals), scaled_text(size, self._size_decimals)
 
     def _hashed(self, key: int, size: int) -> int:
-        price = scaled_text(abs(key), self._price_decimals)
+        price = scaled_text(abs(key), self.price_decimals)
         return _hash("BID" if key > 0 else "ASK", price, scaled_text(size, self._size_decimals))
 
 
@@ -385,3 +369,26 @@ class TruthTeller:
     def reset(self, base: int) -> None:
         """The venue counts anew from ``base``; the book stays as it is, and so does what was true before."""
         self.truth.reset(base)
+
+    def change_tick(self, *, finer: bool) -> bool:  # noqa: ARG002 - for markets that can
+        """Whether the price grid became ten times finer or coarser: that of a market like this one is what it is."""
+        return False
+
+    def parts(self, tick: Tick, count: int) -> tuple[Tick, ...]:
+        """The last delta told in up to ``count`` ones, each of them true at its end; at least one sequence in each.
+
+        One that cannot be told in several, or is not the last, is returned as it is.
+
+        Complexity: O(sequences of the delta).
+        """
+        start, end = tick.sequence_start, tick.sequence_end
+        total = end - start + 1
+        count = min(count, total)
+        if count < 2 or end != self.sequence:
+            return (tick,)
+        cuts = [start + total * number // count for number in range(count + 1)]
+        told = []
+        for first, following in pairwise(cuts):
+            sides = self.truth.changes(first, following - 1)
+            told.append(Tick(tick.symbol, first, following - 1, sides[Side.BID], sides[Side.ASK]))
+        return tuple(told)

@@ -18,10 +18,12 @@ class Alarms:
     def judge(self) -> None:
         """See which waits are over, and do what the table says then."""
         desk = self._desk
+        facts = desk.waits.facts(desk.now_ns)
         for rule in self._machine.rules(Input.TIMER):
             # One may have moved the book to a state where the next does not apply any more.
-            if desk.state in rule.states and rule.when(desk.waits.facts(desk.now_ns)):
+            if desk.state in rule.states and rule.when(facts):
                 self._ring(rule)
+                facts = desk.waits.facts(desk.now_ns)
 
     def _ring(self, rule: Rule) -> None:
         machine, desk = self._machine, self._desk
@@ -44,6 +46,12 @@ class Alarms:
                 machine.fall_silent()
             case Verdict.BEHIND:
                 machine.fall_behind()
+            case Verdict.UNASKED:
+                # Over for good until something comes: a frame without a time must not make the book LIVE again.
+                desk.waits.start("answer", desk.now_ns, None, 0)
+                desk.waits.start("symbol", desk.now_ns, self._settings.probe_interval_ms)
+                desk.go(Verdict.UNASKED, "silent, and the venue cannot be asked")
             case _:
-                desk.waits.start("symbol", desk.now_ns, self._settings.symbol_silence_ms)
-                desk.question("no delta for a while")
+                is_done = desk.question("no delta for a while") and not desk.is_unasked
+                again_ms = self._settings.symbol_silence_ms if is_done else self._settings.probe_interval_ms
+                desk.waits.start("symbol", desk.now_ns, again_ms)

@@ -75,6 +75,7 @@ class Answers:
     def probe(self, sequence: int) -> None:
         """The venue's present sequence."""
         machine, desk, settings = self._machine, self._desk, self._settings
+        was_unasked = desk.is_unasked
         still = desk.probe_answered()
         again = machine.provenance.answered(sequence, desk.counters.frames)
         facts = ProbeFacts(
@@ -89,19 +90,23 @@ class Answers:
         )
         match machine.decide(Input.PROBE, facts):
             case Verdict.WATCH:
-                self._watch(sequence)
+                self._watch(sequence, was_unasked=was_unasked)
             case Verdict.RESET:
                 machine.reset(sequence)
                 desk.ask("sequence reset")
             case Verdict.CONFIRM:
                 machine.confirm()
+            case _ if was_unasked:
+                machine.after_frame()
 
-    def _watch(self, sequence: int) -> None:
-        """The venue is ahead; the stream has a moment to show it."""
+    def _watch(self, sequence: int, *, was_unasked: bool = False) -> None:
+        """The venue is ahead; the stream has a moment to show it, unless it was silent for long."""
         machine, desk = self._machine, self._desk
         machine.probed = max(machine.probed, sequence)
-        if desk.state is BookState.STALE and machine.owed > machine.high:
+        if desk.state is BookState.STALE and (machine.owed > machine.high or was_unasked):
             machine.owed = max(machine.owed, sequence)
+            if was_unasked:
+                desk.ask("venue ahead")
         elif desk.state is not BookState.SYNCING:
             desk.await_venue()
 
@@ -133,10 +138,11 @@ class Answers:
 
     def audit(self, reason: str) -> None:
         """Keep a copy from now on, and ask for a snapshot to compare it with."""
-        base = self._machine.base
-        if self._desk.state is BookState.LIVE and base is not None and not self._auditor.busy:
+        desk, base = self._desk, self._machine.base
+        # Before the acknowledgement nothing may be asked for, and a copy would be kept for an answer that never comes.
+        if desk.state is BookState.LIVE and desk.subscribed and base is not None and not self._auditor.busy:
             self._auditor.start(base, asked=True)
-            self._desk.ask(reason)
+            desk.ask(reason)
 
     def follow(self) -> None:
         """After every frame: has the stream reached a waiting snapshot, or come near a horizon?"""

@@ -231,9 +231,16 @@ class BookSync:
         return self._desk.flush()
 
     def audit(self, now_ns: int = 0) -> tuple[Event, ...]:
-        """Compare the live book with a fresh snapshot: asks for one. Nothing happens unless LIVE and idle."""
+        """Compare the live book with a fresh snapshot: asks for one. Only when LIVE, subscribed and idle."""
         self._at(now_ns)
         self._answers.audit("audit")
+        return self._desk.flush()
+
+    def doubt(self, now_ns: int = 0) -> tuple[Event, ...]:
+        """The symbol is silent for longer than is usual: asks for a probe. Nothing happens unless LIVE."""
+        self._at(now_ns)
+        if self.state is BookState.LIVE:
+            self._desk.question("an unusual silence")
         return self._desk.flush()
 
     def check(self, now_ns: int) -> tuple[Event, ...]:

@@ -122,25 +122,34 @@ class Desk:
         """Whether nothing has been heard for too long by now; of a LIVE book that is for the timer to say."""
         return self.state is not BookState.LIVE and self.waits.is_over("link", self.now_ns)
 
+    @property
+    def is_unasked(self) -> bool:
+        """Whether a probe has been unanswered for too long by now; of a LIVE book that is for the timer to say."""
+        return self.state is not BookState.LIVE and self.waits.is_over("answer", self.now_ns)
+
     def await_venue(self) -> None:
         """The venue is known to be ahead: the stream has a moment to show it."""
         if not self.waits.running("behind"):
             self.waits.start("behind", self.now_ns, self._settings.probe_catch_up_ms)
 
-    def question(self, reason: str) -> None:
-        """Ask for a probe: one at a time, and again only after a while."""
+    def question(self, reason: str) -> bool:
+        """Ask for a probe: one at a time, and again only after a while. Whether it was asked for."""
         interval_ns = self._settings.probe_interval_ms * 1_000_000
         is_early = self._probe_asked_ns is not None and self.now_ns - self._probe_asked_ns < interval_ns
         if is_early and (self._is_probing or self.now_ns):
-            return
+            return False
         self._probe_asked_ns = self.now_ns
         self._probe_frames = self.counters.frames
         self._is_probing = True
         self.counters.probes_asked += 1
         self.emit(NeedProbe(self._book.symbol, reason))
+        if self.state is BookState.LIVE and not self.waits.running("answer"):
+            self.waits.start("answer", self.now_ns, self._settings.probe_timeout_ms)
+        return True
 
     def probe_answered(self) -> bool:
         """Whether it was asked for, and no delta came since."""
+        self.waits.stop("answer")
         still = self._is_probing and self._probe_frames == self.counters.frames
         self._is_probing = False
         return still
@@ -154,6 +163,7 @@ class Desk:
         """The link is gone: whatever was asked or awaited on its account is over."""
         self.waits.clear()
         self.wish = None
+        self.is_wish_void = False
         self.attempts = 0
         self.subscribed = False
         self._probe_asked_ns = None

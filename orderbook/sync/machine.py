@@ -109,8 +109,8 @@ class Machine:
             self._open(reason)
         desk.subscribed = True
         desk.waits.start("symbol", desk.now_ns, settings.symbol_silence_ms)
-        if self.base is None and self.buffer:
-            desk.ask("first delta")
+        if self._gapped or self.provenance.lost > self.high or (self.base is None and self.buffer):
+            desk.ask("first delta" if self.base is None else "a lost frame")
         elif self.base is None and desk.wish is None:
             desk.waits.start("first_delta", desk.now_ns, settings.first_delta_wait_ms)
 
@@ -176,8 +176,7 @@ class Machine:
             self.reset(end)
         self.high = max(self.high, end)
         self.recent.add(delta)
-        desk.waits.renew("symbol", desk.now_ns)
-        desk.waits.count_delta()
+        desk.waits.take_delta(desk.now_ns)
         if verdict is Verdict.APPLY:
             self._apply(delta)
         elif verdict is Verdict.IGNORE:
@@ -210,7 +209,7 @@ class Machine:
         self._forget()
         self.provenance.old_high = old_high
         desk.is_wish_void = desk.wish is not None
-        desk.waits.stop("hold", "ahead", "behind", "audit")
+        desk.waits.stop("hold", "ahead", "behind", "audit", "answer")
         desk.go(Verdict.RESET, "the venue's sequence started anew")
 
     def _apply(self, delta: Delta) -> None:
@@ -266,7 +265,7 @@ class Machine:
         waiting = base.sequence < self.high
         silent = self._silent or self.desk.is_link_silent
         owed = max(self.owed, self.provenance.lost)
-        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, owed, silent)
+        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, owed, silent, self.desk.is_unasked)
         match self.decide(Input.APPLIED, facts):
             case Verdict.JOIN:
                 self._join(base)
@@ -294,7 +293,7 @@ class Machine:
         if base is not self.book.content:
             desk.counters.joins += 1
             self.auditor.stop()
-            desk.waits.stop("audit")
+            desk.waits.stop("audit", "answer")
             self.provenance.old_high = NEVER
             self.book.swap(base)
         if desk.state is not BookState.LIVE:
@@ -354,7 +353,7 @@ class Machine:
         if desk.state is BookState.STALE:
             # Asked for because the venue was seen ahead, so this is the newer evidence.
             self.probed = NEVER
-        desk.waits.stop("hold", "ahead", "first_delta", "behind")
+        desk.waits.stop("hold", "ahead", "first_delta", "behind", "answer")
         desk.go(Verdict.ADOPT, "a new snapshot")
         if self._observer is not None:
             self._observer(content, None)

@@ -87,6 +87,7 @@ class Verdict(Enum):
     GAP = "the hole is a gap: ask, keep buffering"
     DROP = "drop the snapshot, ask again"
     SILENT = "wait until something is heard"
+    UNASKED = "ask again, until a delta or an answer comes"
     BEHIND = "ask; LIVE again when the stream has caught up, or continues the snapshot"
     # For the link.
     LOSE = "everything buffered is dropped"
@@ -121,6 +122,7 @@ class AppliedFacts(NamedTuple):
     high: int
     owed: int
     silent: bool
+    unasked: bool
 
 
 class UnreadableFacts(NamedTuple):
@@ -191,6 +193,7 @@ class TimerFacts(NamedTuple):
     audit: bool
     link: bool
     behind: bool
+    answer: bool
     symbol: bool
 
 
@@ -249,6 +252,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.high < f.owed, Verdict.WAIT_STREAM),
         ("still silent", _READY, "nothing has been heard for `link_silence_max_ms`",
          lambda f: f.silent, Verdict.WAIT_STREAM),
+        ("still unasked", _READY, "a probe has been unanswered for `probe_timeout_ms`",
+         lambda f: f.unasked, Verdict.WAIT_STREAM),
         ("complete", _READY, "otherwise", _otherwise, Verdict.JOIN),
     ),
     Input.UNREADABLE: (
@@ -303,6 +308,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.audit, Verdict.INCONCLUSIVE),
         ("link silent", _LIVE, "nothing heard for `link_silence_max_ms`", lambda f: f.link, Verdict.SILENT),
         ("venue stays ahead", _LIVE, "a probe was ahead for `probe_catch_up_ms`", lambda f: f.behind, Verdict.BEHIND),
+        ("venue cannot be asked", _LIVE, "a probe went unanswered for `probe_timeout_ms`, and no delta came",
+         lambda f: f.answer, Verdict.UNASKED),
         ("symbol silent", _READY, "no delta for `symbol_silence_ms`", lambda f: f.symbol, Verdict.QUESTION),
     ),
 }  # fmt: skip
@@ -357,6 +364,7 @@ NEXT: Final[dict[Verdict, dict[BookState, BookState]]] = {
     Verdict.DROP: _stay(_S),
     Verdict.SILENT: {_L: _T},
     Verdict.BEHIND: {_L: _T},
+    Verdict.UNASKED: {_L: _T},
     **{
         verdict: {state: target for state in BookState if state is not BookState.CLOSED}
         for verdict, target in _ANY_TO.items()

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from orderbook.sync.table import TimerFacts
 
-Name = Literal["first_delta", "hold", "unanswered", "ahead", "audit", "link", "behind", "symbol"]
+Name = Literal["first_delta", "hold", "unanswered", "ahead", "audit", "link", "behind", "answer", "symbol"]
 
 # These two start again with every frame, so that no frame can find them over.
 _BACKGROUND: Final = frozenset({"link", "symbol"})
@@ -84,8 +84,11 @@ class Waits:
         wait.since_ns = now_ns
         return True
 
-    def count_delta(self) -> None:
-        """A delta of the symbol came."""
+    def take_delta(self, now_ns: int) -> None:
+        """A delta of the symbol came: its silence begins anew, and needs no explanation any more."""
+        self.renew("symbol", now_ns)
+        if self.urgent:
+            self.stop("answer")
         for wait in self._running.values():
             wait.deltas += 1
 

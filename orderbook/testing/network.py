@@ -80,8 +80,10 @@ class VirtualSocket:
         self._waiter: asyncio.Future[None] | None = None
         self._ending: str | None = None
         self._is_hole = False
-        #: Packets of a direction arrive in the order in which they left.
+        #: Packets of a direction arrive in the order in which they left; the loop's timers of one moment have none.
         self._up_s = self._down_s = 0.0
+        self._up: deque[str] = deque()
+        self._down: deque[bytes | Close | Abort] = deque()
 
     # -- the client's side --
 
@@ -107,7 +109,8 @@ class VirtualSocket:
         if self._ending is not None:
             raise SocketClosed(self._ending)
         self._up_s = self._arrival(self._up_s, self._venue.route.up_ms)
-        self._loop.call_at(self._up_s, self._arrive, text)
+        self._up.append(text)
+        self._loop.call_at(self._up_s, self._arrive)
 
     async def close(self) -> None:
         """The closing handshake; a peer that is gone does not answer."""
@@ -132,7 +135,8 @@ class VirtualSocket:
         """The venue sends something."""
         if self._is_hole:
             return
-        if isinstance(sent.payload, Hole):
+        if isinstance(sent.payload, Hole) or (isinstance(sent.payload, Close) and not sent.payload.is_completed):
+            # A closing frame without an end of the connection: the real client library waits for that end, too.
             self._is_hole = True
             return
         route = self._venue.route
@@ -145,12 +149,14 @@ class VirtualSocket:
         self._down_s = self._arrival(self._down_s, route.down_ms)
         if route.bytes_per_s is not None and isinstance(frame, bytes):
             self._down_s += len(frame) / route.bytes_per_s
-        self._loop.call_at(self._down_s, self._land, frame)
+        self._down.append(frame)
+        self._loop.call_at(self._down_s, self._land)
 
     def _arrival(self, before_s: float, ms: tuple[float, float]) -> float:
         return max(before_s, self._loop.time() + self._jitter.uniform(*ms) / 1e3)
 
-    def _land(self, frame: bytes | Close | Abort) -> None:
+    def _land(self) -> None:
+        frame = self._down.popleft()
         if self._ending is not None:
             return
         if isinstance(frame, bytes):
@@ -159,7 +165,8 @@ class VirtualSocket:
         else:
             self.cut(f"{frame.code} {frame.reason}".rstrip() if isinstance(frame, Close) else "1006 connection cut")
 
-    def _arrive(self, text: str) -> None:
+    def _arrive(self) -> None:
+        text = self._up.popleft()
         if self._ending is None and not self._is_hole:
             self._venue.exchange.receive(self._conn, text, self._venue.now_ns())
             self._venue.flush()

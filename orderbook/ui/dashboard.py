@@ -148,12 +148,15 @@ def header(data: Sequence[PanelData], health: FeedHealth, width: int, venue: str
     # There is none before the feed is open.
     known = health.budget_limit > 0
     budget = [(1, f"budget {health.budget_used} of {health.budget_limit}", WARNING if tight else "")] if known else []
+    wait = f"{health.books_waiting} wait for a snapshot, {duration(health.books_wait_ms)}"
+    waiting = [(1, wait, WARNING)] if health.books_waiting else []
     rtt = [] if health.rtt_ms is None else [(3, f"rtt {duration(health.rtt_ms)}", "")]
     parts = [
         (5, printable(venue, glyphs), "bold"),
         (0, link, "" if links and up == links else ALARM),
         *rtt,
         (0, f"LIVE {live} of {len(data)}", "" if live == len(data) else ALARM),
+        *waiting,
         *budget,
         (2, f"reconnects {health.reconnects}", WARNING if health.reconnects else ""),
         (4, f"sent {health.client_messages}", ""),

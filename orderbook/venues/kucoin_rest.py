@@ -56,7 +56,8 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "400008": "give the key's version as the venue's API page shows it, or make a new key if it is older than 2",
     "411100": "the account is frozen: ask the venue's support",
 }
-_LIMIT_CODES: Final = frozenset({"429000", "200002", "1015"})
+_EDGE_BLOCK: Final = "1015"
+_LIMIT_CODES: Final = frozenset({"429000", "200002", _EDGE_BLOCK})
 _SYMBOL_CODES: Final = frozenset({"900001", "400600", "600203", "200003"})
 _BUSY_CODES: Final = frozenset({"230005", "500000"})
 
@@ -297,16 +298,22 @@ def _venue_problem(status: int, code: str, message: str, headers: Mapping[str, s
     if code in _SYMBOL_CODES or (code == "400100" and symbol and "symbol" in message.lower()):
         about = f"{symbol}: {said}" if symbol else said
         return UnknownSymbol(code, about, status, "check its name, such as BTC-USDT, and that it trades", symbol=symbol)
-    if status in (401, 403):
-        return Refused(code, said, status, "check the API key and its permissions")
+    is_busy = code in _BUSY_CODES or status >= 500
+    if status in (401, 403) and not is_busy:
+        # No code that is known to be final: somebody between us and the venue may have said so.
+        return Refused(None, said, status, "check the API key and its permissions")
     if status == 404:
         return BadAnswer(code, said, status, f"no such path: {_ADDRESS}")
-    is_busy = code in _BUSY_CODES or status >= 500
     return RestError(code, said, status, _LATER if is_busy else "", is_transient=is_busy)
 
 
 def _rate_limited(status: int, code: str | None, said: str, headers: Mapping[str, str]) -> RateLimited:
-    """With its headers it is our quota; without them the venue is overloaded, whatever we asked so far."""
+    """With its headers it is our quota; without them the venue is overloaded, whatever we asked so far.
+
+    The edge's block of an address is named by its code alone.
+    """
+    if code == _EDGE_BLOCK:
+        return RateLimited(code, said, status, _PATIENCE, retry_ms=_EDGE_BLOCK_MS, is_quota=True)
     limit = rate_limit(headers)
     if limit is not None:
         return RateLimited(code, said, status, _PATIENCE, retry_ms=min(limit.reset_ms, _RETRY_MS_MAX), is_quota=True)
@@ -320,7 +327,7 @@ def _no_envelope(status: int, text: str, headers: Mapping[str, str], detail: str
     what = "a page of HTML" if _MARKUP.match(text) else f"no usable answer ({detail})"
     said = f"the server sent {what} with status {status}"
     if _MARKUP.match(text) and "1015" in text and status in (403, 429):
-        return RateLimited("1015", said, status, _PATIENCE, retry_ms=_EDGE_BLOCK_MS, is_quota=True)
+        return _rate_limited(status, _EDGE_BLOCK, said, headers)
     if status == 429:
         return _rate_limited(status, None, said, headers)
     if status in (401, 403, 407, 451):

@@ -4,37 +4,53 @@ It holds ten laws, of which ``Oracle`` judges these at every input of every sync
 and stand in ``running``):
 
 I1  a LIVE book equals the venue's at the sequence that it names;
-I2  a book that may be read has everything that the venue did before ``FRESH_MS``;
+I2  a book that may be read has everything that the venue did before ``FRESH_MS``, and nothing that it is known to lack;
 I3  sequences grow within an epoch, and an epoch begins with a snapshot;
-I4  states change as the table allows, with one event each, and nothing is told of a book that is not LIVE;
+I4  states change as the table allows, with one event each; what ends LIVE ends it at once, and no input raises;
 I6  buffers stay within their bounds;
-I8  every frame is accounted for.
+I8  every frame is accounted for, and what is counted is told.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from orderbook.content import BookContent
-from orderbook.events import Event, StateChanged
+from orderbook.errors import FrameError
+from orderbook.events import (
+    AuditFailed,
+    AuditPassed,
+    Crossed,
+    Event,
+    FrameRejected,
+    Gap,
+    LimitReached,
+    NeedProbe,
+    NeedSnapshot,
+    SequenceReset,
+    StateChanged,
+)
 from orderbook.simulator.truth import Source
 from orderbook.sync import BookSync
+from orderbook.sync.journal import SyncCounters
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState, Delta, Side
 from tests.simulation.shadow import PARTIAL_EVERY, Shadow, epoch_of, epoch_of_known
 
-FRESH_MS: Final = 32_000
-"""No book may be read that lacks what the venue did so long ago: a muted topic of a quiet symbol is found out after
-30 s, and the stream has a second to catch up."""
+FRESH_MS: Final = 43_000
+"""No book may be read that lacks what the venue did so long ago: a muted topic of a quiet symbol is asked about after
+30 s; the venue has 10 s to answer, and the stream a second to catch up. (With an answer it is 31 s: see the long days.)"""
 POLL_MS: Final = 250
 INPUTS: Final = (
     *("connection_opened", "subscribed", "connection_lost", "halt", "fail", "close"),
-    *("receive", "receive_decoded", "receive_snapshot", "receive_probe", "audit", "check"),
+    *("receive", "receive_decoded", "receive_snapshot", "receive_probe", "audit", "doubt", "check"),
 )
 """Every method by which something reaches a synchroniser."""
+ENDS: Final = frozenset({"connection_lost", "connection_opened", "halt", "fail", "close"})
+"""After these no book is LIVE."""
 COUNT_EVERY: Final = 64
 NO_HORIZON: Final = {Side.BID: None, Side.ASK: None}
 _S = BookState
@@ -46,6 +62,20 @@ ALLOWED: Final = frozenset({
     *((old, _S.SYNCING) for old in BookState if old is not _S.CLOSED),
     (_S.SYNCING, _S.LIVE), (_S.SYNCING, _S.STALE), (_S.LIVE, _S.STALE), (_S.STALE, _S.LIVE),
 })  # fmt: skip
+
+
+COUNTED: Final[dict[type[Event], Callable[[SyncCounters], int]]] = {
+    Gap: lambda counters: counters.gaps,
+    Crossed: lambda counters: counters.crossed,
+    SequenceReset: lambda counters: counters.resets,
+    FrameRejected: lambda counters: counters.rejected_count,
+    NeedSnapshot: lambda counters: counters.snapshots_asked,
+    NeedProbe: lambda counters: counters.probes_asked,
+    AuditPassed: lambda counters: counters.audits - counters.audits_failed,
+    AuditFailed: lambda counters: counters.audits_failed,
+    LimitReached: lambda counters: counters.limits.total(),
+}
+"""What is told, and where it is counted."""
 
 
 class Breach(NamedTuple):
@@ -70,6 +100,8 @@ class Watch:
         self._inputs = 0
         self._updates = 0
         self._is_due = True
+        self._heard: Counter[str] = Counter()
+        self._told: Counter[type[Event]] = Counter()
         self.sync: BookSync | None = None
         self.venue_epoch = 0
         #: (when, the venue's epoch, its sequence), oldest first.
@@ -91,10 +123,28 @@ class Watch:
         except AssertionError as error:
             self._broken("I1", str(error))
 
-    def after(self, sync: BookSync, events: Sequence[Event]) -> None:
+    def hear(self, sync: BookSync, message: object) -> None:
+        """A message is about to reach the synchroniser: which of them it has to account for."""
+        if sync.state is BookState.CLOSED:
+            return
+        if isinstance(message, FrameError) and message.remedy != "ignore" and message.symbol in (None, sync.symbol):
+            self._heard["unreadable"] += 1
+        elif isinstance(message, Delta) and message.symbol == sync.symbol:
+            self._heard["deltas"] += 1
+
+    def raised(self, name: str, error: Exception) -> None:
+        """An input raised, which none ever may."""
+        self._broken("I4", f"{name} raised {error!r}")
+
+    def after(self, sync: BookSync, name: str, message: object, events: Sequence[Event]) -> None:
         """Something reached the synchroniser, and this is what it told."""
         self._inputs += 1
+        if self._state is BookState.LIVE and any(isinstance(event, AuditFailed) for event in events):
+            # The venue's answer may lie; but if it did not, this was readable until now.
+            self._look_again(sync.book.content)
         self._judge_events(sync, events)
+        if sync.state is BookState.LIVE:
+            self._judge_live(sync, name, message)
         book = sync.book
         position = (book.epoch, book.sequence)
         if position != self._position:
@@ -106,6 +156,7 @@ class Watch:
             self.count()
 
     def _judge_events(self, sync: BookSync, events: Sequence[Event]) -> None:
+        self._told.update(type(event) for event in events)
         for event in events:
             if not isinstance(event, StateChanged):
                 continue
@@ -114,11 +165,21 @@ class Watch:
             if event.old is event.new or (event.old, event.new) not in ALLOWED:
                 self._broken("I4", f"no such change: {event}")
             self._state = event.new
-        if sync.state is not self._state:
-            self._broken("I4", f"became {sync.state.value} from {self._state.value} without an event")
-            self._state = sync.state
+        # A LIVE book that nothing was heard of for too long reads as STALE; that is no change of its state.
+        state = sync.book._guard.marked_state
+        if state is not self._state:
+            self._broken("I4", f"became {state.value} from {self._state.value} without an event")
+            self._state = state
         if sync.buffered > sync._settings.buffer_frames_max:
             self._broken("I6", f"{sync.buffered} deltas are buffered")
+
+    def _judge_live(self, sync: BookSync, name: str, message: object) -> None:
+        if name in ENDS:
+            self._broken("I4", f"LIVE after {name}")
+        if sync.buffered:
+            self._broken("I2", f"LIVE at {sync.book.sequence} with {sync.buffered} deltas that it has not applied")
+        if isinstance(message, FrameError) and message.symbol == sync.symbol and message.remedy != "ignore":
+            self._broken("I2", f"LIVE at {sync.book.sequence} though a message of its own is lost")
 
     def _judge_position(self, sync: BookSync, position: tuple[int, int]) -> None:
         (epoch, sequence), (old_epoch, old_sequence) = position, self._position
@@ -177,17 +238,26 @@ class Watch:
         )  # fmt: skip
         if counters.frames != sum(parts):
             self._broken("I8", f"{counters.frames} frames, but applied, duplicate, rejected, discarded, held: {parts}")
+        heard = self._heard
+        if counters.frames != heard.total() or counters.rejected_count < heard["unreadable"]:
+            self._broken("I8", f"{dict(heard)} came, but {counters.frames} were counted, {counters.rejected_count} bad")
+        for kind, counted in COUNTED.items():
+            if self._told[kind] != counted(counters):
+                self._broken("I8", f"{self._told[kind]} {kind.__name__} were told, and {counted(counters)} counted")
 
     def look_again(self) -> None:
         """Read the whole book once more, and compare it."""
         assert self.sync is not None
         if self.sync.state is BookState.LIVE:
-            for shadow in self._shadows.values():
-                try:
-                    shadow.look_again()
-                except AssertionError as error:
-                    self._broken("I1", str(error))
-            self._compare(self.sync.book.content, is_new=True)
+            self._look_again(self.sync.book.content)
+
+    def _look_again(self, content: BookContent) -> None:
+        if (shadow := self._shadows.get(id(content))) is not None:
+            try:
+                shadow.look_again()
+            except AssertionError as error:
+                self._broken("I1", str(error))
+        self._compare(content, is_new=True)
 
     def _broken(self, law: str, what: str) -> None:
         assert self.sync is not None
@@ -225,7 +295,7 @@ class Oracle:
         watch.sync = sync
         self.watches[symbol] = watch
         for name in INPUTS:
-            setattr(sync, name, _watched(getattr(sync, name), sync, watch))
+            setattr(sync, name, _watched(name, getattr(sync, name), sync, watch))
         return sync
 
     def broken(self, law: str, symbol: str, what: str) -> None:
@@ -246,16 +316,23 @@ class Oracle:
             self.watches[symbol].count()
 
 
-def _watched(method: Callable[..., Sequence[Event]], sync: BookSync, watch: Watch) -> Callable[..., Sequence[Event]]:
+def _watched(
+    name: str, method: Callable[..., Sequence[Event]], sync: BookSync, watch: Watch
+) -> Callable[..., Sequence[Event]]:
     def call(*args: Any, **options: Any) -> Sequence[Event]:
+        message = args[0] if name == "receive_decoded" else None
+        watch.hear(sync, message)
         watch.depth += 1
         try:
             events = method(*args, **options)
+        except Exception as error:
+            watch.raised(name, error)
+            raise
         finally:
             watch.depth -= 1
         if not watch.depth:
             # ``receive`` calls ``receive_decoded``: what matters is what the driver gets.
-            watch.after(sync, events)
+            watch.after(sync, name, message, events)
         return events
 
     return call

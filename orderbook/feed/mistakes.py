@@ -1,0 +1,14 @@
+"""What users' callbacks raise: nearly everything is their own affair, whatever class it is of."""
+
+from __future__ import annotations
+
+import threading
+
+
+def ends_the_program(error: BaseException) -> bool:
+    """Whether an error that came out of a callback is a wish to end the program, which must be obeyed.
+
+    In a thread beside the main one it is not: there ``sys.exit`` would end nothing but the feed, in silence.
+    """
+    is_wish = isinstance(error, KeyboardInterrupt | SystemExit)
+    return is_wish and threading.current_thread() is threading.main_thread()

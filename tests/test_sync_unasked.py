@@ -1,0 +1,181 @@
+"""``BookSync`` when its symbol is silent and its questions go unanswered: quiet or dead, nobody can say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from orderbook.errors import BookNotLive
+from orderbook.events import NeedProbe, NeedSnapshot, StateChanged
+from orderbook.settings import SyncSettings
+from orderbook.sync import BookSync
+from orderbook.types import BookState
+from tests.kucoin_frames import SYMBOL, delta, kinds, snapshot
+
+LIVE, STALE = BookState.LIVE, BookState.STALE
+SECOND = 1_000_000_000
+PONG = b'{"type":"pong"}'
+REASON = "silent, and the venue cannot be asked"
+SETTINGS = SyncSettings(link_silence_max_ms=None)
+
+
+def asked(settings: SyncSettings = SETTINGS) -> BookSync:
+    """A LIVE book at 10, silent since 1 s, that has asked for a probe at 31 s."""
+    sync = BookSync("kucoin", SYMBOL, settings=settings)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(10), SECOND)
+    sync.receive_snapshot(snapshot(10), SECOND)
+    assert (NeedProbe(SYMBOL, "no delta for a while"),) == sync.check(31 * SECOND)
+    return sync
+
+
+def unasked(settings: SyncSettings = SETTINGS) -> BookSync:
+    """The same book, whose probe was not answered."""
+    sync = asked(settings)
+    assert (StateChanged(LIVE, STALE, REASON),) == sync.check(41 * SECOND)
+    return sync
+
+
+def test_a_probe_without_an_answer_ends_live() -> None:
+    """Exactly when its time is over, of which the driver is told; nothing is read any more."""
+    sync = asked()
+
+    assert 41 * SECOND == sync.next_check_ns
+    assert () == sync.check(41 * SECOND - 1)
+    assert (StateChanged(LIVE, STALE, REASON),) == sync.check(41 * SECOND)
+    with pytest.raises(BookNotLive, match="cannot be asked"):
+        sync.book.best_bid
+
+
+def test_frames_without_a_delta_tell_nothing() -> None:
+    """The link lives, the topic may not: with a time or without, and however many come."""
+    sync = unasked()
+
+    for received_ns in (42 * SECOND, 43 * SECOND, 0):
+        assert () == sync.receive(PONG, received_ns)
+    assert STALE is sync.state
+
+
+def test_an_answer_that_the_venue_stands_still_makes_it_live_again() -> None:
+    """Quiet, then. The next silence is a new one."""
+    sync = unasked()
+
+    assert (NeedProbe(SYMBOL, "no delta for a while"),) == sync.check(46 * SECOND)
+    assert (StateChanged(STALE, LIVE, "in step with the stream"),) == sync.receive_probe(10, 47 * SECOND)
+    assert "NeedProbe" in kinds(sync.check(51 * SECOND))
+    assert () == sync.receive_probe(10, 51 * SECOND)
+    assert 81 * SECOND == sync.next_check_ns
+
+
+def test_it_asks_again_and_again() -> None:
+    """As often as probes may be asked for, for as long as nothing comes."""
+    sync = unasked()
+
+    seconds = [second for second in range(42, 100) if sync.check(second * SECOND)]
+    assert [46, 51, 56, 61, 66, 71, 76, 81, 86, 91, 96] == seconds
+    assert STALE is sync.state
+
+
+def test_an_answer_that_the_venue_moved_on_asks_for_a_snapshot() -> None:
+    """Dead: it was silent for long, so no moment is given to the stream; LIVE with the delta that reaches the venue."""
+    sync = unasked()
+
+    assert (NeedSnapshot(SYMBOL, "venue ahead", 0, None),) == sync.receive_probe(12, 47 * SECOND)
+    assert () == sync.receive_probe(12, 47 * SECOND)
+    assert STALE is sync.state
+    sync.receive(delta(11), 48 * SECOND)
+    assert STALE is sync.state
+    sync.receive(delta(12), 48 * SECOND)
+    assert LIVE is sync.state
+
+
+def test_a_snapshot_replaces_what_was_behind() -> None:
+    """It is newer than the answer; the stream confirms it."""
+    sync = unasked()
+    sync.receive_probe(12, 47 * SECOND)
+
+    assert ["StateChanged"] == kinds(sync.receive_snapshot(snapshot(12), 52 * SECOND))
+    assert ["StateChanged"] == kinds(sync.receive(delta(13), 52 * SECOND))
+    assert (LIVE, 13) == (sync.state, sync.book.sequence)
+
+
+@pytest.mark.parametrize("received_ns", [42 * SECOND, 0])
+def test_the_next_delta_is_an_answer(received_ns: int) -> None:
+    """It continues the book, so nothing was missing."""
+    sync = unasked()
+
+    assert (StateChanged(STALE, LIVE, "in step with the stream"),) == sync.receive(delta(11), received_ns)
+
+
+def test_what_comes_in_time_is_in_time() -> None:
+    """An answer or a delta, a moment before the end, and no false alarm."""
+    quiet, busy = asked(), asked()
+    quiet.receive_probe(10, 41 * SECOND - 1)
+    busy.receive(delta(11), 41 * SECOND - 1)
+
+    assert () == quiet.check(41 * SECOND)
+    assert () == busy.check(41 * SECOND)
+
+
+def test_a_second_question_does_not_put_off_the_end() -> None:
+    """The time counts from the first that was not answered."""
+    sync = asked()
+
+    assert (NeedProbe(SYMBOL, "an unusual silence"),) == sync.doubt(40 * SECOND)
+    assert ["StateChanged"] == kinds(sync.check(41 * SECOND))
+
+
+def test_a_new_book_needs_no_old_answer() -> None:
+    """It was built from a snapshot that came after the question."""
+    sync = asked()
+    sync.receive(b'{"type":"message","topic":"/market/level2:' + SYMBOL.encode() + b'"', 32 * SECOND)
+    sync.receive_snapshot(snapshot(11), 33 * SECOND)
+    sync.receive_snapshot(snapshot(11), 34 * SECOND)
+    sync.receive_probe(11, 34 * SECOND)
+
+    assert () == tuple(event for event in sync.check(41 * SECOND) if isinstance(event, StateChanged))
+
+
+def test_a_doubt_asks_within_the_rate_and_of_a_live_book_alone() -> None:
+    """A driver that knows the symbol's usual gaps need not wait for ``symbol_silence_ms``."""
+    sync = asked()
+    sync.receive_probe(10, 32 * SECOND)
+
+    assert () == sync.doubt(33 * SECOND)
+    assert (NeedProbe(SYMBOL, "an unusual silence"),) == sync.doubt(36 * SECOND)
+    assert ["StateChanged"] == kinds(sync.check(46 * SECOND))
+    assert () == sync.doubt(99 * SECOND)
+
+
+def test_a_question_that_comes_too_early_is_put_off_for_as_long() -> None:
+    """Not for a whole silence more."""
+    sync = asked()
+    sync.receive_probe(10, 32 * SECOND)
+    sync.doubt(60 * SECOND)
+    sync.receive_probe(10, 60 * SECOND)
+
+    assert () == sync.check(61 * SECOND)
+    assert (NeedProbe(SYMBOL, "no delta for a while"),) == sync.check(66 * SECOND)
+
+
+def test_it_can_be_switched_off() -> None:
+    """A driver that cannot ask, or whose symbols need no asking, keeps them LIVE for as long as the link is heard."""
+    sync = asked(dataclasses.replace(SETTINGS, probe_timeout_ms=None))
+
+    assert {"NeedProbe"} == {kind for second in range(32, 999) for kind in kinds(sync.check(second * SECOND))}
+    assert LIVE is sync.state
+
+
+def test_a_reset_found_by_the_late_answer() -> None:
+    """The venue stands far below: it counts anew, and a snapshot is asked for."""
+    sync = BookSync("kucoin", SYMBOL, settings=SETTINGS)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(1000), SECOND)
+    sync.receive_snapshot(snapshot(1000), SECOND)
+    sync.check(31 * SECOND)
+    sync.check(41 * SECOND)
+
+    assert ["SequenceReset", "StateChanged", "NeedSnapshot"] == kinds(sync.receive_probe(3, 42 * SECOND))
