@@ -14,8 +14,8 @@ pure_core := --include='orderbook/*' \
 # These say nothing about the branches of the core that the others do not say, and would take minutes while traced: the
 # live part on real sockets, and the long campaigns.
 untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes budget book_machine capture* cli* damage demo effort feed* \
-	fetch* histogram link log_redaction metrics pacing prometheus recorder* replay* seeded_market silence simulat* \
-	small_world threaded_feed transport ui* watch_screen websocket))
+	fetch* histogram host* link log_redaction long_days metrics pacing prometheus recorder* replay* seeded_market silence simulat* \
+	small_world testing_plugin threaded_feed transport ui* watch_screen websocket)) examples
 
 .PHONY: help demo test coverage campaigns simulation mutation lint test-suite clean anew
 .DELETE_ON_ERROR:
@@ -39,6 +39,7 @@ coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes sev
 campaigns: $(VENV)/.dev ## Load, recovery, horizon, leaks and bad lines of the live client; about six minutes
 	@$(run) benchmarks.live && $(run) benchmarks.live recovery && $(run) benchmarks.live blackhole
 	@$(run) benchmarks.live keyless && $(run) benchmarks.leaks && $(run) benchmarks.proxy
+	@$(run) benchmarks.crashes kills --kills 300 && $(run) benchmarks.crashes writes --seeds 5
 
 simulation: $(VENV)/.dev ## The next window of simulated seeds, into the ledger; ARGS='--window 500' for more
 	@$(run) tests.simulation campaign $(ARGS)

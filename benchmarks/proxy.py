@@ -40,7 +40,7 @@ from orderbook.simulator.toxics import Toxics
 from orderbook.simulator.truth import book_digest
 
 SYMBOLS: Final = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
-RATE: Final = 15.0
+RATE: Final = 5.0
 """Deltas a second and symbol: byte by byte, more would not fit through."""
 SMALL: Final = replace(PROFILES["normal"], name="small", bids=100, asks=100)
 """A market whose whole book comes through the line in a fraction of a second."""
@@ -130,7 +130,7 @@ class Weather:
             case "clog":
                 sockets.down = Toxics(is_clogged=True)
             case "swizzle":
-                await sockets.swizzle(seconds * 100)
+                await sockets.swizzle(seconds * 50)
             case "hole_up":
                 sockets.up = Toxics(is_dead=True)
             case "hole_down":
@@ -148,7 +148,7 @@ async def campaign(minutes: float, seed: int) -> dict[str, Any]:
     """Run it; the numbers that are printed."""
     markets = {symbol: SymbolMarket(symbol, seed, SMALL, rate=RATE) for symbol in SYMBOLS}
     async with (
-        LocalKuCoin(markets, seed=seed, limits=LIMITS) as venue,
+        LocalKuCoin(markets, seed=seed, limits=LIMITS, ping_timeout_ms=3_000) as venue,
         FaultProxy("127.0.0.1", venue.port, seed=seed) as sockets,
         FaultProxy("127.0.0.1", venue.port, seed=seed + 1) as requests,
     ):
@@ -165,6 +165,8 @@ async def campaign(minutes: float, seed: int) -> dict[str, Any]:
             over = loop.time() + minutes * 60
             while loop.time() < over and not watching.done():
                 await weather.strike()
+            sockets.heal()
+            requests.heal()
             is_well = await recovered(feed, witness)
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

@@ -177,7 +177,7 @@ class ScriptedVenue:
 
     async def snapshot(self, symbol: str, depth: Depth, *, priority: Priority, rank: int) -> bytes:
         await asyncio.Event().wait()
-        raise AssertionError(symbol, depth, priority)
+        raise AssertionError(symbol, depth, priority, rank)
 
     async def probe(self, symbol: str) -> int:
         await asyncio.Event().wait()

@@ -18,9 +18,9 @@ from tests.recorded_stories import Story, judged
 from tests.recorder_disks import Desk, Outage, ShakyDisk
 
 OUTAGES: Final[tuple[Outage, ...]] = ("full", "half", "broken", "short", "nothing", "late")
-LENGTHS: Final = (1, 2, 15)
+LENGTHS: Final = (1, 2, 25)
 """Operations in a row that fail: a hiccup; one that cannot be cleared up at once; one that fills the queue."""
-QUEUE_MAX: Final = 8
+QUEUE_MAX: Final = 12
 CALM: Final = 12
 """Records at the end of a story in which the disk works, and a snapshot comes."""
 _LOST: Final = re.compile(rb"4000 recorder gap: (\d+) records? lost")

@@ -28,7 +28,7 @@ def test_every_operation_of_a_scenario_fails_once_in_every_way() -> None:
     assert () == sweep.wrong
     assert sweep.runs > 200
     assert sweep.told > 80
-    assert sweep.lossy > 20
+    assert 20 < sweep.lossy < 100, "most outages cost nothing"
 
 
 async def _turns(on: Host, recorder: Recorder, count: int) -> None:

@@ -26,7 +26,7 @@ WINDOWS = len(NAMES) // PER_WINDOW
 
 def world(seed: int = 1, **options: Any) -> Any:
     """36 symbols at a venue that allows 9 snapshots a second."""
-    given = {"per_window": PER_WINDOW, "window_ms": 1_000, "rate": 20.0, "profile": SMALL, "seed": seed}
+    given: dict[str, Any] = {"per_window": PER_WINDOW, "window_ms": 1_000, "rate": 20.0, "profile": SMALL, "seed": seed}
     return mass_world(len(NAMES), **given | options)
 
 
@@ -70,7 +70,7 @@ def test_the_budget_is_never_idle_while_somebody_waits() -> None:
 
 
 def test_hot_symbols_come_first_and_others_in_the_order_of_their_loss() -> None:
-    """Named ones have LIVE books again within a second, whenever they lost them; nobody else overtakes anybody."""
+    """Named ones have LIVE books again at once, whenever they lost them; nobody else overtakes anybody."""
     hot = NAMES[5:36:12]
 
     async def main() -> None:
@@ -79,7 +79,7 @@ def test_hot_symbols_come_first_and_others_in_the_order_of_their_loss() -> None:
             on.strike()
             await on.all_back()
 
-            assert [] == [symbol for symbol in hot if on.back[symbol] - on.lost[symbol] > 1]
+            assert [] == [symbol for symbol in hot if on.back[symbol] - on.lost[symbol] > 0.1]
             cold = [call for call in on.calls if call.symbol not in hot]
             # A hole is held for 20 ms, or 16 frames, before it is a gap.
             assert [] == [
@@ -156,8 +156,10 @@ def test_a_book_that_needs_no_snapshot_any_more_gives_its_place_back() -> None:
                 symbol for symbol in late if on.lost[symbol] + 0.75 < on.back[symbol] and symbol not in served
             ]
             assert (0, {}) == (on.over_budget(), on.violations())
-            unserved = len(late) - len(served)
-            assert len(NAMES) - unserved == len(on.calls)
+            assert [] == [call for call in on.calls if on.back[call.symbol] < call.sent_s]
+            # Some had been in the line: a hole is held for 20 ms before it is a gap.
+            gapped = [symbol for symbol in late if on.feed.counters(symbol).gaps]
+            assert set(gapped) - set(served)
 
     run(main)
 
@@ -278,12 +280,11 @@ def test_a_block_by_the_edge_is_honoured() -> None:
 
     async def main() -> None:
         async with world() as on:
-            page = {"fault": "rest_error", "code": "1015", "msg": "Error 1015", "status": 429, "nth": 12}
-            on.strike({**page, "path": "level2"})
+            on.strike({"fault": "banned", "ms": 30_000, "nth": 12, "path": "level2"})
             await on.all_back()
 
             assert (0, {}) == (on.over_budget(), on.violations())
-            blocked_s = next(call.ended_s for call in on.calls if call.status == 429)
+            blocked_s = next(call.ended_s for call in on.calls if call.status != 200)
             assert [] == [call for call in on.calls if blocked_s < call.sent_s < blocked_s + 29.9]
 
     run(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import orderbook
 from orderbook.cli import main
 from orderbook.simulator.server import LocalKuCoin
+from orderbook.testing import FaultPlan, VirtualKuCoin, in_virtual_time
 from tests.state_table import README, with_table
 
 TEXT: Final = README.read_text(encoding="utf-8")
@@ -50,8 +51,18 @@ async def test_the_live_program_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_the_replay_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the root of a checkout, as shown."""
     monkeypatch.chdir(README.parent)
-    exec(compile(blocks("python")[2], "README.md", "exec"), {})
-    assert len(blocks("python")) == 3
+    exec(compile(blocks("python")[3], "README.md", "exec"), {})
+    assert len(blocks("python")) == 4
+
+
+def test_the_test_of_a_bot_passes() -> None:
+    """As shown, in virtual time."""
+    scope: dict[str, Any] = {}
+    exec(compile(blocks("python")[2], "README.md", "exec"), scope)
+    venue = VirtualKuCoin(symbols=["BTC-USDT"], rate=20, seed=1, faults=FaultPlan([{"fault": "drop", "p": 0.01}]))
+    in_virtual_time(scope["test_my_bot"])(venue)
+
+    assert 0 == venue.exchange.violations.total()
 
 
 def test_what_is_imported_in_passing_is_there() -> None:

@@ -189,3 +189,35 @@ def test_a_seam_is_no_breach(text: str, tmp_path: Path) -> None:
 def test_what_people_run_may_reach_outside(tmp_path: Path) -> None:
     """The command line asks the machine's clock itself."""
     assert [] == breaches(plant(tmp_path, {"orderbook/cli/novel.py": "import time\nNOW = time.time()"}))
+
+
+EVALUATES = {"pickle", "marshal", "shelve", "dill", "eval", "exec", "compile"}
+"""What turns bytes of others into code of ours."""
+
+
+def evaluated(root: Path) -> list[str]:
+    """Whatever could make code of data, anywhere in the packages."""
+    return [
+        f"{module}, line {line}: {name}"
+        for module, path in modules(root).items()
+        for name, line in called(ast.parse(path.read_text(encoding="utf-8")))
+        if name.partition(".")[0] in EVALUATES
+    ]
+
+
+def called(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Names that are called or imported, as they are written."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (name := _chain(node.func)) is not None:
+            yield name, node.lineno
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.lineno
+
+
+def test_nothing_is_unpickled_or_evaluated(tmp_path: Path) -> None:
+    """A capture of somebody else's is data, and stays so."""
+    assert [] == evaluated(ROOT)
+    for text in ("import pickle", "from marshal import loads", "x = eval('1')", "import shelve"):
+        assert evaluated(plant(tmp_path, {"orderbook/novel.py": text}))

@@ -270,3 +270,13 @@ def test_a_broken_frame_of_another_symbol_or_topic_is_ignored_and_one_of_nobody_
     sync.receive(b"{")
     assert (2, 1) == (sync.counters.ignored, sync.counters.rejected_count)
     assert BookState.LIVE is sync.state
+
+
+def test_snapshots_that_stay_ahead_are_asked_for_later_each_time() -> None:
+    """As are those that are no use in another way; the stream's reaching one ends that."""
+    sync = BookSync("kucoin", SYMBOL, settings=SyncSettings(catch_up_frames=1))
+    found = delays(sync.receive(delta(10)))
+    for number in (11, 12, 13):
+        sync.receive_snapshot(snapshot(5_000 + number))
+        found += delays(sync.receive(delta(number)))
+    assert [0, 250, 500, 1_000] == found

@@ -82,6 +82,9 @@ def test_a_buffer_is_full_at_its_bounds_and_not_before() -> None:
     assert 2 == buffer.clear()
     assert 0 == buffer.clear()
     assert buffer.full_with(delta(4, bids=(row("1"), row("3")), asks=(row("1"), row("2")))) is None
+    assert "buffer_rows_max" == buffer.full_with(
+        delta(4, bids=(row("1"), row("3"), row("5")), asks=(row("1"), row("2")))
+    )
 
 
 def test_a_delta_that_repeats_adds_no_rows() -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from orderbook.content import BookContent
 from orderbook.events import Gap, LimitReached, NeedSnapshot, StateChanged
+from orderbook.guard import Pulse
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
-from orderbook.types import BookState, Level
+from orderbook.types import BookState, Delta, Level
 from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
 
 MS = 1_000_000
@@ -77,6 +79,7 @@ def test_an_unanswered_wish_needs_no_second_timer() -> None:
     sync.check(2 * SECOND)
     assert sync.wants_snapshot
     sync.subscribed(3 * SECOND)
+    assert 6 * SECOND == sync.next_check_ns, "the link's"
     assert () == sync.check(4 * SECOND)
 
 
@@ -103,6 +106,22 @@ def test_a_reset_before_a_new_link_costs_its_first_answer_nothing() -> None:
     sync.receive(delta(8))
     sync.receive_snapshot(snapshot(8))
     assert BookState.LIVE is sync.state
+
+
+def test_a_silent_book_is_not_woken_by_a_frame_that_nobody_dates() -> None:
+    """In doubt, what is heard may have been sent long ago, with or without a time of its own."""
+    pulse = Pulse()
+    sync = BookSync("kucoin", SYMBOL, pulse=pulse)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(10), SECOND)
+    sync.receive_snapshot(snapshot(10), SECOND)
+    sync.check(6 * SECOND)
+    pulse.in_doubt = True
+    for received_ns in (0, 7 * SECOND):
+        assert () == sync.receive(delta(11), received_ns)
+    pulse.in_doubt = False
+    assert ["StateChanged"] == kinds(sync.receive(delta(11)))
 
 
 # -- deltas beside what was heard --
@@ -226,15 +245,20 @@ def test_a_book_that_crosses_when_the_stream_reaches_it_is_not_dropped_once_more
     assert 11 * SECOND + 250 * MS == sync.next_check_ns
 
 
-def test_a_book_that_crosses_is_no_more_compared_with_a_venue_ahead() -> None:
-    """That wait ended with it, too; and after a reset."""
-    settings = SyncSettings(link_silence_max_ms=None, symbol_silence_ms=None, reset_window=4)
-    for frame in (delta(12, bids=[("105", "1")]), delta(2)):
-        sync = live(settings=settings)
+@pytest.mark.parametrize("frame", [delta(12, bids=[("105", "1")]), delta(2)], ids=["crossed", "reset"])
+@pytest.mark.parametrize("answer", ["probe", "snapshot"])
+def test_a_book_that_is_given_up_is_no_more_compared_with_a_venue_ahead(frame: bytes, answer: str) -> None:
+    """That wait ends with it, and so does an audit's."""
+    sync = live(settings=SyncSettings(link_silence_max_ms=None, symbol_silence_ms=None, reset_window=4))
+    if answer == "probe":
         sync.receive_probe(20, SECOND)
-        assert 2 * SECOND == sync.next_check_ns
-        assert sync.receive(frame, SECOND)
-        assert 11 * SECOND == sync.next_check_ns
+    else:
+        sync.receive_snapshot(snapshot(20), SECOND)
+    assert 2 * SECOND == sync.next_check_ns
+    assert sync.receive(frame, SECOND)
+    assert 11 * SECOND == sync.next_check_ns
+    sync.check(2 * SECOND)
+    assert 11 * SECOND == sync.next_check_ns
 
 
 def test_a_stale_book_that_is_built_anew_trusts_its_snapshot_more_than_the_probe() -> None:
@@ -246,3 +270,53 @@ def test_a_stale_book_that_is_built_anew_trusts_its_snapshot_more_than_the_probe
     sync.receive(delta(12), 2 * SECOND)
     assert BookState.LIVE is sync.state
     assert () == sync.check(4 * SECOND)
+
+
+def test_a_hole_behind_a_new_snapshot_has_its_whole_time() -> None:
+    """The old book's hole was another one."""
+    sync = live()
+    sync.receive(delta(13), SECOND)
+    sync.receive(delta(15), SECOND)
+    sync.receive_snapshot(snapshot(12), SECOND + 10 * MS)
+    assert () == sync.check(SECOND + 29 * MS)
+    assert (Gap(14, 15),) == sync.check(SECOND + 30 * MS)
+
+
+def test_a_snapshot_that_takes_the_place_of_one_ahead_is_not_dropped_in_its_time() -> None:
+    """It has reached the stream; what it lacks is a lost frame."""
+    sync = BookSync("kucoin", SYMBOL, settings=SyncSettings(link_silence_max_ms=None))
+    sync.receive(delta(10), SECOND)
+    sync.receive_snapshot(snapshot(20), SECOND)
+    sync.receive(b'{"topic":"/market/level2:BTC-USDT"', SECOND)
+    sync.receive(delta(11)[:-9], SECOND)
+    sync.receive_snapshot(snapshot(10), SECOND)
+    sync.check(4 * SECOND)
+    sync.receive(delta(11, 21), 4 * SECOND)
+    assert (BookState.LIVE, 21) == (sync.state, sync.book.sequence)
+
+
+def test_an_observer_sees_every_content_before_its_deltas() -> None:
+    """First as the snapshot gave it, then after each delta, also while it is built beside the old one."""
+    seen: list[tuple[int, int | None]] = []
+
+    def observe(content: BookContent, change: Delta | None) -> None:
+        seen.append((content.sequence, None if change is None else change.sequence_end))
+
+    sync = BookSync("kucoin", SYMBOL, observer=observe)
+    sync.receive(delta(11))
+    sync.receive(delta(12))
+    sync.receive_snapshot(snapshot(10))
+    sync.receive(delta(13))
+    assert [(10, None), (11, 11), (12, 12), (13, 13)] == seen
+
+
+def test_a_venue_seen_ahead_once_more_is_given_its_moment_once_more() -> None:
+    """What was awaited the last time was settled then."""
+    sync = live()
+    sync.receive_probe(12, SECOND)
+    sync.check(2 * SECOND)
+    sync.receive(delta(12)[:-9], 2 * SECOND)
+    sync.receive_probe(30, 2 * SECOND)
+    sync.receive(delta(12), 2 * SECOND)
+    assert BookState.LIVE is sync.state
+    assert ["StateChanged", "NeedSnapshot"] == kinds(sync.check(3 * SECOND))

@@ -154,7 +154,8 @@ class RestDesk:
 
     def _instead(self, request: Request, fault: Fault, delay_ns: int) -> Answer:
         if fault.name != "banned":
-            return instead(fault, delay_ns, self.quotas["public"].limit)
+            route = ROUTES.get(request.path)
+            return instead(fault, delay_ns, self.quotas["public" if route is None else route.pool].limit)
         self._common.banned_until_ns = request.now_ns + fault.knobs["ms"] * MS
         self._ban = fault
         return banned(delay_ns, fault.knobs["status"])

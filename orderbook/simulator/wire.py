@@ -128,21 +128,21 @@ class _Pipe:
             due, chunk = await self._held.get()
             if (left := due - self._clock()) > 0:
                 await asyncio.sleep(left)
-            await self._unclogged()
-            if self._toxics.is_dead:
-                # TCP would not deliver what follows a loss, so nothing comes out of this pipe any more.
-                await self._swallow(chunk)
+            await self._passable(chunk)
             if not chunk:
                 self._writer.write_eof()
                 return
             for piece in self._pieces(chunk):
                 await self._pass(piece)
 
-    async def _unclogged(self) -> None:
+    async def _passable(self, data: bytes) -> None:
+        """Wait while it is clogged. TCP delivers nothing that follows a loss, so from a black hole nobody returns."""
         while self._toxics.is_clogged:
             if self._wire.is_over:
                 raise _Over
             await self._wire.changed()
+        if self._toxics.is_dead:
+            await self._swallow(data)
 
     async def _swallow(self, chunk: bytes) -> None:
         """Let nothing through any more. Once the hole is gone, the other end learns that this one has ended."""
@@ -163,7 +163,7 @@ class _Pipe:
             begin += size
 
     async def _pass(self, piece: bytes) -> None:
-        await self._unclogged()
+        await self._passable(piece)
         toxics = self._toxics
         if toxics is not self._counted_for:
             self._counted_for, self._counted = toxics, 0

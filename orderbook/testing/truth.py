@@ -69,7 +69,7 @@ def assert_true(book: OrderBook, source: Source) -> None:
 def _within(side: Side, levels: Iterable[Level], edge: Decimal | None) -> Iterator[Level]:
     """The levels up to the last price that a partial book knows of."""
     for level in levels:
-        if edge is not None and side.value * Decimal(level[0]) < side.value * edge:
+        if edge is not None and side.value * Decimal(level[0]) > side.value * edge:
             return
         yield level
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -89,6 +89,7 @@ class Sweep:
         how: What.
         awaits: How many there were.
         where: The task that was hit.
+        names: The task of each await, in order.
         breaches: What was broken.
         is_well: Whether all books were LIVE in the end.
         complaints: What was said of it: errors that were logged or told to the loop.
@@ -98,6 +99,7 @@ class Sweep:
     how: How
     awaits: int = 0
     where: str = ""
+    names: list[str] = field(default_factory=list)
     breaches: list[Breach] = field(default_factory=list)
     is_well: bool = False
     complaints: list[str] = field(default_factory=list)
@@ -105,10 +107,11 @@ class Sweep:
     def suspended(self, coroutine: Counted) -> None:
         """A task waits for something."""
         self.awaits += 1
+        self.names.append(coroutine.__qualname__)
         if self.awaits == self.at:
             task = asyncio.current_task()
             assert task is not None
-            self.where = f"{task.get_name()}: {coroutine.__qualname__}"
+            self.where = coroutine.__qualname__
             if self.how == "cancel":
                 asyncio.get_running_loop().call_soon(task.cancel)
             else:
@@ -204,9 +207,3 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """One line."""
         self._said.append(record.getMessage())
-
-
-def sweep(numbers: Callable[[int], range], how: How) -> list[Sweep]:
-    """Lives with something at each of these awaits; ``numbers`` chooses of so many."""
-    total = Sweep(0, how).run().awaits
-    return [Sweep(at, how).run() for at in numbers(total)]
