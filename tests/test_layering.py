@@ -215,9 +215,8 @@ def allowed_in_pure(module: str, target: str) -> bool:
 def long_files(root: Path) -> list[str]:
     """A file has at most ``LINES_MAX`` lines, or a listed reason; none has more than ``LINES_LIMIT``."""
     problems = []
-    for path in sorted(
-        path for top in ("orderbook", "snapshots", "tests", "benchmarks", "examples") for path in (root / top).rglob("*.py")
-    ):
+    tops = ("orderbook", "snapshots", "tests", "benchmarks", "examples")
+    for path in sorted(path for top in tops for path in (root / top).rglob("*.py")):
         name, lines = path.relative_to(root).as_posix(), len(path.read_text(encoding="utf-8").splitlines())
         if lines > (LINES_LIMIT if name in LONG_FILES else LINES_MAX):
             problems.append(f"{name} has {lines} lines, more than {LINES_MAX}: which of its two subjects moves out?")

@@ -40,7 +40,6 @@ USUAL_S: Final = 0.004
 """A frame takes 3 ms at most."""
 NAMES: Final = st.sampled_from(SYMBOLS[:2])
 FEW: Final = st.integers(1, 4)
-ON_THE_WAY: Final = ({"fault": "drop"}, {"fault": "duplicate"}, {"fault": "duplicate", "lag": 2}, {"fault": "swap"})
 DAMAGE: Final = (
     *({"fault": "garble", "how": how} for how in ("cut", "utf8", "binary", "twice")),
     *({"fault": "fields", "how": how} for how in ("swapped", "null", "huge")),
@@ -133,11 +132,23 @@ class FeedMachine(RuleBasedStateMachine):
             exchange._stream.publish(tick, now_ns)
         self._venue.flush()
 
-    @rule(what=st.sampled_from(ON_THE_WAY))
-    def lose_or_mix(self, what: dict[str, object]) -> None:
-        """The next delta is lost, comes twice, or after another."""
-        self._did("lose_or_mix")
-        self._struck(what)
+    @rule()
+    def drop(self) -> None:
+        """The next delta is lost."""
+        self._did("drop")
+        self._struck({"fault": "drop"})
+
+    @rule(lag=st.integers(0, 2))
+    def dup(self, lag: int) -> None:
+        """The next delta comes twice."""
+        self._did("dup")
+        self._struck({"fault": "duplicate", "lag": lag})
+
+    @rule(by=st.integers(1, 2))
+    def swap(self, by: int) -> None:
+        """The next delta comes after others."""
+        self._did("swap")
+        self._struck({"fault": "swap", "by": by})
 
     @rule(what=st.sampled_from(DAMAGE))
     def corrupt(self, what: dict[str, object]) -> None:
