@@ -8,7 +8,6 @@ import pytest
 
 from orderbook.sync.table import (
     NEVER,
-    NEXT,
     RULES,
     AppliedFacts,
     ComparedFacts,
@@ -17,7 +16,6 @@ from orderbook.sync.table import (
     Input,
     ProbeFacts,
     SnapshotFacts,
-    TimerFacts,
     UnreadableFacts,
     Verdict,
     continues,
@@ -55,7 +53,6 @@ SNAPSHOT: Final = SnapshotFacts(
 PROBE: Final = ProbeFacts(
     1_000, last=1_000, reset_window=64, whole=True, still=True, doubtful=False, unsure=False, probed=NEVER
 )
-TIMER: Final = TimerFacts(*[False] * len(TimerFacts._fields))
 
 
 def verdict(kind: Input, state: BookState, facts: Facts) -> Verdict:
@@ -326,64 +323,7 @@ def test_a_probe_counts_anew_only_below_the_window_and_in_a_still_stream(state: 
     assert Verdict.DISCARD is verdict(Input.PROBE, S, PROBE._replace(sequence=1))
 
 
-# -- timers, and where verdicts lead --
-
-
-@pytest.mark.parametrize(
-    ("wait", "states", "expected"),
-    [
-        ("first_delta", {S}, Verdict.ASK),
-        ("hold", {S}, Verdict.GAP),
-        ("ahead", {S}, Verdict.DROP),
-        ("unanswered", {S, L, T}, Verdict.ASK),
-        ("audit", {L, T}, Verdict.INCONCLUSIVE),
-        ("link", {L}, Verdict.SILENT),
-        ("behind", {L}, Verdict.BEHIND),
-        ("answer", {L}, Verdict.UNASKED),
-        ("symbol", {S, L, T}, Verdict.QUESTION),
-    ],
-)
-def test_each_wait_that_is_over_says_its_own(wait: str, states: set[BookState], expected: Verdict) -> None:
-    """In the states where it matters, and alone."""
-    facts = TIMER._replace(**{wait: True})
-    for state in BookState:
-        said = [rule.verdict for rule in INDEX[Input.TIMER][state] if rule.when(facts)]
-        assert ([expected] if state in states else []) == said
-
-
-TO_SYNCING: Final = dict.fromkeys(READY, S)
-STAY: Final = {state: state for state in READY}
-STAY_JOINED: Final = {L: L, T: T}
-STAY_SYNCING: Final = {S: S}
-WHERE: Final[dict[str, dict[BookState, BookState]]] = {
-    **dict.fromkeys(["RESET", "HOLD", "CROSSED", "OVERGROWN", "WAIT_HOLE", "SUSPECT", "DIFFER"], TO_SYNCING),
-    **dict.fromkeys(["IGNORE", "APPLY", "QUESTION", "REJECT", "CONFIRM", "AGREE", "WATCH", "ASK"], STAY),
-    **dict.fromkeys(["BUFFER", "GAP", "DROP"], STAY_SYNCING),
-    **dict.fromkeys(["INCONCLUSIVE", "AWAIT", "COMPARE"], STAY_JOINED),
-    "SILENT": {L: T},
-    "BEHIND": {L: T},
-    "UNASKED": {L: T},
-    "DISCARD": {state: state for state in BookState},
-    "WAIT_STREAM": {S: S, L: T, T: T},
-    "JOIN": dict.fromkeys(READY, L),
-    "ADOPT": {S: S, T: S},
-    **{
-        name: {state: BookState[to] for state in BookState if state is not BookState.CLOSED}
-        for name, to in (
-            ("LOSE", "CONNECTING"),
-            ("OPEN", "SYNCING"),
-            ("HALT", "HALTED"),
-            ("FAIL", "FAILED"),
-            ("CLOSE", "CLOSED"),
-        )
-    },
-}
-
-
-@pytest.mark.parametrize("name", [verdict.name for verdict in Verdict])
-def test_where_a_verdict_leads(name: str) -> None:
-    """Only JOIN makes a book LIVE, a doubt takes LIVE away, and nothing leads out of CLOSED."""
-    assert WHERE[name] == NEXT[Verdict[name]]
+# -- lines by themselves --
 
 
 @pytest.mark.parametrize(
@@ -406,9 +346,3 @@ def test_a_line_means_what_it_says_whatever_stands_above_it(name: str, facts: Fa
     """So the order of two lines can be read without the others."""
     (rule,) = (rule for rule in RULES if rule.name == name)
     assert expected is rule.when(facts)
-
-
-def test_every_rule_leads_somewhere() -> None:
-    """A rule in a state that its verdict does not know would fail in the middle of an input."""
-    for rule in RULES:
-        assert rule.states <= set(NEXT[rule.verdict]), rule.name

@@ -320,3 +320,20 @@ def test_a_venue_seen_ahead_once_more_is_given_its_moment_once_more() -> None:
     sync.receive(delta(12), 2 * SECOND)
     assert BookState.LIVE is sync.state
     assert ["StateChanged", "NeedSnapshot"] == kinds(sync.check(3 * SECOND))
+
+
+def test_a_new_book_does_not_inherit_an_unanswered_question() -> None:
+    """The venue answered with a snapshot, twice the same: that is an answer."""
+    sync = BookSync("kucoin", SYMBOL, settings=SyncSettings(link_silence_max_ms=None))
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(10), SECOND)
+    sync.receive_snapshot(snapshot(10), SECOND)
+    for now_ns in (31 * SECOND, 41 * SECOND):
+        sync.check(now_ns)
+    assert BookState.STALE is sync.state
+    sync.receive(delta(11)[:-9], 42 * SECOND)
+    for now_ns in (42 * SECOND, 44 * SECOND):
+        sync.check(now_ns)
+        sync.receive_snapshot(snapshot(12), now_ns)
+    assert (BookState.LIVE, 12) == (sync.state, sync.book.sequence)

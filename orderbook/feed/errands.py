@@ -124,6 +124,7 @@ class Errands:
         """Fetch until there is an answer, or the synchroniser wants none any more."""
         rng, settings = self._world.rng, self._settings
         backoff = Backoff(settings.sync.snapshot_retry_ms * 2, settings.sync.snapshot_retry_max_ms, rng)
+        patience = Backoff(settings.sync.snapshot_retry_max_ms, settings.refused_retry_ms, rng)
         delay_ms = rng.uniform(wish.delay_ms / 2, wish.delay_ms)
         is_patient = False
         while True:
@@ -148,7 +149,7 @@ class Errands:
                 # What is not said to pass may pass all the same (a page of an edge server): later, and not for ever.
                 # And the venue listed the symbol: that it knows no book of it passes soon, or its list will tell.
                 is_patient = not error.is_transient and not isinstance(error, UnknownSymbol)
-                delay_ms = settings.refused_retry_ms * rng.uniform(0.5, 1) if is_patient else backoff.next_ms()
+                delay_ms = (patience if is_patient else backoff).next_ms()
                 log.warning("%s: no snapshot: %s; again in %d ms", self._symbol, error, delay_ms)
                 continue
             self.problem = None

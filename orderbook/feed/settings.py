@@ -44,7 +44,8 @@ class FeedSettings:
         batch_max: Symbols in a subscription.
         messages_max: Client messages in ``messages_window_ms`` on a connection; nine tenths of it are used.
         messages_window_ms: See there.
-        refused_retry_ms: What the venue refused, without saying that it may pass, is asked for again so much later.
+        refused_retry_ms: What the venue refused, without saying that it may pass, is asked for again so much later; a
+            snapshot after waits that grow up to this.
         silence_gaps: A symbol that is silent for so many of its usual gaps is probed: its topic may be dead.
         silence_min_ms: No shorter silence is suspicious (and none longer than ``sync.symbol_silence_ms`` is not).
         audit_interval_ms: So often one LIVE book, each in its turn, is compared with a fresh snapshot; ``None``: never.
