@@ -122,8 +122,8 @@ class Venue(LocalKuCoin):
         self._tokens.issue = self._issue  # type: ignore[method-assign]  # a hook is all that is wanted
         self.exchange.rest = self._rest  # type: ignore[method-assign, assignment]  # as above
 
-    def _issue(self, now_ns: int, *, is_private: bool) -> str:
-        self._tokens._issued[TOKEN] = (now_ns, is_private)
+    def _issue(self, now_ns: int, *, is_private: bool, life_ns: int | None = None) -> str:
+        self._tokens._issued[TOKEN] = (now_ns + (life_ns or 86_400_000_000_000), is_private)
         return TOKEN
 
     def _rest(self, method: str, target: str, headers: Mapping[str, str], *rest: Any) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.market import stream
+from orderbook.simulator.swarm import swarm
 from orderbook.venues.rest import Depth
 
 Entry = Mapping[str, object]
@@ -62,8 +63,6 @@ class Case:
 
 def drawn(seed: int, *, duration_ms: int = DURATION_MS) -> Case:
     """The run of a seed: profile, depth, how many symbols, and a plan by swarm selection."""
-    from orderbook.simulator.swarm import swarm
-
     draws = stream(seed, "case")
     symbols = SYMBOLS[: draws.choice((1, 2, 3, 3, 4))]
     profile, plan = swarm(seed, symbols=symbols, duration_ms=duration_ms)

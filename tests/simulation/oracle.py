@@ -42,7 +42,7 @@ from tests.simulation.shadow import PARTIAL_EVERY, Shadow, epoch_of, epoch_of_kn
 
 FRESH_MS: Final = 43_000
 """No book may be read that lacks what the venue did so long ago: a muted topic of a quiet symbol is asked about after
-30 s; the venue has 10 s to answer, and the stream a second to catch up. (With an answer it is 31 s: see the long days.)"""
+30 s; the venue has 10 s to answer, and the stream a second to catch up. (31 s with an answer: see the long days.)"""
 POLL_MS: Final = 250
 INPUTS: Final = (
     *("connection_opened", "subscribed", "connection_lost", "halt", "fail", "close"),
