@@ -123,7 +123,7 @@ class Venue(LocalKuCoin):
         self.exchange.rest = self._rest  # type: ignore[method-assign, assignment]  # as above
 
     def _issue(self, now_ns: int, *, is_private: bool, life_ns: int | None = None) -> str:
-        self._tokens._issued[TOKEN] = (now_ns + (life_ns or 86_400_000_000_000), is_private)
+        self._tokens._issued[TOKEN] = (now_ns + (life_ns or self._tokens._life_ns), is_private)
         return TOKEN
 
     def _rest(self, method: str, target: str, headers: Mapping[str, str], *rest: Any) -> Answer:
