@@ -30,7 +30,8 @@ from orderbook.simulator.virtual_time import VirtualLoop, settled
 from orderbook.sync import BookSync
 from tests.simulation.case import SETTINGS, SYMBOLS, Case
 from tests.simulation.oracle import POLL_MS, Breach
-from tests.simulation.planted import PLANTED, Make
+from tests.simulation.planted import PLANTED
+from tests.simulation.planted_errors import Make
 from tests.simulation.running import _Run
 
 NEVER: Final = 1e-9

@@ -17,11 +17,11 @@ from orderbook.simulator.market import SymbolMarket
 from orderbook.sync import BookSync
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState, Side
-from tests.simulation.case import SYMBOLS, Case
+from tests.simulation.case import SYMBOLS
 from tests.simulation.oracle import COUNTED, Oracle
-from tests.simulation.planted import PLANTED, Make, around, case_of, made
+from tests.simulation.planted import PLANTED, case_of
+from tests.simulation.planted_errors import Make, around, made
 from tests.simulation.running import Outcome, _Run, simulate
-from tests.simulation.shadow import Shadow, digest_of, epoch_of, epoch_of_known
 
 CALM = case_of(duration_ms=3_000)(1)
 
@@ -378,50 +378,3 @@ def test_what_one_suffers_and_another_notices_breaks_the_tenth_law() -> None:
         laws(simulate(case_of(drop, symbols=2)(0), sharing.make)),
         laws(simulate(alone)),
     ]
-
-
-# --- the shadow ------------------------------------------------------------------------------------------------------
-
-
-def test_the_shadow_finds_what_no_delta_brought() -> None:
-    """Levels are read from the book, and all of them now and then."""
-    _, sync, _ = live()
-    content = sync.book.content
-    shadow = Shadow(content)
-    shadow.look_again()
-    price, size = content.bids.at(-1)
-    content.bids.set(price, size + 1)
-    with pytest.raises(AssertionError, match="a level changed that no delta named"):
-        shadow.look_again()
-
-
-def test_books_are_found_in_the_count_that_they_belong_to() -> None:
-    """The newest first; and a book that stood nowhere is found nowhere."""
-    _, sync, source = live()
-    content = sync.book.content
-    assert [0, 0] == [epoch_of(content, digest_of(content), source), epoch_of_known(content, source)]
-    source.reset(5)
-    source.advance()
-    assert [0, 0] == [epoch_of(content, digest_of(content), source), epoch_of_known(content, source)]
-    price, size = content.asks.at(7)
-    content.asks.set(price, size + 1)
-    assert [None, None] == [epoch_of(content, digest_of(content), source), epoch_of_known(content, source)]
-
-
-def test_a_level_behind_the_horizon_is_nobodys_business() -> None:
-    """What is not known is not compared; without a horizon one level too few is one too few."""
-    _, sync, source = live()
-    content = sync.book.content
-    worst = content.bids.worst()
-    assert worst is not None
-    content.bids.set(worst[0], 0)
-    assert epoch_of_known(content, source) is None
-    content.horizon[Side.BID] = content.bids.at(9)[0]
-    assert 0 == epoch_of_known(content, source)
-
-
-def test_a_case_goes_through_text() -> None:
-    """What a failing run prints is the run, to the entry."""
-    case = Case(seed=7, plan=({"fault": "drop", "p": 0.1}, {"fault": "disconnect", "at_ms": 5}), depth=100)
-    assert case == Case.from_json(case.to_json())
-    assert case.plan[1:] == case.without(0).plan
