@@ -6,7 +6,7 @@ import pytest
 
 from orderbook.types import Side
 from tests.simulation.case import Case
-from tests.simulation.shadow import Shadow, digest_of, epoch_of, epoch_of_known
+from tests.simulation.shadow import Shadow, are_one, digest_of, epoch_of, epoch_of_known
 from tests.test_simulation_oracle import live
 
 
@@ -52,3 +52,20 @@ def test_a_case_goes_through_text() -> None:
     case = Case(seed=7, plan=({"fault": "drop", "p": 0.1}, {"fault": "disconnect", "at_ms": 5}), depth=100)
     assert case == Case.from_json(case.to_json())
     assert case.plan[1:] == case.without(0).plan
+
+
+def test_two_books_are_one_as_far_as_both_are_known() -> None:
+    """A farther horizon makes no other book; a level within it does, and so does a level too few."""
+    _, sync, _ = live()
+    content = sync.book.content
+    nearer, shorter = content.copy(), content.copy()
+    price, _ = nearer.asks.at(5)
+    nearer.horizon[Side.ASK] = price
+    assert are_one(content, nearer)
+    shorter.asks.set(shorter.asks.at(-1)[0], 0)
+    assert not are_one(content, shorter)
+    nearer.asks.set(nearer.asks.at(3)[0], 0)
+    assert not are_one(content, nearer)
+    later = content.copy()
+    later.sequence += 1
+    assert not are_one(content, later)

@@ -114,6 +114,18 @@ def _matches(
     return content.horizon[side] is not None or len(theirs) == len(ours)
 
 
+def are_one(first: BookContent, second: BookContent) -> bool:
+    """Whether two books are the same as far as both are known. O(n)."""
+    if first.sequence != second.sequence:
+        return False
+    for side in Side:
+        ours, theirs = _known(first, side), _known(second, side)
+        length = max(len(ours), len(theirs)) if first.horizon == second.horizon else min(len(ours), len(theirs))
+        if ours[:length] != theirs[:length]:
+            return False
+    return True
+
+
 def digest_of(content: BookContent) -> int:
     """The digest of a whole book, read level by level. O(n)."""
     sides = (
