@@ -30,8 +30,8 @@ class Priority(IntEnum):
     """Who is served first when the budget is short; the lowest number."""
 
     SESSION = 0  # tokens, server time, symbol rules: without them nothing runs
-    LOST = 1  # a symbol without a book
-    PROBE = 2  # a book that may be dead
+    PROBE = 1  # a book that may be dead: without an answer it is lost as well, and the question is small
+    LOST = 2  # a symbol without a book
     HORIZON = 3  # a book that will soon run out of trusted levels
     AUDIT = 4  # a book that nobody doubts
 
