@@ -16,7 +16,7 @@ BTC = "BTC-USDT"
 ALL = 100_000
 
 
-def is_true(view: BookView, source: Source) -> bool:
+def is_true(view: BookView[float], source: Source) -> bool:
     """Whether a view is the venue's whole book."""
     book = source.book(view.sequence)
     sides = ((book.bids, view.bids), (book.asks, view.asks))
@@ -27,8 +27,8 @@ def is_true(view: BookView, source: Source) -> bool:
 def test_no_level_is_delivered_before_the_book_is_live(deliver: Deliver) -> None:
     """Each update on the way tells a state and holds nothing; the first that is LIVE is the venue's book."""
 
-    async def main() -> list[tuple[BookView, bool]]:
-        seen: list[tuple[BookView, bool]] = []
+    async def main() -> list[tuple[BookView[float], bool]]:
+        seen: list[tuple[BookView[float], bool]] = []
         async with VirtualKuCoin(symbols=[BTC], seed=3, rate=40) as venue:
             venue.strike({"fault": "delayed_snapshot", "ms": 700}, {"fault": "late_welcome", "ms": 300})
             async with venue.open_feed() as feed, asyncio.timeout(30):
