@@ -17,7 +17,7 @@ untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes budget book_machin
 	fetch* histogram host* link log_redaction long_days metrics pacing prometheus recorder* replay* seeded_market silence simulat* \
 	small_world testing_plugin threaded_feed transport ui* watch_screen websocket)) examples
 
-.PHONY: help demo test coverage campaigns simulation mutation lint test-suite clean anew
+.PHONY: help demo test coverage campaigns simulation mutation faults schedule long-days awaits crashes soak lint test-suite clean anew
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -39,7 +39,24 @@ coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes sev
 campaigns: $(VENV)/.dev ## Load, recovery, horizon, leaks and bad lines of the live client; about six minutes
 	@$(run) benchmarks.live && $(run) benchmarks.live recovery && $(run) benchmarks.live blackhole
 	@$(run) benchmarks.live keyless && $(run) benchmarks.leaks && $(run) benchmarks.proxy
-	@$(run) benchmarks.crashes kills --kills 300 && $(run) benchmarks.crashes writes --seeds 5
+
+faults: $(VENV)/.dev ## The faults at which other clients were measured, 100 runs each
+	@$(run) benchmarks.faults --runs 100
+
+schedule: $(VENV)/.dev ## One book lost, and 300 at once, within a budget; virtual time
+	@$(run) benchmarks.virtual recovery && $(run) benchmarks.virtual mass
+
+long-days: $(VENV)/.dev ## 30 days of expiring tokens, and of quiet symbols; virtual time, some 15 minutes
+	@$(run) benchmarks.long_days tokens && $(run) benchmarks.long_days quiet
+
+awaits: $(VENV)/.dev ## Every await of a feed is cancelled, and fails
+	@$(run) tests.simulation.awaits
+
+crashes: $(VENV)/.dev ## A recorder killed 1,000 times, and a disk that fails at every operation; half an hour
+	@$(run) benchmarks.crashes kills --kills 1000 && $(run) benchmarks.crashes writes --seeds 5
+
+soak: $(VENV)/.dev ## 300 symbols on real sockets for 15 minutes: memory, tasks, descriptors
+	@$(run) benchmarks.soak
 
 simulation: $(VENV)/.dev ## The next window of simulated seeds, into the ledger; ARGS='--window 500' for more
 	@$(run) tests.simulation campaign $(ARGS)

@@ -2,17 +2,23 @@
 
 The tasks of a feed are wrapped, so that each suspension counts. At the n-th the task is cancelled as anybody may cancel
 it, or what it waited for raises. Whatever comes of it, no book may be wrong or old, and the feed closes and leaves
-nothing.
+nothing. ``python -m tests.simulation.awaits`` takes every n; the tests take some.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from collections import Counter
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
+
+import click
+from rich.console import Console
+from rich.progress import Progress
 
 from orderbook.errors import OrderBookError
 from orderbook.feed.settings import FeedSettings
@@ -207,3 +213,28 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """One line."""
         self._said.append(record.getMessage())
+
+
+@click.command()
+@click.option("--step", default=1, show_default=True, help="Every so manieth await.")
+def main(step: int) -> None:
+    """Cancel, and let fail, one await after the other; exit code 1 if a law was broken."""
+    total = Sweep(0, "cancel").run().awaits
+    breaches = 0
+    with Progress(console=Console(stderr=True)) as progress:
+        for how in get_args(How):
+            unwell: Counter[str] = Counter()
+            for at in progress.track(range(1, total + 1, step), description=how):
+                sweep = Sweep(at, how).run()
+                breaches += len(sweep.breaches)
+                unwell[sweep.where] += not sweep.is_well
+                for breach in sweep.breaches:
+                    click.echo(f"{how} at await {at}, in {sweep.where}: {breach.law} {breach.symbol} {breach.what}")
+            ended = ", ".join(f"{where} {count}" for where, count in unwell.items() if count)
+            click.echo(f"{how}: {len(range(1, total + 1, step))} lives; not LIVE in the end after hitting {ended or 'none'}")
+    click.echo(f"{breaches} breaches")
+    sys.exit(breaches > 0)
+
+
+if __name__ == "__main__":
+    main()
