@@ -170,6 +170,8 @@ class Row:
 def missed(scenario: Scenario, driver: str, outcome: Outcome) -> Iterator[str]:
     """The bars that one run missed, in words; nothing for a good one."""
     fewest, most = scenario.snapshots
+    if driver == "plain" and most is not None:
+        most += scenario.in_vain
     if outcome.wrong:
         yield f"wrong while readable {outcome.wrong} times: {outcome.first_wrong}"
     if outcome.end:

@@ -230,8 +230,8 @@ def main(step: int) -> None:
                 unwell[sweep.where] += not sweep.is_well
                 for breach in sweep.breaches:
                     click.echo(f"{how} at await {at}, in {sweep.where}: {breach.law} {breach.symbol} {breach.what}")
-            ended = ", ".join(f"{where} {count}" for where, count in unwell.items() if count)
-            click.echo(f"{how}: {len(range(1, total + 1, step))} lives; not LIVE in the end after hitting {ended or 'none'}")
+            ended = ", ".join(f"{where} {count}" for where, count in unwell.items() if count) or "none"
+            click.echo(f"{how}: {len(range(1, total + 1, step))} lives; not LIVE in the end after hitting {ended}")
     click.echo(f"{breaches} breaches")
     sys.exit(breaches > 0)
 
