@@ -50,6 +50,20 @@ def everything(content: BookContent) -> object:
     )
 
 
+def test_a_content_begins_with_nothing() -> None:
+    """No level, no sequence, no horizon, and nothing counted."""
+    content = BookContent()
+
+    assert (0, 0, 0, 0, 0) == (
+        len(content.bids), len(content.asks), content.price_decimals, content.size_decimals, content.sequence
+    )  # fmt: skip
+    assert {Side.BID: None, Side.ASK: None} == content.horizon
+    assert {Side.BID: 0, Side.ASK: 0} == content.seeded
+    assert (None, 0, 0, 0) == (
+        content.venue_ms, content.touch_count, content.price_zero_count, content.remove_absent_count
+    )  # fmt: skip
+
+
 def test_a_snapshot_in_any_order_is_sorted() -> None:
     """Best first on both sides; the last of a repeated price counts; size 0 and price 0 are no levels."""
     content = seeded(["99 1", "100 2", "99 3", "98 0"], ["102.5 1", "101 4", "0 9"])
