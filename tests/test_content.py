@@ -115,6 +115,23 @@ def test_zero_is_recognised_by_value() -> None:
     assert 0 == content.remove_absent_count
 
 
+@pytest.mark.parametrize(
+    ("bids", "asks", "zeros"),
+    [
+        (("5 1",), ("6 1", "7 1"), 0),
+        (("0 0",), ("6 1", "7 1"), 1),
+        (("5 1",), ("0 0", "7 1"), 1),
+        (("0 3", "0 0", "5 1"), ("0 0", "6 1", "7 1"), 3),
+    ],
+)
+def test_rows_of_price_0_are_counted_on_both_sides(bids: tuple[str, ...], asks: tuple[str, ...], zeros: int) -> None:
+    """Each once, whatever else stands beside it."""
+    content = seeded(["4 1"], ["9 1", "8 1"])
+    content.apply(rows(*bids), rows(*asks), 11)
+
+    assert zeros == content.price_zero_count
+
+
 def test_removing_an_absent_level_is_counted() -> None:
     """It changes nothing but a counter."""
     content = seeded(["100 1"], ["101 1"])
