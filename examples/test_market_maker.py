@@ -1,6 +1,7 @@
 """The market maker's tests: minutes of a market that misbehaves, each in a fraction of a second.
 
-They need ``pip install orderbook-engine pytest``, and no configuration: fixture and marker come with the library.
+They need pytest and the library, ``pip install '.[testing]'`` in a checkout and ``'orderbook-engine[testing]'``
+elsewhere, and no configuration: fixture and marker come with the library. Run them with ``pytest examples``.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from market_maker import MarketMaker, Quote
 
 import orderbook
-from examples.market_maker import MarketMaker, Quote
 from orderbook.testing import VirtualKuCoin, assert_true
 
 SYMBOL = "BTC-USDT"

@@ -4,23 +4,49 @@ from __future__ import annotations
 
 from orderbook.feed.delivery import Subscription, Update
 from orderbook.feed.errors import FeedClosed, FeedError, ForkedFeed, LinkError, NotReady, SubscribeError
-from orderbook.feed.events import FeedEvent
+from orderbook.feed.events import (
+    CallbackFailed,
+    FeedEvent,
+    LinkDown,
+    LinkReplaced,
+    LinkUp,
+    LoopBlocked,
+    MassResync,
+    MassResyncEnded,
+    RecordingFailed,
+    RecordingResumed,
+    SubscriptionRefused,
+)
 from orderbook.feed.feed import Feed
+from orderbook.feed.health import FeedHealth, LinkHealth, SymbolStatus
 from orderbook.feed.opening import open_feed
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.threaded import ThreadedFeed
 
 __all__ = [
+    "CallbackFailed",
     "Feed",
     "FeedClosed",
     "FeedError",
     "FeedEvent",
+    "FeedHealth",
     "FeedSettings",
     "ForkedFeed",
+    "LinkDown",
     "LinkError",
+    "LinkHealth",
+    "LinkReplaced",
+    "LinkUp",
+    "LoopBlocked",
+    "MassResync",
+    "MassResyncEnded",
     "NotReady",
+    "RecordingFailed",
+    "RecordingResumed",
     "SubscribeError",
     "Subscription",
+    "SubscriptionRefused",
+    "SymbolStatus",
     "ThreadedFeed",
     "Update",
     "open_feed",

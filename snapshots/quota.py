@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ from typing import Final
 from orderbook.venues.rest import Pool, Priority, RateLimit
 
 PASSED_MAX: Final = 8
-"""So often in a row somebody may be passed over by those who matter more; then it is the turn of who waits longest."""
+"""So often in a row somebody may be passed over by those who are as urgent but matter more; then it is the turn of who
+waits longest."""
 
 KEPT_NS: Final = 1_000_000_000
 KEPT_SHARE: Final = 3
@@ -98,7 +99,8 @@ class Quota:
         self._told_at_ns = self._told_until_ns = 0
         self._took_ns = 0
         self._turned_away = 0
-        self._passed = 0
+        #: Turns in a row, of each priority, that were not those of who waited longest.
+        self._passed: Counter[Priority] = Counter()
         self._line: list[Waiter] | None = None
 
     # -- how much of it is left --
@@ -149,7 +151,7 @@ class Quota:
     def grant(self, waiter: Waiter, now_ns: int) -> None:
         """Let a request go."""
         longest = min((one for one in self.waiters if one.priority == waiter.priority), key=lambda one: one.order)
-        self._passed = 0 if waiter is longest else self._passed + 1
+        self._passed[waiter.priority] = 0 if waiter is longest else self._passed[waiter.priority] + 1
         self.leave(waiter)
         self._in_flight += waiter.weight
         self._in_flight_count += 1
@@ -224,7 +226,7 @@ class Quota:
     def next(self, now_ns: int) -> Waiter:
         """Whose turn it is. O(waiters)."""
         first = min(self.waiters, key=lambda one: one.turn)
-        if self._passed < PASSED_MAX:
+        if self._passed[first.priority] < PASSED_MAX:
             return first
         longest = min((one for one in self.waiters if one.priority == first.priority), key=lambda one: one.order)
         return longest if now_ns - longest.since_ns >= KEPT_NS else first

@@ -22,8 +22,12 @@ from orderbook.venues.rest import check_proxy
 
 _NETWORK: Final = "check the network, and the address of the server (--url)"
 _NO_TLS: Final = "check the address of the server (--url); that of a local KuCoin begins with http://"
+_BROKEN: Final = f"{_NETWORK}: that of a server with TLS begins with https://"
 _SLOW: Final = "check the network, or allow more time"
-_CERTIFICATE: Final = "check the address and this machine's clock; for an authority of your own, hand in an SSLContext"
+_CERTIFICATE: Final = (
+    "check the address and this machine's clock; for an authority of your own, hand in an "
+    "SSLContext (tls=), or name the file of its certificate in the environment: SSL_CERT_FILE=FILE"
+)
 _PROXY: Final = "check the proxy's address, user and password"
 _AGENT: Final = "orderbook-engine"
 _KEPT_OUT: Final = frozenset({"set-cookie", "set-cookie2", "www-authenticate", "proxy-authenticate"})
@@ -46,7 +50,7 @@ class Transport(Protocol):
         """Make one request. Redirects are answers like others.
 
         Raises:
-            Unreachable: No answer.
+            Unreachable: No answer; or it was closed.
             BadAnswer: Half an answer, or too long a one.
         """
         ...
@@ -76,6 +80,7 @@ class HttpTransport:
         self._context = context
         self._body_bytes_max = body_bytes_max
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: str, *, timeout_ms: int) -> Answer:
         """As ``Transport.send``."""
@@ -87,6 +92,9 @@ class HttpTransport:
         raise problem
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: str, timeout_ms: int) -> Answer:
+        if self._is_closed:
+            # A session that were opened now would be closed by nobody.
+            raise closed_transport()
         session = self._opened()
         async with session.request(
             method,
@@ -121,6 +129,7 @@ class HttpTransport:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -167,6 +176,11 @@ class BodyReader:
         return b"".join(self._parts)
 
 
+def closed_transport() -> Unreachable:
+    """What a request gets that comes after the end."""
+    return Unreachable(None, "this transport is closed", advice="open another one")
+
+
 def _half(what: str) -> BadAnswer:
     return BadAnswer(None, f"the server sent {what}", advice="try again later", is_transient=True)
 
@@ -192,7 +206,7 @@ _WORDS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     ),
     (aiohttp.ClientSSLError, "no encrypted connection to {host}", _NO_TLS),
     (aiohttp.ClientConnectorError, "{host} cannot be reached ({reason})", _NETWORK),
-    (Exception, "the connection to {host} broke", _NETWORK),
+    (Exception, "the connection to {host} broke", _BROKEN),
 )
 
 

@@ -153,6 +153,8 @@ class ScriptedVenue:
         token_problem: Raised instead of a token.
         tokens: When each was handed out.
         connects: When each connection was opened.
+        stands_at: What probes are answered with; ``None``: with nothing.
+        probes: When each was asked for.
     """
 
     servers: tuple[Server, ...] = (Server("wss://one.example/", 18_000, 10_000),)
@@ -164,6 +166,8 @@ class ScriptedVenue:
     tokens: list[int] = field(default_factory=list)
     connects: list[int] = field(default_factory=list)
     sockets: list[ScriptedSocket] = field(default_factory=list)
+    stands_at: int | None = None
+    probes: list[int] = field(default_factory=list)
 
     async def token(self, *, private: bool = False) -> Token:
         assert not private
@@ -180,8 +184,11 @@ class ScriptedVenue:
         raise AssertionError(symbol, depth, priority, rank)
 
     async def probe(self, symbol: str) -> int:
-        await asyncio.Event().wait()
-        raise AssertionError(symbol)
+        self.probes.append(loop_clock())
+        if self.stands_at is None:
+            await asyncio.Event().wait()
+            raise AssertionError(symbol)
+        return self.stands_at
 
     async def close(self) -> None:
         """Nothing is held."""

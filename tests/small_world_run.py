@@ -113,6 +113,7 @@ class Run(Specials):
             "audit": 1,
             "overflow": 3,
             "reset": 3,
+            "unseen reset": 3,
             "link lost": 3,
             "broken ours": 4,
             "cached reset": 7,

@@ -260,7 +260,8 @@ class Walk:
         assert waits.running("unanswered") == (desk.wish is not None) == sync.wants_snapshot
         assert waits.running("symbol") == desk.subscribed
         assert waits.running("link") == (state in READY)
-        assert not desk.is_wish_void or sync.wants_snapshot
+        assert desk.is_awaited or not (sync.wants_snapshot or desk.is_void)
+        assert machine.base is None or not desk.is_void
         assert (sync.journal.open is not None) == (self.was_live and state is not BookState.LIVE)
         audit = machine.auditor._audit
         assert waits.running("audit") or audit is None or audit.snapshot is None

@@ -11,7 +11,7 @@ from orderbook.simulator.virtual_time import run, settled
 from orderbook.venues.rest import RateLimit
 from snapshots.budget import WeightBudget
 from snapshots.quota import PASSED_MAX, TURNED_AWAY_MAX
-from tests.test_budget import LOST, now_s, small, spend
+from tests.test_budget import LOST, SESSION, now_s, small, spend
 
 
 async def ranked(budget: WeightBudget, wishes: list[tuple[str, int]], served: list[str]) -> None:
@@ -54,6 +54,24 @@ def test_nobody_waits_for_ever() -> None:
         await settled()
         await ranked(budget, [(f"hot {number}", 0) for number in range(20)], served)
         await cold
+        return served
+
+    assert PASSED_MAX == run(main).index("cold")
+
+
+def test_who_waits_is_not_forgotten_because_something_more_urgent_goes() -> None:
+    """Tokens in between, which nobody passes over, are no turn of those who wait for a book."""
+
+    async def main() -> list[str]:
+        budget, served = WeightBudget({"public": (1, 1_000)}, share=1), list[str]()
+        await spend(budget, 1)
+        cold = asyncio.create_task(ranked(budget, [("cold", 4)], served))
+        await settled()
+        hot = asyncio.create_task(ranked(budget, [(f"hot {number}", 0) for number in range(30)], served))
+        for _ in range(15):
+            # After each two of the others.
+            await asyncio.gather(spend(budget, 1, SESSION), asyncio.sleep(2.5))
+        await asyncio.gather(cold, hot)
         return served
 
     assert PASSED_MAX == run(main).index("cold")

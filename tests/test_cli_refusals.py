@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from orderbook.simulator.tls import Authority
 from snapshots.calls import Caller
 from tests.commands import objects, orderbook_command
 from tests.local_venue import Served, local_venue
@@ -46,6 +47,15 @@ def one_line(result: Result) -> str:
 
 
 # --- the address ---
+
+
+def test_a_server_with_tls_is_asked_without(tmp_path: Path) -> None:
+    """It says what the address of such a server begins with."""
+    with local_venue(symbols=1, tls=Authority()) as served:
+        said = one_line(run("snapshot", tmp_path, "--url", served.url.replace("https:", "http:")))
+
+    assert "broke; check the network" in said
+    assert said.endswith("that of a server with TLS begins with https://")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -16,8 +17,10 @@ import pytest
 
 from orderbook.errors import UsageError
 from orderbook.simulator.faults import FAULTS, FaultPlan
+from orderbook.simulator.profiles import PROFILES
 from tests.commands import BUNDLED, objects, orderbook_command
 from tests.local_venue import local_venue
+from tests.state_table import README
 from tests.test_cli_process import environment, started
 
 
@@ -40,7 +43,7 @@ from tests.test_cli_process import environment, started
         (["--capture", BUNDLED, "--symbols", "A-B"], 1, "it holds no snapshot of A-B"),
         (["--capture", "no such file"], 1, "no such file: No such file or directory"),
         (["--faults", "no such file"], 1, "no such file: No such file or directory"),
-        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is not JSON"),
+        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write [{{"),
         (["--host", "0.0.0.0"], 1, "'0.0.0.0' is not a loopback address"),
     ],
 )  # fmt: skip
@@ -56,7 +59,10 @@ def test_bad_input_is_one_line_with_the_remedy(args: list[str], code: int, messa
     ("content", "message"),
     [
         (b'[{"fault": "drp"}]', "entry 1 ('drp'): no such fault; did you mean drop?"),
-        (b'[{"fault": "drop", "scope": "NO-SUCH"}]', "entry 1 (drop): no symbol NO-SUCH here"),
+        (
+            b'[{"fault": "drop", "scope": "NO-SUCH"}]',
+            "plan.json: fault plan, entry 1 (drop): no symbol NO-SUCH here; there is BTC-",
+        ),
         (b"\xff", "the fault plan is not UTF-8"),
     ],
 )
@@ -87,12 +93,33 @@ def test_every_fault_is_listed() -> None:
 
     assert list(FAULTS) == [line.split()[0] for line in lines]
     assert "[how=abort|close code=1001 reason=]" in next(line for line in lines if line.startswith("disconnect"))
-    assert "[base=1 close=false]" in next(line for line in lines if line.startswith("sequence_reset"))
+    assert "[base=1 back= close=false]" in next(line for line in lines if line.startswith("sequence_reset"))
     assert "[ms=100 jitter_ms=0 computed=early|late]" in next(
         line for line in lines if line.startswith("delayed_snapshot")
     )
     explained = {line.split()[0] for line in common.splitlines() if line.startswith("  ")}
     assert {"p", "nth", "every", "every_ms", "times", "at_ms", "for_ms", "on", "scope"} == explained
+
+
+def test_every_fault_is_listed_for_programs_too() -> None:
+    """One object a line: where it strikes, and of each knob the default, the type and what it can be."""
+    listed = {one["fault"]: one for one in objects(orderbook_command("simulate", "--list-faults", "--format", "json"))}
+
+    assert list(FAULTS) == list(listed)
+    assert all(set(kind.knobs) == set(listed[name]["knobs"]) for name, kind in FAULTS.items())
+    assert ("time", FAULTS["disconnect"].does) == (listed["disconnect"]["strikes_at"], listed["disconnect"]["does"])
+    knobs = listed["disconnect"]["knobs"]
+    assert {"default": "abort", "type": "str", "choices": ["abort", "close"]} == knobs["how"]
+    assert {"default": 1001, "type": "int"} == knobs["code"]
+
+
+def test_the_help_and_the_readme_have_every_profile() -> None:
+    """With what it is for."""
+    told = orderbook_command("simulate", "--help").stdout.partition("Profiles of a made market:")[2].partition(".\n")[0]
+    readme = README.read_text(encoding="utf-8").partition("`--profile` says")[2].partition("\n\n")[0]
+
+    assert [] == [name for name in PROFILES if name not in re.findall(r"\w+", told)]
+    assert [] == [name for name in PROFILES if f"`{name}`" not in readme]
 
 
 @pytest.mark.parametrize("name", ["p", "nth", "every", "every_ms", "times", "at_ms", "for_ms", "on", "scope"])
@@ -184,6 +211,7 @@ def test_its_certificate_reaches_other_commands(tmp_path: Path) -> None:
     assert (0, "full") == (results[0][0], json.loads(results[0][1])["depth"])
     assert (1, b"") == results[1][:2]
     assert b"is not trusted (unable to get local issuer certificate)" in results[1][2]
+    assert results[1][2].endswith(b"name the file of its certificate in the environment: SSL_CERT_FILE=FILE\n")
     assert (str(ca), "https://127.0.0.1:") == (told["ca_file"], told["url"][:18])
     assert {ca, keys} == set(tmp_path.iterdir())
 

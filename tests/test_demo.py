@@ -258,7 +258,7 @@ def test_what_goes_wrong_unless_it_is_calm(
     [
         (["--calm", "--faults", "x.json"], 2, "--calm and --faults contradict each other"),
         (["--faults", "no such file"], 1, "no such file: No such file or directory"),
-        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is not JSON"),
+        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write ["),
         (["--symbols", "0"], 2, "'--symbols': 0 is not in the range"),
         (["--rate", "nan"], 1, "a market's rate is above 0 deltas a second"),
         (["--profile", "wild"], 2, "'--profile': 'wild' is not one of 'normal'"),

@@ -189,7 +189,8 @@ def test_a_symbol_that_only_the_old_link_serves_is_not_given_up() -> None:
             obey(wire, message)
 
     async def main() -> BookState:
-        scene = Scene(ScriptedVenue(answer=judge), FeedSettings(link_life_ms=60_000))
+        # Quiet it is: so the book has to ask, and whoever is not answered may not stay LIVE.
+        scene = Scene(ScriptedVenue(answer=judge, stands_at=11), FeedSettings(link_life_ms=60_000))
         scene.add("A-B", "E-F")
         await scene.acknowledged("A-B", "E-F")
         scene.make_live("A-B")

@@ -15,8 +15,10 @@ from orderbook.feed.events import LinkDown, LinkUp, SubscriptionRefused
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator import virtual_time
 from orderbook.simulator.limits import Limits
+from orderbook.simulator.market import SymbolMarket
+from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState
-from tests.feed_books import BTC, ETH, FAST, SOL, stage, until
+from tests.feed_books import BTC, ETH, FAST, SMALL, SOL, stage, until
 from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, deaf, eventually, obey, only_pongs
 
 
@@ -46,14 +48,20 @@ def test_batches_hold_what_a_request_may_hold(batch_max: int) -> None:
     assert max(map(len, batches)) <= batch_max
 
 
-async def test_many_symbols_take_as_many_connections_as_the_limit_asks_for() -> None:
+def test_many_symbols_take_as_many_connections_as_the_limit_asks_for() -> None:
     """301 symbols are two connections; the venue counts no violation."""
-    async with stage(symbols=names(301), rate=0.5, wait=False) as scene:
-        await until(lambda: all(book.is_live for book in map(scene.feed.__getitem__, scene.feed.symbols)))
-        assert [300, 1] == [link.symbols for link in scene.feed.health().links]
-        assert 2 == scene.venue.exchange.state()["accepted"]
-        assert 301 == scene.venue.exchange.state()["subscriptions"]
-        assert {} == dict(scene.venue.exchange.violations)
+
+    async def main() -> None:
+        market = {name: SymbolMarket(name, 1, SMALL, rate=0.5) for name in names(301)}
+        async with VirtualKuCoin(market) as venue, venue.open_feed() as feed:
+            for symbol in feed.symbols:
+                await feed.ready(symbol, timeout_s=60)
+            assert [300, 1] == [link.symbols for link in feed.health().links]
+            assert 2 == venue.exchange.state()["accepted"]
+            assert 301 == venue.exchange.state()["subscriptions"]
+            assert {} == dict(venue.exchange.violations)
+
+    virtual_time.run(main)
 
 
 async def test_more_symbols_than_all_connections_hold_are_refused_at_once() -> None:

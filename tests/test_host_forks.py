@@ -7,9 +7,11 @@ import json
 import os
 import sys
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
+from orderbook.feed import forks
 from orderbook.simulator.market import SymbolMarket
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.types import BookState
@@ -205,3 +207,95 @@ async def test_a_child_of_a_threaded_feed_is_told_at_once() -> None:
     asks = ("view", "ready", "add", "status", "health", "start", "listen")
     assert dict.fromkeys(asks, "ForkedFeed") | {"close": "None"} == child
     assert [True, 0, 0] == parent
+
+
+ENDED = """
+import asyncio, dataclasses, json, os, sys, warnings
+
+from orderbook.feed import forks
+from orderbook.feed.events import LinkDown
+from orderbook.feed.opening import open_feed
+from orderbook.feed.websocket import WebSocket
+from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.server import LocalKuCoin
+from orderbook.simulator.tls import Authority
+from tests.feed_books import BTC, ETH, FAST, now_ns, until
+
+warnings.simplefilter("ignore", DeprecationWarning)  # as above
+is_safe = sys.argv[1] == "wss"
+settings = dataclasses.replace(FAST, reconnect_min_ms=20_000, reconnect_max_ms=20_000)
+
+
+def connected():
+    links = [one for one in tuple(forks._owned) if isinstance(one, WebSocket)]
+    ends = [link._connection.transport.get_extra_info("socket") for link in links]
+    return [end for end in ends if end is not None and end.fileno() >= 0]
+
+
+async def main():
+    authority = Authority() if is_safe else None
+    keys = {"tls": authority.server_context()} if is_safe else {}
+    trust = {"tls": authority.client_context()} if is_safe else {}
+    told = []
+    async with LocalKuCoin(symbols=[BTC], seed=1, **keys) as one, LocalKuCoin(symbols=[ETH], seed=2, **keys) as two:
+        def feed(venue, symbol):
+            ours = {"url": venue.url, "credentials": venue.credentials, "settings": settings, **trust}
+            return open_feed("kucoin", [symbol], on_event=lambda event: told.append(type(event.event)), **ours)
+
+        async with feed(one, BTC) as first, feed(two, ETH) as second:
+            books = [await first.ready(BTC, timeout_s=10), await second.ready(ETH, timeout_s=10)]
+            one.exchange.add_faults(FaultPlan([{"fault": "disconnect"}]), now_ns())
+            await until(lambda: LinkDown in told and len(connected()) == 1)
+            states = [book.state.value for book in books]
+            reading, writing = os.pipe()
+            child = os.fork()
+            if child == 0:
+                try:
+                    os.write(writing, json.dumps([book.state.value for book in books]).encode())
+                finally:
+                    os._exit(0)
+            os.close(writing)
+            with os.fdopen(reading) as pipe:
+                print(json.dumps(states), pipe.read(), sep="\\n")
+            os.waitpid(child, 0)
+
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a platform without fork")
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_a_child_that_is_forked_while_a_link_is_down_has_no_book(scheme: str) -> None:
+    """A connection that has ended, with TLS or without, keeps no other feed from being told."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ENDED, scheme), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(50):
+        out, err = await process.communicate()
+    assert 0 == process.returncode, err.decode()
+    # Also when the order happened to be a lucky one: what fails in a child after its birth is written there.
+    assert "Exception ignored" not in err.decode()
+    parent, child = (json.loads(line) for line in out.splitlines())
+    assert (["CONNECTING", "LIVE"], ["CLOSED", "CLOSED"]) == (parent, child)
+
+
+@pytest.mark.parametrize("error", [OSError, AttributeError, ValueError, RuntimeError, KeyError])
+def test_nothing_that_goes_wrong_with_one_keeps_the_others_from_it(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is disowned, in whatever order."""
+
+    class Thing:
+        is_disowned = False
+
+        def disown(self) -> None:
+            self.is_disowned = True
+            raise error
+
+    monkeypatch.setattr(forks, "_owned", WeakSet())
+    things = [Thing() for _ in range(3)]
+    for thing in things:
+        forks.watch(thing)
+    forks._after_fork()
+    assert [True, True, True] == [thing.is_disowned for thing in things]

@@ -16,7 +16,7 @@ from orderbook.simulator.market import default_symbols
 from orderbook.simulator.profiles import PROFILES
 from orderbook.testing import run
 from orderbook.types import BookState
-from tests.mass_world import MassWorld, by_symbol, mass_world, now_s, until
+from tests.mass_world import SNAPSHOT_WEIGHT, MassWorld, by_symbol, mass_world, now_s, until
 
 SMALL = replace(PROFILES["normal"], name="small", bids=20, asks=20)
 NAMES = default_symbols(36)
@@ -114,6 +114,30 @@ def test_symbols_can_be_named_while_they_wait() -> None:
             await on.all_back()
 
     run(main)
+
+
+def test_what_is_kept_for_named_symbols_is_given_back_when_they_are_removed() -> None:
+    """Of those that are left it is as much as they need; a symbol that is added again is not named any more."""
+
+    async def main() -> None:
+        async with world() as on:
+            on.feed.prioritise(*NAMES[:3], NAMES[0])
+            assert [3 * SNAPSHOT_WEIGHT] == kept(on)
+            await on.feed.remove(NAMES[0], NAMES[20])
+            assert [2 * SNAPSHOT_WEIGHT] == kept(on)
+            await on.feed.add(NAMES[0])
+            assert [2 * SNAPSHOT_WEIGHT] == kept(on)
+            await on.feed.remove(NAMES[1], NAMES[2])
+            assert [] == kept(on)
+            on.feed.prioritise(NAMES[0])
+            assert [1 * SNAPSHOT_WEIGHT] == kept(on)
+
+    run(main)
+
+
+def kept(on: MassWorld) -> list[int]:
+    """The weights that the budget keeps for those that matter most."""
+    return list(on.budget._quotas["spot"].kept.values())
 
 
 def test_books_that_somebody_reads_come_before_others() -> None:

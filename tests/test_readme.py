@@ -93,7 +93,7 @@ def test_the_bounds_of_freshness_are_the_defaults() -> None:
     assert (5_000, 5_000) == (feed.max_age_ms, feed.sync.link_silence_max_ms)
     assert "5 s later" in bounds
     assert (20, 2_000, 30_000) == (feed.silence_gaps, feed.silence_min_ms, feed.sync.symbol_silence_ms)
-    assert "after 20 of the symbol's usual gaps, but at least 2 s and at most 30 s" in bounds
+    assert "after 20 of the symbol's usual gaps at the latest (2 s if those are shorter, 30 s in any case)" in bounds
     assert 10_000 == feed.audit_interval_ms
     assert "every 10 s the next book in turn" in bounds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -62,3 +63,26 @@ def test_what_one_symbol_suffers_from_no_other_notices() -> None:
 
     assert [] == outcome.breaches
     assert outcome.injected["drop"] > 5 < outcome.told["Gap"]
+
+
+def test_a_removal_of_what_is_not_there_is_looked_into_at_once() -> None:
+    """Whatever audits there are, there is one more: the book may be wrong."""
+    calm = Case(seed=3, symbols=("BTC-USDT",), duration_ms=8_000)
+    ghost = replace(calm, plan=({"fault": "ghost_delete", "at_ms": 3_000},))
+
+    without, with_it = simulate(calm), simulate(ghost)
+
+    assert [] == without.breaches == with_it.breaches
+    assert without.told.get("AuditPassed", 0) + 1 == with_it.told["AuditPassed"]
+
+
+def test_a_lie_is_put_right_by_the_next_audit() -> None:
+    """A delta with a wrong size makes a wrong book, and nothing shows that but a comparison."""
+    lie = {"fault": "corrupt", "what": "size", "at_ms": 2_000, "for_ms": 2_000}
+    case = Case(seed=1, symbols=("BTC-USDT",), rate=20.0, duration_ms=10_000, plan=(lie,), lies=True)
+
+    told = simulate(case)
+
+    assert [] == told.breaches
+    assert told.injected["corrupt"] > 10 > told.told["AuditFailed"] > 0
+    assert "I1" in {breach.law for breach in simulate(replace(case, lies=False)).breaches}

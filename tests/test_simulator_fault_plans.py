@@ -25,7 +25,9 @@ from tests.simulator_bench import BASE, BOOK_20, MS, A, B, Bench, bench_with
         ("{}", r"not a list; write \[{"),
         ("3", "not a list"),
         ('["drop"]', "entry 1 is not an object"),
-        ("[{}]", r"entry 1 \(None\): no such fault; drop, duplicate"),
+        (" \n", r"the fault plan is empty; write \[{.*, or \[\] for no faults"),
+        ("[{}]", r'entry 1 names no fault; write {"fault": "drop"}: `orderbook simulate --list-faults` names them all'),
+        ('[{"fault": null}]', r"entry 1 \(None\): no such fault; `orderbook simulate --list-faults` names them all"),
         ('[{"fault": "drop"}, {"fault": "drp"}]', r"entry 2 \('drp'\): no such fault; did you mean drop\?"),
         ('[{"fault": ["drop"]}]', "no such fault"),
         ('[{"fault": "drop", "lag": 1}]', "no such knob 'lag'; it has run, at_ms"),
@@ -43,13 +45,15 @@ from tests.simulator_bench import BASE, BOOK_20, MS, A, B, Bench, bench_with
         ('[{"fault": "drop", "scope": "connection:0"}]', 'scope is "all", a symbol'),
         ('[{"fault": "drop", "on": "delta"}]', "it strikes at messages of its own"),
         ('[{"fault": "drop", "every_ms": 5}]', "it strikes at messages of its own"),
-        ('[{"fault": "garble", "how": "wildly"}]', "how is a text of cut, flip, utf8, binary, .*, nul, not"),
+        ('[{"fault": "garble", "how": "wildly"}]', "how is one of cut, flip, utf8, binary, .*, nul, not"),
         ('[{"fault": "rest_error", "msg": 3}]', "msg is a text, not 3"),
         ('[{"fault": "sequence_reset", "close": 1}]', "close is true or false, not 1"),
         ('[{"fault": "stale_snapshot"}]', r"say either by \(sequences\) or ms"),
         ('[{"fault": "stale_snapshot", "by": 1, "ms": 1}]', r"say either by \(sequences\) or ms"),
         ('[{"fault": "disconnect", "for_ms": 5}]', "it strikes at a moment; for_ms means nothing to it"),
         ('[{"fault": "disconnect", "nth": 1, "on": "pong"}]', "on is one of delta, message, connect, ack"),
+        ('[{"fault": "disconnect", "p": 0.1}]', "p, nth and every need on, which says at which messages: delta, mess"),
+        ('[{"fault": "stall", "every": 3}]', "it strikes at a moment, so p, nth and every need on"),
         ('[{"fault": "disconnect", "nth": 1, "every_ms": 5}]', "say either every_ms, or which messages"),
     ],
 )  # fmt: skip
@@ -78,6 +82,25 @@ def test_a_symbol_that_is_not_there_is_refused() -> None:
         bench.exchange.add_faults(FaultPlan(plan), bench.now_ns)
 
 
+def test_what_a_plan_is_about_can_be_looked_up() -> None:
+    """It names where the plan comes from, and the symbols that there are, as many as fit a line."""
+    plan = FaultPlan.parse('[{"fault": "stall"}, {"fault": "drop", "scope": ["A-B", "X-Y\\n"]}]', origin="plan.json")
+
+    with pytest.raises(UsageError) as caught:
+        plan.check_symbols(f"S{number}-USDT" for number in range(13))
+    shown = ", ".join(f"S{number}-USDT" for number in range(10))
+    told = f"plan.json: fault plan, entry 2 (drop): no symbol A-B, 'X-Y\\n' here; there is {shown} and 3 more"
+    assert told == str(caught.value)
+    plan.check_symbols(["A-B", "X-Y\n"])
+
+
+@pytest.mark.parametrize("entries", [{"fault": "drop"}, "drop", 3, None])
+def test_a_plan_is_made_of_a_list(entries: Any) -> None:
+    """In Python as in a file: an entry alone is no plan."""
+    with pytest.raises(UsageError, match=r"the fault plan is not a list; write \[{"):
+        FaultPlan(entries)
+
+
 def test_every_fault_has_been_tried_here() -> None:
     """A knob without a test is a promise without one."""
     files = Path(__file__).parent.glob("test_simulator_fault*.py")
@@ -97,6 +120,7 @@ def test_every_fault_has_been_tried_here() -> None:
         ({"nth": [2, 5]}, [2, 5]),
         ({"every": 4}, [4, 8]),
         ({"every": 4, "times": 1}, [4]),
+        ({"every": 2, "nth": [3, 4, 6]}, [4, 6]),
         ({"p": 1}, list(range(1, 11))),
         ({"p": 1, "times": 3}, [1, 2, 3]),
         ({"p": 0}, []),

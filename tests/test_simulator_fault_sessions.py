@@ -281,13 +281,14 @@ def test_an_error_comes_out_of_nowhere() -> None:
 
 
 @pytest.mark.parametrize("close", [False, True])
-def test_the_venue_counts_anew(close: bool) -> None:
-    """With or without closing the connections; of one symbol; the truth before stays readable."""
-    bench = bench_with("sequence_reset", at_ms=35, base=5, close=close, scope=A)
+@pytest.mark.parametrize(("knob", "base"), [({"base": 5}, 5), ({"back": 2}, BASE + 1), ({"back": 10**9}, 0)])
+def test_the_venue_counts_anew(knob: dict[str, int], base: int, close: bool) -> None:
+    """Far away or near, with or without closing the connections; of one symbol; the truth before stays readable."""
+    bench = bench_with("sequence_reset", at_ms=35, close=close, scope=A, **knob)
     bench.subscribed(A, B)
     bench.run(50)
 
-    assert [1, 2, 3] + ([] if close else [6 - BASE, 7 - BASE]) == bench.ends(A)
+    assert [1, 2, 3] + ([] if close else [base + 1 - BASE, base + 2 - BASE]) == bench.ends(A)
     assert (Close(1000, "Bye") in bench.payloads(), len(bench.ends(B))) == (close, 3 if close else 5)
     assert (1, BASE + 3) == (bench.market[A].epoch, bench.market[A].book(epoch=0).sequence)
     assert {"sequence_reset": 1} == bench.ledger()

@@ -11,6 +11,7 @@ import pytest
 from orderbook.errors import UsageError
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
 from orderbook.simulator.profiles import PROFILES
+from orderbook.simulator.sparing import is_sparing
 from orderbook.simulator.swarm import (
     COSTLY,
     FAMILIES,
@@ -63,6 +64,9 @@ def test_every_fault_has_its_turn() -> None:
     seen = Counter(entry["fault"] for _, entries in plans() for entry in entries)
 
     assert FAULTS.keys() == seen.keys()
+    # Only deltas over several sequences can be split, and few markets have them.
+    batched = sum(profile == "batches" for profile, _ in plans())
+    assert seen.pop("split") > batched // 10
     assert min(seen.values()) > SEEDS // 10
     assert MARKETS.keys() == {profile for profile, _ in plans()}
     assert PROFILES.keys() >= MARKETS.keys() | COSTLY.keys()
@@ -97,8 +101,8 @@ def test_some_seeds_are_calm_and_some_harsh() -> None:
             swarm(seed, symbols=(A,), duration_ms=DURATION_MS, families={name: templates}) for seed in range(SEEDS)
         ]
         on = sum(bool(entries) for _, entries in pairs)
-        # Within a family that is on, no template at all may have been chosen.
-        share = 0.5 * (1 - 0.5 ** len(templates))
+        # Within a family that is on, no template at all may have been chosen, or none for this market.
+        share = 0.5 * (1 - 0.5 ** sum(not template.markets for template in templates))
         assert share == pytest.approx(on / SEEDS, abs=0.1), name
 
     assert counts[SEEDS // 10] < 12
@@ -136,6 +140,60 @@ def test_scopes_are_those_that_the_messages_have() -> None:
         assert {"all", "symbol"} == scopes[name]
     for name in ("lost_pong", "refuse", "double_welcome"):
         assert {"all", "connection"} == scopes[name]
+
+
+def test_what_meets_new_connections_has_some_to_meet() -> None:
+    """It is at work when the first one is made, or one is cut while it is."""
+    begun = Counter[bool]()
+    for _, entries in plans():
+        cuts = [one["at_ms"] for one in entries if one["fault"] == "disconnect" and "on" not in one]
+        for fault in FaultPlan(entries).faults:
+            if fault.point in (Point.BULLET, Point.CONNECT, Point.WELCOME, Point.ACK):
+                assert fault.for_ms is not None
+                ends_ms = fault.at_ms + fault.for_ms
+                begun[fault.at_ms == 0] += 1
+                assert fault.at_ms == 0 or any(fault.at_ms <= cut < ends_ms for cut in cuts), fault.text
+
+    assert 0.4 < begun[True] / begun.total() < 0.6
+
+
+def test_a_spared_symbol_is_touched_by_nothing() -> None:
+    """Every entry names others, and what it does is theirs alone; of the rest a good deal is left."""
+    counts = []
+    for seed in range(SEEDS):
+        _, entries = swarm(seed, symbols=(A, B), duration_ms=DURATION_MS, families=EVERYTHING, spared=(B,))
+        faults = FaultPlan(entries).faults
+        counts.append(len(faults))
+        assert all(fault.symbols == frozenset({A}) and is_sparing(fault) for fault in faults)
+    assert 4 < sum(counts) / SEEDS
+    with pytest.raises(UsageError):
+        swarm(0, symbols=(A,), duration_ms=DURATION_MS, spared=(A,))
+
+
+def test_a_family_can_be_made_certain() -> None:
+    """It is in every plan then, but for one in which none of its templates was drawn; nothing else changes."""
+    for seed in range(40):
+        _, usual = swarm(seed, symbols=(A,), duration_ms=DURATION_MS, families=EVERYTHING)
+        _, surely = swarm(seed, symbols=(A,), duration_ms=DURATION_MS, families=EVERYTHING, certain=LIES)
+        more = [entry for entry in surely if entry not in usual]
+        assert len(usual) + len(more) == len(surely)
+        assert {entry["fault"] for entry in more} <= {template.fault for template in LIES["lies"]}
+    lying = [swarm(seed, symbols=(A,), duration_ms=9_999, families=LIES, certain=LIES)[1] for seed in range(200)]
+    assert 0.85 < sum(map(bool, lying)) / 200
+
+
+def test_some_topics_are_dead_for_long() -> None:
+    """Longer than a silence is ever waited for, where the time is long enough for that."""
+    lasts = [entry.get("for_ms", 0) for _, entries in plans(120_000) for entry in entries if entry["fault"] == "mute"]
+    assert SEEDS // 10 < sum(for_ms > 40_000 for for_ms in lasts)
+
+
+def test_some_new_counts_are_near_the_old_one() -> None:
+    """So near that they run through numbers of it, and too far for a mere disorder."""
+    backs = [entry["back"] for _, entries in plans() for entry in entries if "back" in entry]
+    assert SEEDS // 10 < len(backs)
+    assert 64 < min(backs) < 100
+    assert 400 < max(backs) <= 500
 
 
 def test_counts_of_the_venue_never_overlap() -> None:

@@ -179,3 +179,65 @@ def test_a_reset_found_by_the_late_answer() -> None:
     sync.check(41 * SECOND)
 
     assert ["SequenceReset", "StateChanged", "NeedSnapshot"] == kinds(sync.receive_probe(3, 42 * SECOND))
+
+
+def lost(sync: BookSync, received_ns: int) -> list[str]:
+    """A frame of the symbol that nobody can read."""
+    return kinds(sync.receive(delta(11).replace(b"sequenceStart", b"sequenceStarx"), received_ns))
+
+
+def test_what_is_confirmed_needs_no_answer() -> None:
+    """Snapshots say twice that the venue stands still: LIVE then, and not only after a probe was answered."""
+    sync = asked()
+    assert ["FrameRejected", "StateChanged", "NeedSnapshot"] == lost(sync, 32 * SECOND)
+    sync.check(42 * SECOND)
+    sync.receive_snapshot(snapshot(10), 43 * SECOND)
+
+    assert ["AuditPassed", "StateChanged"] == kinds(sync.receive_snapshot(snapshot(10), 44 * SECOND))
+    assert (LIVE, False) == (sync.state, sync.wants_snapshot)
+    assert () == sync.check(61 * SECOND - 1)
+
+
+def test_no_moment_is_given_to_a_stream_that_was_silent_for_long() -> None:
+    """Whatever the book waits for besides: the answer to the late question says that the topic is dead."""
+    sync = asked()
+    lost(sync, 32 * SECOND)
+    sync.check(42 * SECOND)
+    sync.check(61 * SECOND)
+    sync.receive_probe(500, 62 * SECOND)
+
+    sync.receive_snapshot(snapshot(10), 62 * SECOND)
+    sync.receive_snapshot(snapshot(10), 62 * SECOND)
+    sync.receive(PONG, 62 * SECOND)
+    assert BookState.SYNCING is sync.state
+    sync.receive(delta(11), 62 * SECOND)
+    assert BookState.SYNCING is sync.state
+    sync.receive_snapshot(snapshot(500), 63 * SECOND)
+    sync.receive(delta(501), 63 * SECOND)
+    assert (LIVE, 501) == (sync.state, sync.book.sequence)
+
+
+@pytest.mark.parametrize("state", [LIVE, BookState.SYNCING, STALE])
+def test_a_second_acknowledgement_puts_off_no_question(state: BookState) -> None:
+    """A link that is replaced, a symbol that is subscribed anew: the silence goes on, and so do its questions."""
+    sync = unasked() if state is STALE else asked()
+    if state is not STALE:
+        sync.receive_probe(10, 32 * SECOND)
+    if state is BookState.SYNCING:
+        lost(sync, 40 * SECOND)
+    due_ns = 46 * SECOND if state is STALE else 61 * SECOND
+    sync.subscribed(45 * SECOND)
+
+    asks = [second for second in range(45, 80) if "NeedProbe" in kinds(sync.check(second * SECOND))]
+    assert due_ns == asks[0] * SECOND
+
+
+def test_an_acknowledgement_begins_a_silence_that_nobody_dated() -> None:
+    """A driver that has a clock only now: from here on, it counts."""
+    sync = BookSync("kucoin", SYMBOL, settings=SETTINGS)
+    sync.receive(delta(10))
+    sync.receive_snapshot(snapshot(10))
+    assert None is sync.next_check_ns
+    sync.subscribed(SECOND)
+
+    assert (NeedProbe(SYMBOL, "no delta for a while"),) == sync.check(31 * SECOND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -124,6 +125,118 @@ def test_a_failure_says_how_to_have_it_again(project: Run) -> None:
     assert 'faults of the marker: [{"fault": "drop", "nth": 3}]' in text
     assert 'faults injected: {"drop": 1}' in text
     assert "symbols=['BTC-USDT'], rate=20" in text
+    assert "faults of the test: none" in text
+
+
+STORM = """
+    import asyncio
+    import pytest
+
+    @pytest.mark.kucoin(symbols=["BTC-USDT"], seed=7, rate=20)
+    async def test_it(virtual_kucoin):
+        async with virtual_kucoin.open_feed() as feed:
+            await feed.ready("BTC-USDT")
+            virtual_kucoin.strike({"fault": "drop", "every": 4}, {"fault": "stall"})
+            await asyncio.sleep(12)
+            print("said by", "the test")
+            assert 1 == 2
+"""
+
+
+def test_what_the_test_itself_let_go_wrong_is_told(project: Run) -> None:
+    """With when; a marker that says nothing says nothing."""
+    _, text = project(STORM)
+
+    assert "faults of the marker: none" in text
+    assert re.search(
+        r'faults of the test: at 0\.\d{3} s {"every": 4, "fault": "drop"}; at 0\.\d{3} s {"fault": "st', text
+    )
+
+
+@pytest.mark.parametrize("option", ["--show-capture=no", "--tb=short", "--tb=native"])
+def test_it_is_told_whatever_is_hidden(project: Run, option: str) -> None:
+    """What was captured may be hidden, or the traceback short."""
+    _, text = project(STORM, option)
+
+    assert 1 == text.count("seed: 7 ")
+    assert ("said by the test" in text) == (option != "--show-capture=no")
+
+
+def test_it_stands_before_the_log_and_the_log_is_short(project: Run) -> None:
+    """A storm is not what is looked for. All of it is there with ``--log-level``."""
+    _, text = project(STORM)
+    _, whole = project(STORM, "--log-level=WARNING")
+
+    assert text.index("seed: 7 ") < text.index("Captured log call")
+    assert 10 == text.count(" orderbook.feed:")
+    left_out = int(text.partition(" lines of orderbook's log are left out here")[0].rpartition("(")[2])
+    assert left_out + 10 == whole.count(" orderbook.feed:") > 30
+    assert "left out" not in whole
+
+
+def test_other_logs_are_left_alone(project: Run) -> None:
+    """Those of the bot are all there, in their order; and the test can read what the library logged."""
+    story = """
+        import logging
+        import pytest
+
+        def test_it(virtual_kucoin, caplog):
+            for number in range(30):
+                logging.getLogger("bot").warning("of the bot: %d", number)
+                logging.getLogger("orderbook.feed").warning("ours: %d", number)
+            assert 60 == len(caplog.records)
+            assert 1 == 2
+    """
+    _, text = project(story)
+
+    told = re.findall(r"of the bot: \d+|ours: \d+", text)
+    expected = [f"of the bot: {number}" for number in range(20)]
+    expected += [f"{who}: {number}" for number in range(20, 30) for who in ("of the bot", "ours")]
+    assert expected == told
+
+
+HANGS = """
+    import asyncio
+    import pytest
+
+    @pytest.mark.kucoin(symbols=["BTC-USDT"], seed=7, rate=0.01{more})
+    async def test_it(virtual_kucoin):
+        await asyncio.Event().wait()
+
+    @pytest.mark.kucoin(symbols=["BTC-USDT"], seed=7, rate=0.01, time_limit_s=None)
+    async def test_that_takes_its_time(virtual_kucoin):
+        await asyncio.sleep(5_000)
+"""
+
+
+@pytest.mark.parametrize(("more", "seconds"), [("", 3_600), (", time_limit_s=60", 60)])
+def test_a_test_that_hangs_fails(project: Run, more: str, seconds: int) -> None:
+    """After an hour of virtual time, or what the marker says; with the line that waits, and the seed."""
+    outcome, text = project(HANGS.format(more=more))
+
+    assert {"failed": 1, "passed": 1} == outcome
+    assert f"it did not end within {seconds} s of virtual time; it waits at" in text
+    assert re.search(r"\.py:6 in test_it: await asyncio\.Event\(\)\.wait\(\)", text)
+    assert "coroutines.py" not in text
+    assert "seed: 7 " in text
+
+
+def test_real_time_promises_nothing(project: Run) -> None:
+    """What failed on real sockets may go otherwise with the same seed, and that is said."""
+    outcome, text = project(
+        """
+        import pytest
+
+        @pytest.mark.kucoin(symbols=["BTC-USDT"], seed=7, time_limit_s=60)
+        def test_it(local_kucoin):
+            local_kucoin.strike({"fault": "stall"})
+            assert 1 == 2
+        """
+    )
+
+    assert {"failed": 1} == outcome
+    assert "--kucoin-seed 7; in real time, so it may go otherwise)" in text
+    assert re.search(r'faults of the test: at \d+\.\d{3} s {"fault": "stall"}', text)
 
 
 def test_another_seed_from_the_command_line(project: Run) -> None:
@@ -171,7 +284,12 @@ def test_that_can_be_switched_off(project: Run) -> None:
     [
         ("'BTC-USDT'", "its settings are given by name, such as symbols=[...], and not as 'BTC-USDT'"),
         ("symbol=['BTC-USDT']", "VirtualKuCoin has no setting 'symbol'; did you mean 'symbols'?"),
-        ("zzz=1", "VirtualKuCoin has no setting 'zzz'; there is check_limits, dialect, faults,"),
+        ("zzz=1", "VirtualKuCoin has no setting 'zzz'; there is check_limits, time_limit_s, dialect, faults,"),
+        ("time_limit=1", "VirtualKuCoin has no setting 'time_limit'; did you mean 'time_limit_s'?"),
+        ("time_limit_s=0", "time_limit_s is a positive number of virtual seconds, or None for no limit, not 0"),
+        ("time_limit_s='1'", "time_limit_s is a positive number of virtual seconds, or None for no limit, not '1'"),
+        ("faults={'fault': 'drop'}", "the fault plan is not a list; write [{"),
+        ("faults='plan.json'", "the fault plan is not a list; write [{"),
         ("profile='wild'", "no market profile 'wild'"),
         ("faults=[{'fault': 'dorp'}]", "fault plan, entry 1 ('dorp'): no such fault; did you mean drop?"),
         ("check_limits=1", "check_limits is True or False, not 1"),
@@ -186,6 +304,8 @@ def test_a_wrong_marker_is_explained(project: Run, marker: str, problem: str) ->
     assert {"errors": 1} == outcome
     assert f"@pytest.mark.kucoin: {problem}" in text
     assert "Traceback" not in text
+    assert "During handling" not in text
+    assert 1 == text.split("short test summary")[0].count(problem)
 
 
 def test_the_test_is_nearer_than_its_class_and_its_module(project: Run) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import pytest
 
 from orderbook.book import OrderBook
 from orderbook.errors import BookNotLive, UsageError
 from orderbook.events import LevelDifference
-from orderbook.simulator.market import SymbolMarket
+from orderbook.simulator.market import Source, SymbolMarket, TrueBook
 from orderbook.sync import BookSync
 from orderbook.testing import assert_true, compare
 from orderbook.types import Side
@@ -104,11 +107,79 @@ def test_a_partial_book_is_compared_as_far_as_it_reaches() -> None:
     del rows[0][10]
     rows[0].append([*truth.bids[20]])
     assert [truth.bids[10][0]] == [one.price for one in compare(seeded(), source)]
+    # A view is partial, or ends before the horizon.
+    assert [truth.bids[10][0]] == [one.price for one in compare(seeded().view(100), source)]
+    assert [truth.bids[10][0]] == [one.price for one in compare(seeded().view(15), source)]
+    assert () == compare(seeded().view(10), source)
+
+
+def test_a_view_is_compared_as_far_as_it_reaches() -> None:
+    """In floats or exact; of what lies beyond its last level nothing is said."""
+    source = market()
+    true, false = copied(source), copied(source, bid="123")
+    bid, size = source.book().bids[0]
+
+    for view in (true.view(10), true.exact.view(10), true.view(100_000)):
+        assert () == compare(view, source)
+        assert_true(view, source)
+    for view in (false.view(10), false.exact.view(10)):
+        assert (LevelDifference(Side.BID, bid, "123", size),) == compare(view, source)
+    with pytest.raises(AssertionError, match=rf"{SYMBOL} at {source.sequence} differs .* on 1 levels"):
+        assert_true(false.view(1), source)
+
+
+def test_a_level_that_a_view_misses_is_seen() -> None:
+    """In its middle, and where a side has too few."""
+    source = market()
+    truth = source.book()
+    book = OrderBook(SYMBOL)
+    book.apply_snapshot([*truth.bids[:3], *truth.bids[4:]], truth.asks[:2], truth.sequence)
+
+    found = compare(book.view(5), source)
+
+    missing = [truth.bids[3], *truth.asks[2:5]]
+    assert missing == [(one.price, one.theirs) for one in found]
+    assert {"0"} == {one.ours for one in found}
+    nothing = OrderBook(SYMBOL)
+    nothing.apply_snapshot([], [], truth.sequence)
+    assert [truth.bids[0][0], truth.asks[0][0]] == [one.price for one in compare(nothing.view(3), source)]
+
+
+def test_floats_are_as_exact_as_floats_are() -> None:
+    """A number with more digits than a float has is equal to the nearest one."""
+    price, size = "1234567.12345678912", "0.123456789012345678"
+
+    class Long:
+        def book(self, sequence: int) -> TrueBook:
+            return TrueBook(sequence, ((price, size),), (("1234568", "1"),))
+
+    book = OrderBook(SYMBOL)
+    book.apply_snapshot([(price, size)], [("1234568", "1")], 7)
+
+    assert () == compare(book.view(1), cast("Source", Long()))
+    assert () == compare(book.exact.view(1), cast("Source", Long()))
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (lambda book: book.exact, "a book or a view of one is compared, not "),
+        (lambda book: book.raw.view(3), "a view of scaled integers does not say what they mean"),
+        (lambda _: None, "a book or a view of one is compared, not NoneType"),
+    ],
+)
+def test_what_is_no_book_is_refused(given: Callable[[OrderBook], Any], problem: str) -> None:
+    """With what can be compared instead."""
+    source = market()
+    with pytest.raises(UsageError, match=problem):
+        compare(given(copied(source)), source)
 
 
 def test_a_book_that_promises_nothing_is_not_judged() -> None:
     """Nor is one at a sequence that the venue never had."""
     with pytest.raises(BookNotLive):
         compare(OrderBook(SYMBOL), market())
+    with pytest.raises(BookNotLive):
+        compare(OrderBook(SYMBOL).view(1), market())
     with pytest.raises(UsageError, match="sequence 11 is not one of epoch 0"):
         assert_true(live().book, market())

@@ -45,6 +45,10 @@ A plan of faults is a JSON list; `orderbook simulate --list-faults` names them a
    {"fault": "stale_snapshot", "by": 20, "nth": 1, "scope": "BTC-USDT"},
    {"fault": "disconnect", "at_ms": 20000, "every_ms": 20000}]
 
+Profiles of a made market: normal, as a busy symbol of the venue was measured; quiet; illiquid, a delta an hour; storm,
+1,500 a second in bursts; trending, the price runs away; deep, 50,000 levels; batches, deltas over several sequences;
+tick_change, delist and reset, in which that happens again and again.
+
 Ctrl-C ends it. What clients did against the documented limits is told at the end. Other processes can compare with what
 is true: GET /simulator/truth?symbol=BTC-USDT&sequence=N, /simulator/state, /simulator/violations.
 """
@@ -53,7 +57,8 @@ is true: GET /simulator/truth?symbol=BTC-USDT&sequence=N, /simulator/state, /sim
 COMMON_KNOBS: Final = """
 Each fault, where it strikes, what it does, and its knobs with their defaults (of a choice, the first).
 
-Every fault has these knobs too. Those that strike at messages (second column not "time") do so once (mute: always), or:
+Every fault has these knobs too. Those that strike at messages (second column not "time") do so once (mute: always),
+or as these say, which have to agree where there are several:
   p          with this probability, 0 to 1, at each message
   nth        at the message of this number, or at each of a list; 1 is the first
   every      at every second message with 2, every third with 3, ...
@@ -64,6 +69,7 @@ Every fault has these knobs too. Those that strike at messages (second column no
 Those that strike at a time do so at at_ms (default 0), and with
   every_ms   again and again, so many ms apart
   on         not at a time, but at messages: "delta", "message", "connect" or "ack", selected by p, nth or every
+Those that strike connections at a time strike the ones that are open then: with none, nothing happens or is counted.
 """
 
 
@@ -108,15 +114,22 @@ def _checked_rate(_ctx: click.Context, param: click.Parameter, value: float | No
     return value
 
 
-def _list_faults(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-    """Print every fault with its knobs, and end."""
-    if not value:
-        return
+def _list_faults(*, is_json: bool) -> None:
+    """Print every fault with its knobs; in JSON one object a line."""
     for name, kind in FAULTS.items():
-        knobs = " ".join(map(_shown, kind.knobs, kind.knobs.values()))
-        click.echo(f"{name:17} {kind.point.value:8} {kind.does}{f'  [{knobs}]' if knobs else ''}")
-    click.echo(COMMON_KNOBS, nl=False)
-    ctx.exit()
+        if is_json:
+            knobs = {knob: _described(one) for knob, one in kind.knobs.items()}
+            print_json({"fault": name, "strikes_at": kind.point.value, "does": kind.does, "knobs": knobs})
+        else:
+            shown = " ".join(map(_shown, kind.knobs, kind.knobs.values()))
+            click.echo(f"{name:17} {kind.point.value:8} {kind.does}{f'  [{shown}]' if shown else ''}")
+    if not is_json:
+        click.echo(COMMON_KNOBS, nl=False)
+
+
+def _described(knob: Knob) -> dict[str, object]:
+    """What a knob is by default, and what it can be."""
+    return {"default": knob.default, "type": knob.kind.__name__} | ({"choices": knob.choices} if knob.choices else {})
 
 
 def _shown(name: str, knob: Knob) -> str:
@@ -153,13 +166,12 @@ def _shown(name: str, knob: Knob) -> str:
     metavar="FILE",
     help="Write the certificate of its authority there, for clients to trust; needed with --tls.",
 )
-@click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
-              help="Name every fault and its knobs.")  # fmt: skip
+@click.option("--list-faults", is_flag=True, help="Name every fault and its knobs, and end.")
 @format_option
 def simulate(
     *, host: str, port: int, symbols: int | tuple[str, ...] | None, seed: int, profile: str, rate: float | None,
     faults: Path | None, capture: Path | None, speed: float, repeat: bool, seconds: float, every: float,
-    keys_file: Path | None, is_tls: bool, ca_file: Path | None, form: str,
+    keys_file: Path | None, is_tls: bool, ca_file: Path | None, list_faults: bool, form: str,
 ) -> None:  # fmt: skip
     """Run a local KuCoin to test bots against.
 
@@ -167,6 +179,9 @@ def simulate(
     the documented limits, and fails in every way that a plan asks for. With --format json the first line of stdout is
     an object with the address and the key, the last one is the summary; the lines between go to stderr.
     """
+    if list_faults:
+        _list_faults(is_json=form == "json")
+        return
     if capture is not None and rate is not None:
         raise click.UsageError("--rate is for a made market; a capture has --speed")
     if capture is not None and isinstance(symbols, int):
@@ -203,11 +218,9 @@ class _Files(NamedTuple):
 def read_plan(path: Path) -> FaultPlan:
     """A plan of faults from a file. Raises ``UsageError`` that names the file and the entry, or ``OSError``."""
     try:
-        return FaultPlan.parse(path.read_text(encoding="utf-8"))
+        return FaultPlan.parse(path.read_text(encoding="utf-8"), origin=str(path))
     except UnicodeDecodeError:
         raise UsageError(f"{path}: the fault plan is not UTF-8") from None
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
 
 
 async def _serve(venue: LocalKuCoin, seconds: float, every: float, files: _Files, *, is_json: bool) -> None:

@@ -27,9 +27,9 @@ Examples:
   orderbook watch BTC-USDT --url http://127.0.0.1:8888     a local KuCoin: `orderbook simulate --port 8888`
   orderbook watch BTC-USDT --format json | jq .best_bid
 
-On a terminal: ladders side by side; left and right choose a symbol, up and down the depth, s shows one alone, ? lists
-the keys, q ends. Elsewhere: one line a symbol and second. A book that is not LIVE shows no levels, but says why; the
-command ends with an error only when no book ever can be, as with a key that is refused.
+On a terminal: ladders side by side; left and right choose a symbol, + and - (or up and down) the depth, s shows one
+alone, ? lists the keys, q ends. Elsewhere: one line a symbol and second. A book that is not LIVE shows no levels, but
+says why; the command ends with an error only when no book ever can be, as with a key that is refused.
 """
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakSet
 
 from orderbook.errors import FrameError
 from orderbook.events import (
@@ -25,7 +24,7 @@ from orderbook.events import (
     SnapshotRejected,
     StateChanged,
 )
-from orderbook.feed.delivery import Subscription
+from orderbook.feed.delivery import Subscribers
 from orderbook.feed.errands import Errands
 from orderbook.feed.interest import Interest
 from orderbook.feed.metrics import SymbolMetrics
@@ -81,7 +80,7 @@ class BookKeeper:
     Attributes:
         sync: The synchroniser.
         metrics: What was counted beside the synchroniser's own counters.
-        subscriptions: Who gets updates.
+        subscriptions: Who gets updates, in this order.
         since_ns: When the state last changed.
         behind: Called when the stream stays behind the venue, with this symbol.
         interest: How much it matters.
@@ -98,10 +97,9 @@ class BookKeeper:
         keep: Callable[[Dump], None],
     ) -> None:
         self.symbol = symbol
-        self.since_ns = world.clock()
+        self.since_ns = self._spoke_ns = world.clock()
         self.metrics = SymbolMetrics()
-        # Whoever lets go of one need not close it.
-        self.subscriptions: WeakSet[Subscription] = WeakSet()
+        self.subscriptions = Subscribers()
         self.behind: Callable[[str], None] = lambda _symbol: None
         self.pulse = Pulse()
         self.interest = Interest(self.subscriptions)
@@ -202,6 +200,7 @@ class BookKeeper:
         sync = self.sync
         events = sync.receive_decoded(message, now_ns)
         if type(message) is Delta:
+            self._spoke_ns = now_ns
             self.metrics.received += 1
             self._answers = 0
             if message.venue_ms is not None:
@@ -222,8 +221,8 @@ class BookKeeper:
 
     def look(self, received: int, elapsed_s: float) -> None:
         """So many deltas came since the last look: ask the venue where it stands if the silence is unusual."""
-        if self.silence.look(received, elapsed_s):
-            now_ns = self._world.clock()
+        now_ns = self._world.clock()
+        if self.silence.look(received, elapsed_s, (now_ns - self._spoke_ns) / 1e9):
             self._follow(self.sync.doubt(now_ns), now_ns)
 
     @property
@@ -275,7 +274,7 @@ class BookKeeper:
             self._timer.cancel()
             self._timer = None
         tasks = self._errands.drop()
-        for subscription in tuple(self.subscriptions):
+        for subscription in self.subscriptions:
             subscription.close(drain=True)
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -324,7 +323,7 @@ class BookKeeper:
         if event.new is BookState.LIVE:
             # The view that goes out now shows all that was applied so far: no second update for it.
             self._published = self.sync.book.sequence
-        for subscription in tuple(self.subscriptions):
+        for subscription in self.subscriptions:
             subscription.publish(None, now_ns, state_changed=True)
         if event.new is BookState.STALE and event.reason.startswith("venue ahead"):
             self.behind(self.symbol)
@@ -333,7 +332,7 @@ class BookKeeper:
         sequence = self.sync.book.sequence
         if sequence != self._published and self.sync.state is BookState.LIVE:
             self._published = sequence
-            for subscription in tuple(self.subscriptions):
+            for subscription in self.subscriptions:
                 subscription.publish(delta, now_ns, state_changed=False)
 
     # -- what was asked for --

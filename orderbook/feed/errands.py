@@ -68,9 +68,10 @@ class Errands:
         self._for_lost = False
 
     def want_snapshot(self, wish: NeedSnapshot) -> None:
-        """Serve a wish. It does not wait behind an earlier one that still waits, or that is less urgent."""
+        """Serve a wish. It does not wait behind an earlier one that still waits, is less urgent or too early."""
         is_lost = self._sync.state is not BookState.LIVE
-        if self._is_waiting or (is_lost and not self._for_lost):
+        is_better = is_lost and not self._for_lost
+        if self._is_waiting or is_better or wish.reason == "sequence reset":
             self._cancel("snapshot")
         self._begin("snapshot", self._serve_snapshot(wish))
         self._for_lost = is_lost

@@ -1,4 +1,8 @@
-"""What a feed tells beside the events of its books."""
+"""What a feed tells beside the events of its books.
+
+All of it comes as ``FeedEvent``: from ``feed.events()``, and to what ``open_feed(on_event=)`` names. The types are to
+be had from ``orderbook``, like those of a book's own events.
+"""
 
 from __future__ import annotations
 
@@ -71,18 +75,24 @@ class LoopBlocked:
 
 @dataclass(frozen=True, slots=True)
 class MassResync:
-    """Many books wait for a snapshot at the same time; they are served as fast as the request budget lets them be."""
+    """Many books wait for a snapshot at the same time; they are served as fast as the request budget lets them be.
+
+    ``FeedSettings.mass_resync_min`` says how many are many. One incident may be several of these, each with its
+    ``MassResyncEnded``: a link that comes back later brings its books when those of the others are served.
+    """
 
     books: int
+    """So many, when it began."""
     wait_ms: int
     """About how long it will take until all of them have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MassResyncEnded:
-    """No book waits for a snapshot any more."""
+    """No book waits for a snapshot any more; those of links that are still down have yet to ask."""
 
     books: int
+    """So many had waited, those included that joined after the beginning."""
     took_ms: int
 
 

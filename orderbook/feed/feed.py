@@ -30,7 +30,7 @@ from orderbook.feed.placement import Placement
 from orderbook.feed.resyncs import Resyncs
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.symbols import checked, require_listed, why_halted
+from orderbook.feed.symbols import checked, not_here, require_listed, why_halted
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.types import BookState
 from orderbook.venues.base import Venue
@@ -239,14 +239,16 @@ class Feed:
             self._book(symbol)
         for symbol in symbols:
             # Somebody else may have removed it while this waited for another one.
-            if self._books.pop(symbol, None) is not None:
+            if (book := self._books.pop(symbol, None)) is not None:
+                self._resyncs.forget(book)
                 await self._placement.take(symbol).close()
 
     def prioritise(self, *symbols: str) -> None:
         """Say which symbols matter most: when many books wait for snapshots, theirs come first.
 
-        Whoever was named before and is not now matters no more than others. Next come books that somebody reads or
-        waits for, and of all of them first those that move much; nobody waits for ever.
+        Whoever was named before and is not now matters no more than others; without names, nobody matters more. Next
+        come books that somebody reads or waits for, and of all of them first those that move much; nobody waits for
+        ever. A symbol that is removed has to be named again when it is added again.
 
         Raises:
             UsageError: Not a symbol of this feed; nothing changes then.
@@ -256,7 +258,7 @@ class Feed:
         for keeper in self._books.values():
             keeper.interest.is_first = keeper in first
             keeper.move()
-        self._world.line.keep(self._depth, len(set(symbols)))
+        self._resyncs.keep_for_first()
 
     # -- delivery --
 
@@ -382,8 +384,7 @@ class Feed:
         try:
             return self._books[symbol]
         except (KeyError, TypeError):
-            known = ", ".join(self._books) or "none"
-            raise UsageError(f"{ascii(symbol)[:80]} is not a symbol of this feed; it has {known[:200]}") from None
+            raise not_here(symbol, self._books) from None
 
     def _require_open(self) -> None:
         if os.getpid() != self._pid:

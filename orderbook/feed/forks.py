@@ -42,8 +42,8 @@ def cut_off(descriptor: int) -> None:
 
 def _after_fork() -> None:
     for thing in tuple(_owned):
-        # Not even a process without a free descriptor may keep the others from it.
-        with suppress(OSError):
+        # Whatever goes wrong with one (there may be no free descriptor), the others are to know.
+        with suppress(Exception):
             thing.disown()
 
 

@@ -50,19 +50,32 @@ class LinkHealth:
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """A whole feed."""
+    """A whole feed at one moment, as ``feed.health()`` tells it.
+
+    A book that is not LIVE need not be among ``books_waiting``: before it asks for a snapshot, its link must be up, its
+    subscription acknowledged, and its first delta there or overdue. All is well when ``books_live`` is ``books``.
+
+    Attributes:
+        links: The connections, each with its name, whether it is up, its symbols, round trip time and reconnects.
+        budget_used: Request weight used in the venue's current window.
+        budget_limit: Request weight that the venue allows in a window.
+        client_messages: Messages sent to the venue so far, over all links: pings, subscriptions.
+        books_waiting: Books that are not LIVE and have asked for the snapshot that would change that. Those of a link
+            that is down, or whose subscription is not acknowledged, have not.
+        books_wait_ms: About how long it takes until all of these have it: by the request budget, its window, and bans
+            in force.
+        books: Books of the feed.
+        books_live: Those that can be read.
+    """
 
     links: tuple[LinkHealth, ...]
     budget_used: int
-    """Request weight used in the venue's current window."""
     budget_limit: int
-    """Request weight that the venue allows in a window."""
     client_messages: int
-    """Messages sent to the venue so far, over all links: pings, subscriptions."""
     books_waiting: int = 0
-    """Books that are not LIVE and wait for a snapshot."""
     books_wait_ms: int = 0
-    """About how long it takes until all of those have it: by the request budget, its window, and bans in force."""
+    books: int = 0
+    books_live: int = 0
 
     @property
     def links_up(self) -> int:

@@ -112,16 +112,21 @@ class Housekeeping:
 
     async def _audit(self, interval_ms: int) -> None:
         """One book at a time, each in its turn, while the budget is not needed for anything else."""
-        round_: list[str] = []
+        line: list[str] = []
         while True:
             await asyncio.sleep(interval_ms / 1000)
             used, limit = self._world.budget()
             live = {name: book for name, book in self._books.items() if book.sync.state is BookState.LIVE}
             if not live or used * 2 >= limit or any(book.is_comparing for book in live.values()):
                 continue
-            # In an order drawn anew each round: nobody is passed over for long, and feeds do not march in step.
-            round_ = [name for name in round_ if name in live] or self._world.rng.sample(sorted(live), len(live))
-            live[round_.pop()].audit()
+            # Whoever waited longest is next: of n books each has its turn within n intervals. An order drawn by lot, so
+            # that feeds do not march in step, and kept: drawn anew each round, it could make one wait for nearly two.
+            new = sorted(live.keys() - set(line))
+            line = [name for name in line if name in self._books] + self._world.rng.sample(new, len(new))
+            name = next(name for name in line if name in live)
+            line.remove(name)
+            line.append(name)
+            live[name].audit()
 
     async def _refresh(self, interval_ms: int) -> None:
         while True:

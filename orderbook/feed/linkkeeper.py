@@ -285,7 +285,8 @@ class LinkKeeper:
         for message, received_ns in handover.switch(partial(self._opener.record_frame, link)):
             self.take(message, received_ns)
         link.hand_to(self, self._pulse)
-        for symbol in tuple(link.subscribed):
+        # In the same order in every run: timers begin here.
+        for symbol in sorted(link.subscribed):
             self._acknowledged(symbol)
 
     def _appreciate(self, link: Link) -> None:

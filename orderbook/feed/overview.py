@@ -37,6 +37,7 @@ def health_of(placement: Placement, world: World, resyncs: Resyncs) -> FeedHealt
     """How a feed is doing. O(symbols)."""
     used, limit = world.budget()
     waiting = len(resyncs.waiting())
+    books = [book for link in placement.links for book in link.books.values()]
     return FeedHealth(
         links=tuple(link.health() for link in placement.links),
         budget_used=used,
@@ -44,4 +45,6 @@ def health_of(placement: Placement, world: World, resyncs: Resyncs) -> FeedHealt
         client_messages=placement.messages,
         books_waiting=waiting,
         books_wait_ms=resyncs.wait_ms(waiting),
+        books=len(books),
+        books_live=sum(book.sync.book.is_live for book in books),
     )

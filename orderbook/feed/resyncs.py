@@ -49,6 +49,15 @@ class Resyncs:
         """About how long it takes until so many books that wait have their snapshots."""
         return self._world.line.forecast_ms(self._depth, count)
 
+    def keep_for_first(self) -> None:
+        """What the symbols that matter most may need at once is kept from others. O(symbols)."""
+        self._world.line.keep(self._depth, sum(book.interest.is_first for book in self._books.values()))
+
+    def forget(self, book: BookKeeper) -> None:
+        """A book was removed."""
+        if book.interest.is_first:
+            self.keep_for_first()
+
     def look(self) -> None:
         """Whether a mass resync has begun or ended since the last look."""
         waiting = self.waiting()

@@ -47,7 +47,8 @@ class FeedSettings:
         refused_retry_ms: What the venue refused, without saying that it may pass, is asked for again so much later; a
             snapshot after waits that grow up to this.
         silence_gaps: A symbol that is silent for so many of its usual gaps is probed: its topic may be dead.
-        silence_min_ms: No shorter silence is suspicious (and none longer than ``sync.symbol_silence_ms`` is not).
+        silence_min_ms: No shorter silence is suspicious (and none longer than ``sync.symbol_silence_ms`` is not). It is
+            judged every half second, and before the next look would be too late.
         audit_interval_ms: So often one LIVE book, each in its turn, is compared with a fresh snapshot; ``None``: never.
         instruments_interval_ms: The venue's list of symbols is read again so often, for trading halts.
         mass_resync_min: So many books that wait for a snapshot together are a mass resync, which is told and logged.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from orderbook.errors import UnknownSymbol, UsageError
@@ -24,9 +24,27 @@ def require_listed(venue: Venue, symbols: Iterable[str], listed: Mapping[str, In
     """Raise ``UnknownSymbol`` for the first symbol that the venue does not have, naming those that look like it."""
     for symbol in symbols:
         if symbol not in listed:
-            near = get_close_matches(symbol.upper(), listed, n=3)
+            near = _alike(symbol.upper(), listed)
             advice = f"did you mean {' or '.join(near)}?" if near else "see the venue's list of symbols"
             raise UnknownSymbol(None, f"{venue.name} has no symbol {symbol}", advice=advice, symbol=symbol)
+
+
+def _alike(symbol: str, listed: Mapping[str, Instrument]) -> list[str]:
+    """Symbols that may have been meant, at most three: those alike as a whole whose base currency is alike, too.
+
+    Most symbols end in the same quote currency, so that any two short ones would be alike.
+    """
+    base, dash, _ = symbol.partition("-")
+    near = get_close_matches(symbol, listed, n=10)
+    return [name for name in near if not dash or get_close_matches(base, [name.partition("-")[0]])][:3]
+
+
+def not_here(symbol: object, books: Iterable[str]) -> UsageError:
+    """The refusal of what is not a symbol of a feed that has these books."""
+    if isinstance(symbol, Collection) and not isinstance(symbol, (str, bytes)):
+        return UsageError(f"give names, not a {type(symbol).__name__} of them: {', '.join(map(ascii, symbol)):.80}")
+    known = ", ".join(books) or "none"
+    return UsageError(f"{ascii(symbol)[:80]} is not a symbol of this feed; it has {known[:200]}")
 
 
 def why_halted(instrument: Instrument | None) -> str | None:

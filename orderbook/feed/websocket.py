@@ -52,7 +52,9 @@ class WebSocket:
 
     def disown(self) -> None:
         """This process is a fork of the one that is connected."""
-        descriptor = self._connection.transport.get_extra_info("socket").fileno()
+        # Once it has ended there is none over TLS, and without, one without a descriptor.
+        ours = self._connection.transport.get_extra_info("socket")
+        descriptor = -1 if ours is None else ours.fileno()
         if descriptor >= 0:
             forks.cut_off(descriptor)
 

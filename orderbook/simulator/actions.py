@@ -93,7 +93,8 @@ class Actions:
                 session.send(now_ns, messages.error(session.connect_id, knobs["code"], knobs["text"]))
 
     def _reset(self, fault: Fault, symbol: str, now_ns: int) -> None:
-        self._market[symbol].reset(fault.knobs["base"])
+        source, back = self._market[symbol], fault.knobs["back"]
+        source.reset(fault.knobs["base"] if back is None else max(0, source.sequence - back))
         if fault.knobs["close"]:
             for session in self._stream.subscribers(symbol):
                 self._end(session, now_ns, BYE)

@@ -172,7 +172,9 @@ FAULTS: Final[Mapping[str, Kind]] = MappingProxyType({
         Point.MOMENT, {"code": Knob(500, 0), "text": _text("system error")}, "an error nobody asked for"
     ),
     "sequence_reset": Kind(
-        Point.MOMENT, {"base": Knob(1, 0), "close": _flag(default=False)}, "the venue counts anew, from base on"
+        Point.MOMENT,
+        {"base": Knob(1, 0), "back": Knob(None, 1), "close": _flag(default=False)},
+        "the venue counts anew, from base on; back: from so many below where it is",
     ),
     "maintenance": Kind(
         Point.MOMENT,

@@ -7,7 +7,7 @@ Real sockets do that in ``server``; tests do it by hand; a virtual clock can do 
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -29,6 +29,7 @@ from orderbook.simulator.stream import Stream
 from orderbook.simulator.timeline import Close, Sent
 from orderbook.simulator.truth import Source
 
+ADDED_MAX: Final = 1_000
 _JSON: Final = {"content-type": "application/json"}
 
 
@@ -46,6 +47,7 @@ class Exchange:
 
     Attributes:
         violations: How often clients went beyond a documented limit, by name.
+        added: The last faults that were added while it ran, each as JSON, with the ns since its start.
 
     Raises:
         UsageError: No such setting, or a value it cannot have.
@@ -69,7 +71,7 @@ class Exchange:
         self.market = market
         self.sessions: dict[int, Session] = {}
         self._plan = faults or FaultPlan()
-        self._check_symbols(self._plan)
+        self._plan.check_symbols(market)
         self._past = Past()
         self._tokens = Tokens(
             random.Random(f"{seed}/tokens"),  # noqa: S311 - worth nothing outside the simulator
@@ -83,6 +85,8 @@ class Exchange:
         self._connects = Recent(limit.connects_max, limit.connects_window_ms * MS)
         self._accepted = 0
         self._is_running = False
+        self._began_ns = 0
+        self.added: deque[tuple[int, str]] = deque(maxlen=ADDED_MAX)
 
     # -- what it did --
 
@@ -123,14 +127,14 @@ class Exchange:
     def advance(self, now_ns: int) -> None:
         """Let everything happen that is due: the market, tickers, time-outs, faults, delayed frames."""
         if not self._is_running:
-            self._is_running = True
+            self._is_running, self._began_ns = True, now_ns
             for symbol, source in self.market.items():
                 self._past.note(symbol, now_ns, source.epoch, source.sequence)
                 self._await_market(source, now_ns)
             self.common.timeline.at(now_ns + self.common.manners.ticker_ms * MS, self._tickers)
             if isinstance(self.market, Market):
-                self.add_faults(self.market.plan, now_ns)
-            self.add_faults(self._plan, now_ns)
+                self._begin(self.market.plan, now_ns)
+            self._begin(self._plan, now_ns)
         self.common.timeline.run(now_ns)
 
     def outbox(self) -> list[Sent]:
@@ -306,7 +310,11 @@ class Exchange:
         Raises:
             UsageError: It is about a symbol that this market does not have.
         """
-        self._check_symbols(plan)
+        plan.check_symbols(self.market)
+        self.added += ((now_ns - self._began_ns, fault.text) for fault in plan.faults)
+        self._begin(plan, now_ns)
+
+    def _begin(self, plan: FaultPlan, now_ns: int) -> None:
         for active in self.common.injector.add(plan, now_ns):
             self.common.timeline.at(now_ns + active.fault.at_ms * MS, partial(self._moment, active))
 
@@ -318,14 +326,6 @@ class Exchange:
         self.common.banned_until_ns = min(self.common.banned_until_ns, now_ns)
         self.common.delisted.clear()
         self.common.skew_ns = 0
-
-    def _check_symbols(self, plan: FaultPlan) -> None:
-        for number, fault in enumerate(plan.faults, 1):
-            unknown = (fault.symbols or frozenset()) - self.market.keys()
-            if unknown:
-                raise UsageError(
-                    f"fault plan, entry {number} ({fault.name}): no symbol {', '.join(sorted(unknown))} here"
-                )
 
     def _moment(self, active: Active, now_ns: int) -> None:
         """A fault at a moment strikes, and the next time is set."""

@@ -4,9 +4,11 @@ A plan is a list of objects. Each names a ``fault`` of ``FAULTS`` below, its kno
 
 - a fault at a *message* (a delta, an answer, a pong, ...) strikes those that ``p`` (a probability), ``nth`` (a number
   or a list: 1 is the first), or ``every`` (each so manieth) select, while the entry is active: from ``at_ms`` on, for
-  ``for_ms``. Without any of these it strikes once; with ``for_ms`` alone, all there are in that time;
+  ``for_ms``. Given together they have to agree, and ``p`` is drawn first. Without any of these it strikes once; with
+  ``for_ms`` alone, all there are in that time;
 - a fault at a *moment* (a disconnect, a reset, ...) strikes at ``at_ms`` and, with ``every_ms``, again and again. It
-  may instead be tied to messages: ``on`` says which, and ``p``, ``nth`` and ``every`` select.
+  may instead be tied to messages: ``on`` says which, and ``p``, ``nth`` and ``every`` select. What strikes connections
+  strikes those that there are then: with nobody connected, nothing happens, and nothing is counted.
 
 ``times`` bounds how often. ``scope`` is ``"all"``, a symbol, a list of symbols, or ``"connection:2"``. Times count from
 when the plan was given, in ms.
@@ -15,7 +17,7 @@ when the plan was given, in ms.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -33,6 +35,9 @@ _TRIGGERS: Final = MappingProxyType({
 _SELECTORS: Final = ("p", "nth", "every")
 _TRIGGER_POINTS: Final = (Point.DELTA, Point.MESSAGE, Point.CONNECT, Point.ACK)
 _CONNECTION: Final = "connection:"
+_SYMBOLS_SHOWN: Final = 10
+_EXAMPLE: Final = '[{"fault": "drop", "p": 0.001}, ...]'
+_LIST: Final = "`orderbook simulate --list-faults` names them all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +67,70 @@ class FaultPlan:
 
     Args:
         entries: Objects as described at the top of this module.
+        origin: Where they come from, such as the name of a file, for messages.
 
     Raises:
         UsageError: An entry that does not say exactly what shall happen; the message names it.
     """
 
-    def __init__(self, entries: Sequence[object] = ()) -> None:
-        self.faults = tuple(_fault(entry, number) for number, entry in enumerate(entries, 1))
+    def __init__(self, entries: Sequence[object] = (), *, origin: str = "") -> None:
+        self._where = f"{origin}: " if origin else ""
+        if isinstance(entries, (str, Mapping)) or not isinstance(entries, Sequence):
+            raise UsageError(f"{self._where}the fault plan is not a list; write {_EXAMPLE}")
+        self.faults = tuple(
+            _fault(entry, f"{self._where}fault plan, entry {number}") for number, entry in enumerate(entries, 1)
+        )
 
     @classmethod
-    def parse(cls, text: str) -> FaultPlan:
+    def parse(cls, text: str, *, origin: str = "") -> FaultPlan:
         """Read a plan from JSON: a list, or an object whose ``faults`` is that list.
 
         Raises:
             UsageError: Not JSON, not a list, or an entry that is wrong.
         """
+        where = f"{origin}: " if origin else ""
+        if not text.strip():
+            raise UsageError(f"{where}the fault plan is empty; write {_EXAMPLE}, or [] for no faults")
         try:
             plan = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"the fault plan is not JSON: {error}") from None
+            raise UsageError(f"{where}the fault plan is not JSON: {error}") from None
         if isinstance(plan, dict) and plan.keys() == {"faults"}:
             plan = plan["faults"]
-        if not isinstance(plan, list):
-            raise UsageError('the fault plan is not a list; write [{"fault": "drop", "p": 0.001}, ...]')
-        return cls(plan)
+        return cls(plan, origin=origin)
+
+    def check_symbols(self, known: Iterable[str]) -> None:
+        """Raise ``UsageError`` if an entry is about a symbol that is not among these."""
+        symbols = tuple(known)
+        for number, fault in enumerate(self.faults, 1):
+            unknown = sorted((fault.symbols or frozenset()).difference(symbols))
+            if unknown:
+                raise UsageError(
+                    f"{self._where}fault plan, entry {number} ({fault.name}): no symbol "
+                    f"{', '.join(map(_shown, unknown))} here; there is {_some(symbols)}"
+                )
 
 
-def _fault(entry: object, number: int) -> Fault:
-    where = f"fault plan, entry {number}"
+def _shown(symbol: str) -> str:
+    return symbol[:40] if symbol.isprintable() else ascii(symbol)[:40]
+
+
+def _some(symbols: Sequence[str]) -> str:
+    more = len(symbols) - _SYMBOLS_SHOWN
+    return ", ".join(symbols[:_SYMBOLS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _fault(entry: object, where: str) -> Fault:
     if not isinstance(entry, dict):
         raise UsageError(f'{where} is not an object; write {{"fault": "drop", "p": 0.001}}')
-    name = entry.get("fault")
+    if "fault" not in entry:
+        raise UsageError(f'{where} names no fault; write {{"fault": "drop"}}: {_LIST}')
+    name = entry["fault"]
     where = f"{where} ({ascii(name)[:40]})"
     kind = FAULTS.get(name) if isinstance(name, str) else None
     if kind is None:
         near = get_close_matches(str(name), FAULTS, 1)
-        raise UsageError(f"{where}: no such fault; {f'did you mean {near[0]}?' if near else ', '.join(FAULTS)}")
+        raise UsageError(f"{where}: no such fault; {f'did you mean {near[0]}?' if near else _LIST}")
     allowed = [*kind.knobs, *_TRIGGERS, "nth", "on", "scope", "fault"]
     for key in entry:
         if key not in allowed:
@@ -133,11 +166,15 @@ def _point(where: str, kind: Kind, entry: Mapping[str, object], trigger: Mapping
         return Point.MOMENT
     if trigger["every_ms"] is not None:
         raise UsageError(f"{where}: say either every_ms, or which messages with on and p, nth or every")
-    on = entry.get("on", Point.DELTA.value)
+    points = ", ".join(point.value for point in _TRIGGER_POINTS)
+    if "on" not in entry:
+        raise UsageError(
+            f"{where}: it strikes at a moment, so p, nth and every need on, which says at which messages: {points}"
+        )
     for point in _TRIGGER_POINTS:
-        if on == point.value:
+        if entry["on"] == point.value:
             return point
-    raise UsageError(f"{where}: on is one of {', '.join(point.value for point in _TRIGGER_POINTS)}")
+    raise UsageError(f"{where}: on is one of {points}")
 
 
 def _checked(where: str, key: str, knob: Knob, entry: Mapping[str, object]) -> Any:
@@ -146,8 +183,8 @@ def _checked(where: str, key: str, knob: Knob, entry: Mapping[str, object]) -> A
         return None
     if knob.kind is str:
         if not isinstance(value, str) or (knob.choices and value not in knob.choices):
-            options = f" of {', '.join(knob.choices)}" if knob.choices else ""
-            raise UsageError(f"{where}: {key} is a text{options}, not {ascii(value)[:40]}")
+            what = f"one of {', '.join(knob.choices)}" if knob.choices else "a text"
+            raise UsageError(f"{where}: {key} is {what}, not {ascii(value)[:40]}")
     elif knob.kind is bool:
         if not isinstance(value, bool):
             raise UsageError(f"{where}: {key} is true or false, not {ascii(value)[:40]}")

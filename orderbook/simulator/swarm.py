@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import exp, log
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ from orderbook.errors import UsageError
 from orderbook.simulator.catalogue import FAULTS, Point
 from orderbook.simulator.market import stream
 from orderbook.simulator.profiles import PROFILES
+from orderbook.simulator.sparing import can_spare
 
 Entry = dict[str, Any]
 """One entry of a fault plan."""
@@ -49,6 +50,8 @@ class Template(NamedTuple):
         rate: Of faults at deltas: how often a second and symbol. Of faults at other messages: the probability.
             Of faults at a moment: how often in all; with ``on`` as of the messages that it names.
         on: Ties a fault at a moment to messages.
+        markets: Only in markets of these profiles; in any by default.
+        is_long: For as long as entries last, and not only for a part of it.
         undo: Knobs of a second entry that ends what the first one began.
     """
 
@@ -56,12 +59,15 @@ class Template(NamedTuple):
     knobs: Mapping[str, Drawn] = MappingProxyType({})
     rate: Span = Span(0.2, 5.0)
     on: str | None = None
+    markets: tuple[str, ...] = ()
+    is_long: bool = False
     undo: Mapping[str, Drawn] | None = None
 
 
 Families = Mapping[str, tuple[Template, ...]]
 
-_SOME: Final = Span(0.05, 0.6)
+_MOST: Final = Span(0.3, 0.8)
+_MANY: Final = Span(0.4, 1.0)
 _FEW: Final = Span(1, 4)
 _MS: Final = Span(10, 2_000)
 _JITTER: Final = (0, Span(10, 1_000))
@@ -80,16 +86,18 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
         Template("drop", {"run": (1, 1, Span(2, 40))}),
         Template("mute", rate=Span(0.1, 1.5)),
         Template("mute", rate=Span(1, 1)),
+        Template("mute", rate=Span(1, 1), is_long=True),
     ),
     "order": (
         Template("duplicate", {"lag": (0, Span(1, 40)), "hold_ms": Span(50, 2_000)}, Span(0.1, 8)),
         Template("swap", {"by": Span(1, 12), "hold_ms": Span(5, 500)}),
-        Template("shuffle", {"window": Span(2, 20), "hold_ms": Span(5, 500)}, Span(0.1, 1.5)),
+        Template("shuffle", {"window": Span(2, 20), "hold_ms": Span(5, 500)}, Span(0.2, 1.5)),
         Template("delay", {"ms": Span(1, 1_500), "jitter_ms": _JITTER}),
     ),
     "batching": (
         Template("merge", {"rows": Span(2, 20), "hold_ms": Span(5, 500)}, Span(0.1, 8)),
-        Template("split", {"parts": Span(2, 9)}, Span(0.1, 40)),
+        # Deltas over one sequence cannot be split.
+        Template("split", {"parts": Span(2, 9)}, Span(0.1, 40), markets=("batches",)),
     ),
     "rows": (
         Template("price_zero", {"size": ("0", "0.0", "5")}, Span(0.1, 8)),
@@ -97,65 +105,65 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
     ),
     "bytes": (
         Template("garble", {"how": ("cut", "utf8", "binary", "nest", "extra", "twice", "bom", "keys", "surrogate",
-                                    "nul")}, Span(0.1, 1.5)),
+                                    "nul")}, Span(0.3, 2)),
         Template("fields", {"how": ("swapped", "no_start", "no_end", "null", "float", "true", "negative", "huge",
-                                    "null_sides")}, Span(0.1, 1.5)),
-        Template("wrong_symbol", {"symbol": ("XXX-YYY", "BTC-USDT\0", "btc-usdt", "")}, Span(0.1, 1.5)),
-        Template("oversize", {"bytes": (Span(5_000, 100_000), 5_000_000)}, Span(0.02, 0.2)),
+                                    "null_sides")}, Span(0.5, 3)),
+        Template("wrong_symbol", {"symbol": ("XXX-YYY", "BTC-USDT\0", "btc-usdt", "")}, Span(0.3, 2)),
+        Template("oversize", {"bytes": (Span(5_000, 100_000), 5_000_000)}, Span(0.1, 1.0)),
     ),
     "numbers": (
-        Template("spell", {"how": _SPELLINGS, "bare": (False, False, True)}, Span(0.1, 1.5)),
+        Template("spell", {"how": _SPELLINGS, "bare": (False, False, True)}, Span(0.3, 2)),
         Template("spell", {"how": ("plain", "power", "scientific"), "bare": (False, True)}, Span(1, 80)),
     ),
     "snapshots": (
-        Template("stale_snapshot", {"by": Span(1, 5_000)}, _SOME),
-        Template("stale_snapshot", {"ms": Span(10, 10_000)}, _SOME),
+        Template("stale_snapshot", {"by": Span(1, 5_000)}, _MOST),
+        Template("stale_snapshot", {"ms": Span(10, 10_000)}, _MOST),
         Template("stale_snapshot", {"by": Span(50, 5_000)}, Span(1, 1)),
-        Template("delayed_snapshot", {**_LATE, "computed": ("early", "late")}, _SOME),
-        Template("bad_snapshot", {"how": ("unsorted", "crossed", "null")}, _SOME),
+        Template("delayed_snapshot", {**_LATE, "computed": ("early", "late")}, _MOST),
+        Template("bad_snapshot", {"how": ("unsorted", "crossed", "null")}, _MOST),
     ),
     "answers": (
         Template("rest_error", {"path": _PATH, "status": (200, 400, 403, 500, 502), "code": ("500000", "230005")},
-                 _SOME),
-        Template("html", {"path": _PATH, "status": (403, 502, 503)}, _SOME),
-        Template("cut_body", {"path": _PATH}, _SOME),
-        Template("big_body", {"path": _PATH}, Span(0.02, 0.1)),
-        Template("gzip_bomb", {"path": _PATH}, Span(0.02, 0.1)),
-        Template("slow", {"path": _PATH, **_LATE}, _SOME),
-        Template("hang", {"path": _PATH}, _SOME),
-        Template("cut", {"path": _PATH}, _SOME),
+                 _MOST),
+        Template("html", {"path": _PATH, "status": (403, 502, 503)}, _MOST),
+        Template("cut_body", {"path": _PATH}, _MOST),
+        Template("big_body", {"path": _PATH}, Span(0.1, 0.5)),
+        Template("gzip_bomb", {"path": _PATH}, Span(0.1, 0.5)),
+        Template("slow", {"path": _PATH, **_LATE}, _MOST),
+        Template("hang", {"path": _PATH}, _MOST),
+        Template("cut", {"path": _PATH}, _MOST),
     ),
     "budget": (
-        Template("rate_limited", {"path": _PATH, "reset_ms": (None, Span(100, 5_000))}, _SOME),
-        Template("banned", {"ms": Span(500, 5_000), "status": (403, 429)}, Span(0.01, 0.1)),
+        Template("rate_limited", {"path": _PATH, "reset_ms": (None, Span(100, 5_000))}, _MOST),
+        Template("banned", {"ms": Span(500, 5_000), "status": (403, 429)}, Span(0.1, 0.5)),
     ),
     "tokens": (
-        Template("bad_token", {"how": ("empty", "no_ping", "no_token")}, _SOME),
+        Template("bad_token", {"how": ("empty", "no_ping", "no_token")}, _MANY),
         Template("bad_token", {"how": ("downgrade",), "endpoint": ("http://example.invalid/", "ws://example.invalid/")},
-                 _SOME),
-        Template("bad_token", {"how": ("moved",), "endpoint": ("ws://127.0.0.1:9/",)}, _SOME),
-        Template("token_life", {"ms": Span(1, 5_000)}, _SOME),
-        Template("token_expired", rate=_SOME),
+                 _MANY),
+        Template("bad_token", {"how": ("moved",), "endpoint": ("ws://127.0.0.1:9/",)}, _MANY),
+        Template("token_life", {"ms": Span(1, 5_000)}, _MANY),
+        Template("token_expired", rate=_MANY),
     ),
     "connecting": (
-        Template("refuse", {"status": (403, 429, 500, 503)}, _SOME),
-        Template("close_on_connect", {"code": _CODES}, _SOME),
-        Template("lost_welcome", rate=_SOME),
-        Template("late_welcome", _LATE, _SOME),
-        Template("double_welcome", rate=_SOME),
+        Template("refuse", {"status": (403, 429, 500, 503)}, _MANY),
+        Template("close_on_connect", {"code": _CODES}, _MANY),
+        Template("lost_welcome", rate=_MANY),
+        Template("late_welcome", _LATE, _MANY),
+        Template("double_welcome", rate=_MANY),
     ),
     "acks": (
-        Template("lost_ack", rate=_SOME),
-        Template("late_ack", _LATE, _SOME),
-        Template("wrong_ack", rate=_SOME),
-        Template("error_ack", {"code": (404, 500, 509), "text": ("system error", "topic is not found")}, _SOME),
-        Template("partial_ack", {"keep": (0, 1, 2)}, _SOME),
+        Template("lost_ack", rate=_MANY),
+        Template("late_ack", _LATE, _MANY),
+        Template("wrong_ack", rate=_MANY),
+        Template("error_ack", {"code": (404, 500, 509), "text": ("system error", "topic is not found")}, _MANY),
+        Template("partial_ack", {"keep": (0, 1, 2)}, _MANY),
     ),
     "pings": (
-        Template("lost_pong", rate=_SOME),
-        Template("late_pong", _LATE, _SOME),
-        Template("wrong_pong", rate=_SOME),
-        Template("pong_storm", {"count": Span(2, 500)}, _SOME),
+        Template("lost_pong", rate=_MOST),
+        Template("late_pong", _LATE, _MOST),
+        Template("wrong_pong", rate=_MOST),
+        Template("pong_storm", {"count": Span(2, 500)}, _MOST),
     ),
     "connections": (
         Template("disconnect", {"how": ("abort", "close"), "code": _CODES}, _FEW),
@@ -169,6 +177,8 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
     ),
     "venue": (
         Template("sequence_reset", {"base": Apart(0), "close": (False, True)}, Span(1, 1)),
+        # A replica takes over that is a little behind: the new count runs through numbers of the old one.
+        Template("sequence_reset", {"back": Span(65, 500), "close": (False, True)}, Span(1, 2)),
         Template("maintenance", {"ms": Span(500, 5_000), "code": (1001, 1012), "base": (None, Apart(1))}, Span(1, 1)),
         Template("delist", {"ms": Span(500, 5_000)}, Span(1, 2)),
         Template("tick_change", {"how": ("finer", "coarser")}, Span(1, 3)),
@@ -184,10 +194,10 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
 # audit finds them later. Whoever turns them on cannot ask that LIVE is true, only that it is put right in time.
 LIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType({
     "lies": (
-        Template("corrupt", {"what": ("size", "delete", "missing")}, Span(0.1, 1.5)),
-        Template("garble", {"how": ("flip",)}, Span(0.1, 1.5)),
-        Template("bad_snapshot", {"how": ("corrupt", "other", "empty", "bids", "asks")}, _SOME),
-        Template("shallow_snapshot", {"rows": Span(1, 50)}, _SOME),
+        Template("corrupt", {"what": ("size", "delete", "missing")}, Span(2, 40)),
+        Template("garble", {"how": ("flip",)}, Span(0.5, 5)),
+        Template("bad_snapshot", {"how": ("corrupt", "other", "empty", "bids", "asks")}, _MOST),
+        Template("shallow_snapshot", {"rows": Span(1, 50)}, _MOST),
     ),
 })  # fmt: skip
 """Off unless asked for: ``families=FAMILIES | LIES``."""
@@ -205,6 +215,10 @@ _SHARE: Final = 0.5
 """Probability of each family; and, within one that is on, of each template."""
 _TEMPER: Final = Span(0.1, 1.0)
 _P_MAX: Final = 0.5
+_P_ANEW_MAX: Final = 0.9
+"""Bounds of a probability; the second is of what only a new connection meets, of which there are few."""
+_ANEW: Final = (Point.BULLET, Point.CONNECT, Point.WELCOME, Point.ACK)
+_EARLY: Final = (Point.REST, Point.BOOK)
 _BEGINS: Final = (0.0, 0.45)
 _LASTS: Final = (0.1, 0.4)
 _EFFECT: Final = 0.1
@@ -228,6 +242,8 @@ def swarm(
     duration_ms: int,
     families: Families = FAMILIES,
     markets: Mapping[str, int] = MARKETS,
+    spared: Collection[str] = (),
+    certain: Collection[str] = (),
 ) -> tuple[str, list[Entry]]:
     """The profile and the plan of a seed.
 
@@ -239,6 +255,8 @@ def swarm(
         duration_ms: Every entry ends, and has ended what it does, before that.
         families: Templates by the name of their family; see ``LIES`` for those that are off by default.
         markets: Profiles with weights.
+        spared: Symbols that nothing touches: every entry is about others, and none about more than symbols.
+        certain: Families that are on, whatever is drawn.
 
     Returns:
         The name of a market profile, and the entries of a fault plan as JSON objects.
@@ -246,6 +264,7 @@ def swarm(
     Raises:
         UsageError: Fewer than 100 ms, or no symbols.
     """
+    symbols = [symbol for symbol in symbols if symbol not in spared]
     if duration_ms < _SHORTEST_MS or not symbols:
         raise UsageError(f"a swarm needs at least {_SHORTEST_MS} ms and one symbol")
     (profile,) = stream(seed, "swarm/profile").choices(list(markets), list(markets.values()))
@@ -253,13 +272,14 @@ def swarm(
     plan: list[Entry] = []
     for name, templates in families.items():
         rng = stream(seed, f"swarm/{name}")
-        if rng.random() >= _SHARE:
+        if rng.random() >= _SHARE and name not in certain:
             continue
         for place, template in enumerate(templates):
             # A stream for each template, too: a new knob of one leaves the others as they were.
             if rng.random() < _SHARE:
                 own = stream(seed, f"swarm/{name}/{place}")
-                plan += _Drawing(own, tuple(symbols), duration_ms, profile, temper).entries(template)
+                drawing = _Drawing(own, tuple(symbols), duration_ms, profile, temper, bool(spared))
+                plan += drawing.entries(template)
     return profile, plan
 
 
@@ -271,15 +291,30 @@ class _Drawing(NamedTuple):
     duration_ms: int
     profile: str
     temper: float
+    is_sparing: bool
 
     def entries(self, template: Template) -> list[Entry]:
-        """One entry, or two where the second undoes the first."""
+        """One entry; two where the second undoes the first, or lets it meet new connections; none that cannot be."""
+        if (template.markets and self.profile not in template.markets) or (
+            self.is_sparing and not can_spare(template.fault)
+        ):
+            return []
         begins_ms, lasts_ms = (int(self.rng.uniform(*share) * self.duration_ms) for share in (_BEGINS, _LASTS))
+        is_anew = FAULTS[template.fault].point in _ANEW or template.on in ("ack", "connect")
+        if (is_anew or FAULTS[template.fault].point in _EARLY) and self.rng.random() < _SHARE:
+            # Much is asked for at the beginning that is hardly asked for again.
+            begins_ms = 0
         entry: Entry = {"fault": template.fault, "at_ms": begins_ms, **self._trigger(template, lasts_ms)}
-        scope = self._scope(template)
+        scope = self._scope(template, 1 + (is_anew and begins_ms > 0))
         if scope is not None:
             entry["scope"] = scope
         entry |= self._knobs(template.knobs)
+        if self.is_sparing and "close" in entry:
+            entry["close"] = False
+        if is_anew and begins_ms:
+            # So that there is a new connection to meet.
+            cut: Entry = {"fault": "disconnect", "at_ms": begins_ms + int(self.rng.uniform(0, lasts_ms / 2))}
+            return [entry, cut]
         if template.undo is None:
             return [entry]
         return [entry, {"fault": template.fault, "at_ms": begins_ms + lasts_ms, **self._knobs(template.undo)}]
@@ -293,14 +328,21 @@ class _Drawing(NamedTuple):
         more = {} if template.on is None else {"on": template.on}
         if template.rate == Span(1, 1):
             # All of them for a while, but not for most of the time.
-            return {"for_ms": max(1, lasts_ms // 3), **more}
+            return {"for_ms": max(1, int(_LASTS[1] * self.duration_ms) if template.is_long else lasts_ms // 3), **more}
         if point is Point.DELTA or template.on == "delta":
             # A message in so many, for a rate that does not depend on how busy the market is.
             rate *= self.temper / PROFILES[self.profile].rate
-        return {"for_ms": max(1, lasts_ms), "p": float(f"{min(_P_MAX, rate):.3g}"), **more}
+        p_max = _P_ANEW_MAX if point in _ANEW else _P_MAX
+        return {"for_ms": max(1, lasts_ms), "p": float(f"{min(p_max, rate):.3g}"), **more}
 
-    def _scope(self, template: Template) -> str | None:
-        """``None`` for all; otherwise what the messages of the fault have: a symbol, a connection, either, or none."""
+    def _scope(self, template: Template, first: int) -> str | list[str] | None:
+        """``None`` for all; otherwise what the messages of the fault have: a symbol, a connection, either, or none.
+
+        ``first``: the first connection that it can meet.
+        """
+        if self.is_sparing:
+            named: list[str | list[str]] = [*self.symbols, list(self.symbols)]
+            return self.rng.choice(named)
         point = FAULTS[template.fault].point if template.on is None else Point(template.on)
         kinds = ["all", "all"]
         if template.fault in _AT_SYMBOLS or point in (Point.DELTA, Point.BOOK, Point.ACK, Point.MOMENT):
@@ -313,7 +355,8 @@ class _Drawing(NamedTuple):
             case "symbol":
                 return self.rng.choice(self.symbols)
             case "connection":
-                return f"connection:{self.rng.randint(1, _CONNECTIONS)}"
+                # There is always a first one, and not always another.
+                return f"connection:{min(self.rng.randint(first, _CONNECTIONS) for _ in range(2))}"
             case _:
                 return None
 

@@ -125,7 +125,8 @@ def _new_root() -> trustme.CA:
         import trustme  # noqa: PLC0415 - an extra: the local KuCoin runs without it
     except ImportError:
         raise UsageError(
-            "certificates are made by the package trustme, which is missing: pip install 'orderbook-engine[testing]'"
+            "certificates are made by the package trustme, which is missing: pip install 'orderbook-engine[testing]' "
+            "(in a checkout: '.[testing]')"
         ) from None
     return trustme.CA()
 

@@ -31,7 +31,7 @@ class Alarms:
             case Verdict.ASK:
                 desk.waits.stop("first_delta")
                 if desk.waits.is_over("unanswered", desk.now_ns):
-                    desk.answered()
+                    desk.withdraw()
                 desk.ask(rule.name)
             case Verdict.GAP:
                 machine.give_up_hole()

@@ -35,7 +35,7 @@ class Answers:
         machine, desk, sequence = self._machine, self._desk, content.sequence
         if desk.state is BookState.CONNECTING and not machine.was_lost:
             machine.link_subscribed("a snapshot came")
-        void, wished = desk.is_wish_void, desk.answered()
+        void, wished = desk.is_void, desk.answered()
         again = machine.provenance.answered(sequence, desk.counters.frames)
         heard_next = NEVER if machine.high == NEVER else machine.high + 1
         is_empty = not content.bids and not content.asks
@@ -103,7 +103,7 @@ class Answers:
         """The venue is ahead; the stream has a moment to show it, unless it was silent for long."""
         machine, desk = self._machine, self._desk
         machine.probed = max(machine.probed, sequence)
-        if desk.state is BookState.STALE and (machine.owed > machine.high or was_unasked):
+        if was_unasked or (desk.state is BookState.STALE and machine.owed > machine.high):
             machine.owed = max(machine.owed, sequence)
             if was_unasked:
                 desk.ask("venue ahead")

@@ -27,8 +27,9 @@ class BookSync:
     """Keeps the local book of one symbol right, or says that it is not.
 
     Feed it everything that comes off the wire, answer its ``NeedSnapshot`` and ``NeedProbe`` events when you can, and
-    call ``check`` at ``next_check_ns``. No input raises on any bytes. Times are integers in ns of one monotonic clock
-    of the driver's; with 0 only the bounds that count apply.
+    call ``check`` at ``next_check_ns``. At most one request for a snapshot is under way: after a ``SequenceReset`` the
+    answer to it is taken for one of the old count. No input raises on any bytes. Times are integers in ns of one
+    monotonic clock of the driver's; with 0 only the bounds that count apply.
 
     A driver that only feeds frames and snapshots works too: until ``connection_opened`` or ``connection_lost`` is first
     called, the link counts as open and subscribed from the first input on; after a loss, from the next frame on.

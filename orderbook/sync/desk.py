@@ -23,6 +23,8 @@ class Desk:
         subscribed: Whether a snapshot may be asked for.
         wish: The ``NeedSnapshot`` that is outstanding.
         attempts: Snapshots in a row that were no use.
+        is_awaited: A request may be under way, even if its wish was given up meanwhile.
+        is_void: It may have been sent before the venue began to count anew, so its answer may be of the old count.
     """
 
     def __init__(self, book: OrderBook, depth: Depth, settings: SyncSettings) -> None:
@@ -34,8 +36,8 @@ class Desk:
         self.subscribed = False
         self.wish: NeedSnapshot | None = None
         self.attempts = 0
-        # The wish was there before the venue began to count anew, so its answer may be of the old count.
-        self.is_wish_void = False
+        self.is_awaited = False
+        self.is_void = False
         self._book = book
         self._depth = depth
         self._settings = settings
@@ -67,7 +69,7 @@ class Desk:
         if old is BookState.LIVE:
             self.journal.lost(reason, self._book.sequence, self.now_ns)
             # What was asked for while LIVE can wait, with its delay; what is asked for now cannot.
-            self.answered()
+            self.withdraw()
             self.attempts = 0
         if new is BookState.LIVE:
             self.journal.regained(self.now_ns)
@@ -85,6 +87,7 @@ class Desk:
             doubled = settings.snapshot_retry_ms * 2 ** min(self.attempts - 1, 30) if self.attempts else 0
             delay_ms = min(int(doubled), settings.snapshot_retry_max_ms)
         self.wish = NeedSnapshot(self._book.symbol, reason, delay_ms, self._depth)
+        self.is_awaited = True
         self.counters.snapshots_asked += 1
         if self.journal.open is not None:
             self.journal.open.snapshots_asked += 1
@@ -101,13 +104,23 @@ class Desk:
         self._relapses += 1
         self.ask(reason)
 
-    def answered(self) -> bool:
-        """A snapshot came, whatever it holds. Whether one was wished for."""
+    def withdraw(self) -> bool:
+        """No snapshot is wished for any more, though one may still come. Whether one was."""
         wished = self.wish is not None
         self.wish = None
-        self.is_wish_void = False
         self.waits.stop("unanswered")
         return wished
+
+    def answered(self) -> bool:
+        """A snapshot came, whatever it holds. Whether one was wished for."""
+        self.is_awaited = self.is_void = False
+        return self.withdraw()
+
+    def count_anew(self, reason: str) -> None:
+        """The venue begins to count anew: what was asked for before that is no use."""
+        self.is_void = self.is_awaited
+        self.waits.stop("hold", "ahead", "behind", "audit", "answer")
+        self.go(Verdict.RESET, reason)
 
     def reject(self, reason: str, detail: str, *, wished: bool) -> None:
         """A snapshot was no use; whoever still needs one asks again, later each time."""
@@ -163,7 +176,7 @@ class Desk:
         """The link is gone: whatever was asked or awaited on its account is over."""
         self.waits.clear()
         self.wish = None
-        self.is_wish_void = False
+        self.is_awaited = self.is_void = False
         self.attempts = 0
         self.subscribed = False
         self._probe_asked_ns = None

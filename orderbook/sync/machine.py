@@ -108,7 +108,8 @@ class Machine:
         if desk.state in (BookState.CONNECTING, BookState.HALTED, BookState.FAILED):
             self._open(reason)
         desk.subscribed = True
-        desk.waits.start("symbol", desk.now_ns, settings.symbol_silence_ms)
+        # A link that takes the place of another does not end a silence.
+        desk.waits.start_once("symbol", desk.now_ns, settings.symbol_silence_ms)
         if self._gapped or self.provenance.lost > self.high or (self.base is None and self.buffer):
             desk.ask("first delta" if self.base is None else "a lost frame")
         elif self.base is None and desk.wish is None:
@@ -208,9 +209,7 @@ class Machine:
         self._discard_buffer("sequence reset")
         self._forget()
         self.provenance.old_high = old_high
-        desk.is_wish_void = desk.wish is not None
-        desk.waits.stop("hold", "ahead", "behind", "audit", "answer")
-        desk.go(Verdict.RESET, "the venue's sequence started anew")
+        desk.count_anew("the venue's sequence started anew")
 
     def _apply(self, delta: Delta) -> None:
         """Apply what continues the base; a delta that cannot be held leaves it as before."""
@@ -301,7 +300,7 @@ class Machine:
                 desk.counters.reorders += 1
             self._gapped = False
             desk.attempts = 0
-            desk.answered()
+            desk.withdraw()
             desk.waits.stop("hold", "ahead", "first_delta")
             desk.go(Verdict.JOIN, "in step with the stream")
             if self.auditor.is_unanswered:
@@ -362,6 +361,7 @@ class Machine:
         """The venue is where the base is."""
         self.owed = self.provenance.lost = NEVER
         self.high = max(self.high, self.last)
+        self.desk.waits.stop("answer")
         self.settle()
 
     # -- giving up --

@@ -51,6 +51,12 @@ class Waits:
         self._running[name] = Wait(now_ns, None if limit_ms is None else limit_ms * 1_000_000, deltas_max)
         self.urgent = self.urgent or name not in _BACKGROUND
 
+    def start_once(self, name: Name, now_ns: int, limit_ms: int | None) -> None:
+        """Start a wait, unless it has begun."""
+        wait = self._running.get(name)
+        if wait is None or not wait.since_ns:
+            self.start(name, now_ns, limit_ms)
+
     def stop(self, *names: Name) -> None:
         """End waits, running or not."""
         for name in names:

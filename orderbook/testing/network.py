@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from orderbook.errors import Unreachable
 from orderbook.feed.seams import SocketClosed
-from orderbook.settings import SyncSettings
+from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.rest import Drop, Hang, Late, Reply
 from orderbook.simulator.timeline import Abort, Binary, Close, Hole, Sent
 from snapshots.fetch import BODY_BYTES_MAX
-from snapshots.transport import Answer, BodyReader
+from snapshots.transport import Answer, BodyReader, closed_transport
+
+_CUT: Final = "1006 connection cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +32,59 @@ class Route:
         down_ms: The way back.
         connect_ms: For the handshakes of a connection.
         bytes_per_s: How fast frames come down; ``None``: at once.
-        frame_bytes_max: A longer one ends the connection with 1009, as ``websockets`` does.
-        body_bytes_max: A longer REST answer is an error.
     """
 
     up_ms: tuple[float, float] = (1.0, 3.0)
     down_ms: tuple[float, float] = (1.0, 3.0)
     connect_ms: tuple[float, float] = (5.0, 20.0)
     bytes_per_s: float | None = None
-    frame_bytes_max: int = SyncSettings().frame_bytes_max
-    body_bytes_max: int = BODY_BYTES_MAX
+
+
+@dataclass(eq=False, slots=True)
+class _Passage:
+    """Something that is on its way, on whose behalf, and how it is stopped."""
+
+    owner: object
+    limit: asyncio.Timeout
+    is_cut: bool = False
+
+    def cut(self) -> None:
+        self.is_cut = True
+        if not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time())
+
+
+class Traffic:
+    """What is on its way: it has so much time, and fails at once when the way is cut."""
+
+    def __init__(self) -> None:
+        self._passages: dict[_Passage, None] = {}
+
+    @asynccontextmanager
+    async def passage(self, timeout_ms: float, owner: object = None) -> AsyncIterator[None]:
+        """Do what takes time within this.
+
+        Raises:
+            TimeoutError: It took too long.
+            ConnectionError: The way was cut meanwhile.
+        """
+        passage = _Passage(owner, asyncio.timeout(timeout_ms / 1e3))
+        try:
+            async with passage.limit:
+                self._passages[passage] = None
+                yield
+        except TimeoutError:
+            if passage.is_cut:
+                raise ConnectionError("the connection broke") from None
+            raise
+        finally:
+            self._passages.pop(passage, None)
+
+    def cut(self, owner: object = None) -> None:
+        """Nothing that is on its way arrives; with an owner, nothing of his."""
+        for passage in tuple(self._passages):
+            if owner is None or passage.owner is owner:
+                passage.cut()
 
 
 class Body(Protocol):
@@ -46,6 +92,8 @@ class Body(Protocol):
 
     exchange: Exchange
     route: Route
+    traffic: Traffic
+    url: str
     delivered: int
 
     @property
@@ -69,20 +117,35 @@ class Body(Protocol):
 
 
 class VirtualSocket:
-    """The client's end of one connection. See ``orderbook.feed.seams.Socket``."""
+    """The client's end of one connection. See ``orderbook.feed.seams.Socket``.
 
-    def __init__(self, venue: Body, conn: int, jitter: random.Random) -> None:
+    Args:
+        venue: The other end.
+        conn: Which of its connections.
+        jitter: For the times that packets take.
+        settings: The longest frame, and how long a closing handshake may take.
+    """
+
+    def __init__(self, venue: Body, conn: int, jitter: random.Random, settings: FeedSettings) -> None:
         self._venue = venue
         self._conn = conn
         self._jitter = jitter
+        self._frame_bytes_max = settings.sync.frame_bytes_max
+        self._close_s = settings.close_timeout_ms / 1e3
         self._loop = asyncio.get_running_loop()
         self._frames: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._ending: str | None = None
+        self._ended = asyncio.Event()
+        #: What a receiver is told if nothing worse comes: the closing frame that was received, or else the one sent.
+        self._goodbye = _CUT
+        #: A closing frame was sent or received: until when the end is waited for.
+        self._closing_s: float | None = None
+        #: The venue neither reads nor writes any more.
         self._is_hole = False
         #: Packets of a direction arrive in the order in which they left; the loop's timers of one moment have none.
         self._up_s = self._down_s = 0.0
-        self._up: deque[str] = deque()
+        self._up: deque[str | Close] = deque()
         self._down: deque[bytes | Close | Abort] = deque()
 
     # -- the client's side --
@@ -97,79 +160,110 @@ class VirtualSocket:
                 await waiter
             finally:
                 self._waiter = None
-        frame = self._frames.popleft()
-        if len(frame) > self._venue.route.frame_bytes_max:
-            self.cut("1009 message too big")
-            raise SocketClosed("1009 message too big")
         self._venue.delivered += 1
-        return frame
+        return self._frames.popleft()
 
     async def send(self, text: str) -> None:
-        """Send one; it arrives later. Raises ``SocketClosed``."""
+        """Send one; it arrives later. Raises ``SocketClosed``, once closing has begun only when it is over."""
+        if self._closing_s is not None:
+            await self._await_end()
+            self.abort()
         if self._ending is not None:
             raise SocketClosed(self._ending)
-        self._up_s = self._arrival(self._up_s, self._venue.route.up_ms)
-        self._up.append(text)
-        self._loop.call_at(self._up_s, self._arrive)
+        self._send(text)
 
     async def close(self) -> None:
-        """The closing handshake; a peer that is gone does not answer."""
-        if self._ending is None:
-            await asyncio.sleep(self._jitter.uniform(*self._venue.route.up_ms) / 1e3)
-        self.abort()
+        """The closing handshake: until the venue answers, but not for long."""
+        try:
+            if self._ending is None:
+                if self._closing_s is None:
+                    self._begin_closing("1000")
+                    self._send(Close(1000, ""))
+                await self._await_end()
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Cut it."""
-        self.cut("1006 connection cut")
+        self.cut(self._goodbye)
 
     def cut(self, why: str) -> None:
         """It is over, whoever ended it; what has arrived may still be read."""
         if self._ending is None:
             self._ending = why
+            self._ended.set()
         self._wake()
         self._venue.forget(self._conn)
+
+    def _begin_closing(self, goodbye: str) -> None:
+        self._goodbye = goodbye
+        if self._closing_s is None:
+            self._closing_s = self._loop.time() + self._close_s
+
+    async def _await_end(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._closing_s):
+                await self._ended.wait()
+
+    def _send(self, packet: str | Close) -> None:
+        self._up_s = self._arrival(self._up_s, self._venue.route.up_ms)
+        self._up.append(packet)
+        self._loop.call_at(self._up_s, self._arrive)
 
     # -- the venue's side --
 
     def put(self, sent: Sent) -> None:
         """The venue sends something."""
+        payload = sent.payload
         if self._is_hole:
             return
-        if isinstance(sent.payload, Hole) or (isinstance(sent.payload, Close) and not sent.payload.is_completed):
-            # A closing frame without an end of the connection: the real client library waits for that end, too.
-            self._is_hole = True
+        # Behind a closing frame that is not completed, nothing passes either.
+        self._is_hole = isinstance(payload, Hole) or (isinstance(payload, Close) and not payload.is_completed)
+        if isinstance(payload, Hole):
             return
-        route = self._venue.route
-        payload = sent.payload
-        frame: bytes | Close | Abort
         if isinstance(payload, str):
-            frame = payload.encode()
+            self._send_down(payload.encode())
         else:
-            frame = payload.data if isinstance(payload, Binary) else payload
+            self._send_down(payload.data if isinstance(payload, Binary) else payload)
+
+    def _send_down(self, packet: bytes | Close | Abort) -> None:
+        route = self._venue.route
         self._down_s = self._arrival(self._down_s, route.down_ms)
-        if route.bytes_per_s is not None and isinstance(frame, bytes):
-            self._down_s += len(frame) / route.bytes_per_s
-        self._down.append(frame)
+        if route.bytes_per_s is not None and isinstance(packet, bytes):
+            self._down_s += len(packet) / route.bytes_per_s
+        self._down.append(packet)
         self._loop.call_at(self._down_s, self._land)
 
     def _arrival(self, before_s: float, ms: tuple[float, float]) -> float:
         return max(before_s, self._loop.time() + self._jitter.uniform(*ms) / 1e3)
 
     def _land(self) -> None:
-        frame = self._down.popleft()
+        packet = self._down.popleft()
         if self._ending is not None:
             return
-        if isinstance(frame, bytes):
-            self._frames.append(frame)
-            self._wake()
+        if isinstance(packet, Abort):
+            self.cut(_CUT)
+        elif isinstance(packet, Close):
+            self._begin_closing(f"{packet.code} {packet.reason}".rstrip())
+            if packet.is_completed:
+                self.abort()
+            # Else the end is waited for, as the real client library does.
+        elif len(packet) > self._frame_bytes_max:
+            self.cut("1009 message too big")
         else:
-            self.cut(f"{frame.code} {frame.reason}".rstrip() if isinstance(frame, Close) else "1006 connection cut")
+            self._frames.append(packet)
+            self._wake()
 
     def _arrive(self) -> None:
-        text = self._up.popleft()
-        if self._ending is None and not self._is_hole:
-            self._venue.exchange.receive(self._conn, text, self._venue.now_ns())
-            self._venue.flush()
+        packet = self._up.popleft()
+        if self._ending is not None or self._is_hole:
+            return
+        if isinstance(packet, Close):
+            self._venue.forget(self._conn)
+            self._send_down(packet)
+            return
+        self._venue.exchange.receive(self._conn, packet, self._venue.now_ns())
+        self._venue.flush()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -177,36 +271,47 @@ class VirtualSocket:
 
 
 class VirtualTransport:
-    """Requests to the venue in memory. See ``snapshots.transport.Transport``."""
+    """Requests to the venue in memory. See ``snapshots.transport.Transport``.
 
-    def __init__(self, venue: Body) -> None:
+    Args:
+        venue: The other end.
+        body_bytes_max: A longer answer is an error.
+    """
+
+    def __init__(self, venue: Body, *, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._venue = venue
         self._jitter = venue.stream("rest")
+        self._body_bytes_max = body_bytes_max
+        self._is_closed = False
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: str, *, timeout_ms: int) -> Answer:
         """Make one request. Raises ``Unreachable`` or ``BadAnswer``."""
         host = urlsplit(url).netloc
+        if self._is_closed:
+            raise closed_transport()
         try:
-            async with asyncio.timeout(timeout_ms / 1e3):
+            async with self._venue.traffic.passage(timeout_ms, self):
                 reply = await self._exchanged(method, url, headers, body)
         except TimeoutError:
             raise _no_answer(f"no answer from {host} within {timeout_ms / 1e3:g} s") from None
-        if reply is None:
-            raise _no_answer(f"the connection to {host} broke")
+        except ConnectionError:
+            raise _no_answer(f"the connection to {host} broke") from None
         given = {name.lower(): value for name, value in reply.headers.items()}
-        reader = BodyReader(given.get("content-encoding", ""), self._venue.route.body_bytes_max)
+        reader = BodyReader(given.get("content-encoding", ""), self._body_bytes_max)
         reader.feed(reply.body)
         return Answer(reply.status, given, reader.finish())
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """What is under way fails."""
+        self._is_closed = True
+        self._venue.traffic.cut(self)
 
-    async def _exchanged(self, method: str, url: str, headers: Mapping[str, str], body: str) -> Reply | None:
+    async def _exchanged(self, method: str, url: str, headers: Mapping[str, str], body: str) -> Reply:
         venue, route = self._venue, self._venue.route
         await self._pass(route.up_ms)
-        if not venue.is_reachable:
-            return None
         parts = urlsplit(url)
+        if not venue.is_reachable or parts.netloc != urlsplit(venue.url).netloc:
+            raise ConnectionError("no route")
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         answer = venue.exchange.rest(method, target, headers, body, venue.now_ns(), venue.wall_ns() // 1_000_000)
         venue.flush()
@@ -218,7 +323,7 @@ class VirtualTransport:
         if isinstance(answer, Hang):
             await asyncio.get_running_loop().create_future()
         if isinstance(answer, Hang | Drop):
-            return None
+            raise ConnectionError("no answer")
         await asyncio.sleep(answer.delay_ns / 1e9)
         await self._pass(route.down_ms)
         return answer

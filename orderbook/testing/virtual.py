@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from orderbook.clock import loop_clock
 from orderbook.feed.errors import LinkError
 from orderbook.feed.feed import Feed
 from orderbook.feed.opening import Outside, open_feed
-from orderbook.feed.seams import Socket
+from orderbook.feed.seams import Connect, Socket
+from orderbook.feed.settings import FeedSettings
 from orderbook.secret import Credentials, Secret
 from orderbook.simulator.common import WALL_NS
 from orderbook.simulator.exchange import Exchange
@@ -27,7 +29,7 @@ from orderbook.simulator.rest import Reply
 from orderbook.simulator.server import throwaway_credentials
 from orderbook.simulator.timeline import NEVER
 from orderbook.simulator.truth import Source
-from orderbook.testing.network import Route, VirtualSocket, VirtualTransport
+from orderbook.testing.network import Route, Traffic, VirtualSocket, VirtualTransport
 from orderbook.venues.rest import Depth
 
 URL: Final = "http://127.0.0.1:1"
@@ -61,6 +63,7 @@ class VirtualKuCoin:
         route: May be changed while it runs.
         url: Stands for its address.
         delivered: Frames that reached a client's socket and were taken from it.
+        traffic: Requests and handshakes under way.
 
     Raises:
         UsageError: A setting that cannot be.
@@ -90,6 +93,7 @@ class VirtualKuCoin:
         self.route = route or Route()
         self.url = URL
         self.delivered = 0
+        self.traffic = Traffic()
         self._seed = seed
         self._unreachable_until_ns = 0
         self._sockets: dict[int, VirtualSocket] = {}
@@ -109,12 +113,12 @@ class VirtualKuCoin:
         self.flush()
 
     async def close(self) -> None:
-        """Cut all connections and stop the market."""
+        """Cut all connections and stop the market; nothing can be reached any more."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._armed_ns = None, -1
-        for socket in tuple(self._sockets.values()):
-            socket.cut("1006 connection cut")
+        self._unreachable_until_ns = NEVER
+        self._cut()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -131,7 +135,10 @@ class VirtualKuCoin:
             depth: ``"full"``, 20 or 100.
             options: As for ``orderbook.open_feed``; ``outside`` is this venue's by default.
         """
-        options.setdefault("outside", self.outside())
+        outside, settings = options.pop("outside", None) or self.outside(), options.get("settings")
+        if outside.connect == self.connect and isinstance(settings, FeedSettings):
+            outside = replace(outside, connect=self.connector(settings))
+        options["outside"] = outside
         credentials = self.credentials if depth == "full" else None
         names = self.market if symbols is None else symbols
         return open_feed("kucoin", names, url=self.url, credentials=credentials, depth=depth, **options)
@@ -169,8 +176,12 @@ class VirtualKuCoin:
         self.exchange.add_faults(FaultPlan(entries), self.now_ns())
 
     def unplug(self, ms: float) -> None:
-        """For so long nothing can be reached: new requests and connections fail at once, those that are up are cut."""
-        self._unreachable_until_ns = self.now_ns() + int(ms * 1e6)
+        """For so long nothing can be reached: what is asked anew fails, what is under way or up is cut."""
+        self._unreachable_until_ns = max(self._unreachable_until_ns, self.now_ns() + int(ms * 1e6))
+        self._cut()
+
+    def _cut(self) -> None:
+        self.traffic.cut()
         for socket in tuple(self._sockets.values()):
             socket.cut("1006 connection cut")
 
@@ -206,19 +217,41 @@ class VirtualKuCoin:
 
     # -- the network --
 
+    def connector(self, settings: FeedSettings) -> Connect:
+        """What opens connections, as ``orderbook.feed.websocket.connector`` makes it.
+
+        Args:
+            settings: Time-outs, and the longest frame.
+        """
+
+        async def open_socket(url: Secret) -> Socket:
+            parts = urlsplit(url.reveal())
+            who = f"cannot connect to {parts.hostname!a}"
+            try:
+                async with self.traffic.passage(settings.connect_timeout_ms):
+                    return await self._opened_socket(parts, settings)
+            except TimeoutError:
+                raise LinkError(f"{who}: no answer in time") from None
+            except ConnectionError as error:
+                raise LinkError(f"{who}: {error}") from None
+
+        return open_socket
+
     async def connect(self, url: Secret) -> Socket:
-        """As ``orderbook.feed.seams.Connect``."""
+        """As ``orderbook.feed.seams.Connect``, with the time-outs that are the default."""
+        return await self.connector(FeedSettings())(url)
+
+    async def _opened_socket(self, parts: SplitResult, settings: FeedSettings) -> Socket:
         self._opened += 1
         jitter = self.stream(f"connection/{self._opened}")
         await asyncio.sleep(jitter.uniform(*self.route.connect_ms) / 1e3)
-        parts = urlsplit(url.reveal())
         if not self.is_reachable or parts.netloc != urlsplit(_ENDPOINT).netloc:
-            raise LinkError(f"cannot connect to {parts.hostname!a}: no route")
+            raise ConnectionError("no route")
         answer = self.exchange.connect(f"{parts.path}?{parts.query}", self.now_ns())
         if isinstance(answer, Reply):
             self.flush()
-            raise LinkError(f"cannot connect to {parts.hostname!a}: HTTP {answer.status}")
-        socket = self._sockets[answer] = VirtualSocket(self, answer, jitter)
+            raise ConnectionError(f"HTTP {answer.status}")
+        socket = self._sockets[answer] = VirtualSocket(self, answer, jitter, settings)
         self.flush()
         return socket
 

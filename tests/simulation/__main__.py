@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from functools import partial
+from math import floor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,10 +31,12 @@ from tests.simulation.campaign import (
     next_seed,
     read_ledger,
     summed,
+    told_of,
     traces,
 )
 from tests.simulation.case import DURATION_MS, drawn
-from tests.simulation.probing import outcome_of
+from tests.simulation.planted import PLANTED
+from tests.simulation.probing import REPLAYED, outcome_of
 from tests.simulation.regressions import COMMAND, FOUND, REGRESSIONS, ROOT, Kept, from_text, name_of, reproduce, write
 from tests.simulation.shrinking import PROBES_MAX, SECONDS_MAX, ItHolds, shrink
 
@@ -75,13 +78,23 @@ def _asked(seed: int | None, path: Path | None, planted: str | None) -> Asked:
             return Asked(Kept(drawn(seed or 0)), planted)
         return Asked(from_text(path.read_text(encoding="utf-8")), planted)
     except (ValueError, UsageError) as error:
-        raise click.ClickException(f"{path or ''}: {error}") from None
+        raise click.ClickException(str(error) if path is None else f"{path}: {error}") from None
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: the plural with an s, unless it is another word."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def share(part: float) -> str:
+    """A share in percent, rounded down: 100 % is all of it."""
+    return f"{floor(part * 10_000) / 100:g}%"
 
 
 def _of_a_run(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name a run."""
     for option in (
-        click.option("--planted", metavar="NAME", help="Run this engine of planted.py, which is wrong, instead."),
+        click.option("--planted", metavar="NAME", help="Run this wrong engine instead; `planted` lists them."),
         click.option("--case", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
                      help="The run of a file: one that failed, or a regression."),
         click.option("--seed", type=click.IntRange(0), metavar="N", help="The run that is drawn for a seed."),
@@ -106,21 +119,31 @@ def run(*, seed: int | None, path: Path | None, planted: str | None, replay: boo
     asked = _asked(seed, path, planted)
     make, patched = engine_named(planted)
     began = time.perf_counter()
+    is_replayed = replay or asked.kept.replay
     with patched():
-        outcome = outcome_of(asked.kept.case, make, replay=replay or asked.kept.replay)
+        outcome = outcome_of(asked.kept.case, make, replay=is_replayed)
     case = asked.kept.case
-    click.echo(f"seed {case.seed}, {case.profile}, {', '.join(case.symbols)}, {len(case.plan)} entries")
-    click.echo(f"trace {outcome.trace or 'none'}")
     click.echo(
-        f"{outcome.frames} messages, {outcome.compared} comparisons, {outcome.live_share:.0%} LIVE, "
-        f"healed in {outcome.healed_ms:.0f} ms, {time.perf_counter() - began:.1f} s"
+        f"seed {case.seed}: {counted(len(case.symbols), 'symbol')} ({', '.join(case.symbols)}), {case.profile} market, "
+        f"{case.duration_ms / 1e3:g} s with {counted(len(case.plan), 'entry', 'entries')} of a fault plan"
     )
+    click.echo(f"trace {outcome.trace or 'none'}")
+    quiet = "" if outcome.frames else " (no book changed: in such a market that is rare)"
+    click.echo(
+        f"{counted(outcome.frames, 'message')} reached the books{quiet}, "
+        f"{counted(outcome.compared, 'comparison')} with the truth; "
+        f"books could be read for {share(outcome.live_share)} of that time; "
+        f"healed in {outcome.healed_ms:.0f} ms; {time.perf_counter() - began:.1f} s of real time"
+    )
+    if is_replayed:
+        differs = any(breach.law == REPLAYED for breach in outcome.breaches)
+        click.echo(f"recorded and replayed: {'not as it was' if differs else 'every book as it was'}")
     for title, counts in (("faults", outcome.injected), ("events", outcome.told)):
         click.echo(f"{title}: {', '.join(f'{name} {count}' for name, count in sorted(counts.items())) or 'none'}")
     for breach in outcome.breaches[:BREACHES_SHOWN]:
         click.echo(f"{breach.law} {breach.symbol} at {breach.at_ns / 1e9:.6f} s: {breach.what}")
     more = len(outcome.breaches) - BREACHES_SHOWN
-    click.echo(f"and {more} more" if more > 0 else f"{len(outcome.breaches)} breaches")
+    click.echo(f"and {more} more" if more > 0 else counted(len(outcome.breaches), "breach", "breaches"))
     raise SystemExit(bool(outcome.breaches))
 
 
@@ -154,7 +177,8 @@ def shrink_command(
     where = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
     state = "nothing simpler fails" if small.is_least else "the time was up"
     click.echo(f"{small.breach.law}: {small.breach.what}")
-    click.echo(f"{len(asked.kept.case.plan)} -> {len(small.case.plan)} entries, {small.probes} probes; {state}")
+    entries = counted(len(small.case.plan), "entry", "entries")
+    click.echo(f"{len(asked.kept.case.plan)} -> {entries} of the plan, {counted(small.probes, 'probe')}; {state}")
     more = "" if planted is None else f" --planted {planted!r}"
     click.echo(f"{COMMAND} run --case {where}{more}")
 
@@ -165,10 +189,12 @@ def shrink_command(
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes.")
 @click.option("--seconds", type=click.FloatRange(1), metavar="N", help="Stop after so long.")
 @click.option("--ledger", type=click.Path(path_type=Path, dir_okay=False), default=LEDGER, help="Another one.")
-@click.option("--planted", metavar="NAME", help="Run this engine of planted.py, which is wrong; with --seeds.")
+@click.option("--planted", metavar="NAME", help="Run this wrong engine; with --seeds. `planted` lists them.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Default: table.")
 def campaign(
-    *, window: int | None, seeds: range | None, workers: int, seconds: float | None, ledger: Path, planted: str | None
-) -> None:
+    *, window: int | None, seeds: range | None, workers: int, seconds: float | None, ledger: Path, planted: str | None,
+    form: str,
+) -> None:  # fmt: skip
     """Many seeds: the window that follows the last one of the ledger, or those that are named.
 
     Of each seed that breaks a law the case is written to build/simulation, and the command that runs it is printed.
@@ -195,7 +221,9 @@ def campaign(
     line = line_of(row, seconds=time.monotonic() - began)
     if seeds is None:
         append(line, ledger)
-    click.echo(json.dumps(line))
+    click.echo(json.dumps(line) if form == "json" else told_of(line))
+    if seeds is None and form == "table":
+        click.echo(f"written to {ledger.relative_to(ROOT) if ledger.is_relative_to(ROOT) else ledger}")
     raise SystemExit(bool(tally.failed))
 
 
@@ -212,7 +240,7 @@ def _follow(task: Task, tally: Tally, results: Iterator[Result], count: int, end
             tally.add(result)
             if result.breaches:
                 _tell(task, result, console)
-            told = f"{tally.messages:,} messages, {len(tally.failed)} failed"
+            told = f"{counted(tally.messages, 'message')}, {len(tally.failed)} failed"
             progress.update(bar, completed=len(tally), told=told)
             if not console.is_terminal and len(tally) % LINE_EVERY == 0:
                 console.print(f"{len(tally)} of {count} seeds, {told}", highlight=False)
@@ -239,6 +267,13 @@ def trace(*, seeds: range, duration_ms: int, workers: int) -> None:
     for result in found:
         click.echo(f"{result.seed} {result.trace}")
     click.echo(f"all {traces(found)}")
+
+
+@main.command("planted")
+def planted_command() -> None:
+    """The engines that are wrong on purpose, for --planted, and the laws that notice each."""
+    for engine in PLANTED:
+        click.echo(f"{engine.name:52}  {', '.join(sorted(engine.laws))}")
 
 
 @main.command("ledger")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -30,7 +31,7 @@ from tests.simulation.case import Case, drawn
 from tests.simulation.oracle import Breach
 from tests.simulation.planted import PLANTED
 from tests.simulation.probing import outcome_of
-from tests.simulation.regressions import ROOT
+from tests.simulation.regressions import COMMAND, ROOT
 
 LEDGER: Final = ROOT / "tests" / "simulation" / "LEDGER.jsonl"
 WINDOW: Final = 100
@@ -83,13 +84,15 @@ def examine(task: Task, seed: int) -> Result:
 
 
 def engine_named(name: str | None) -> tuple[Callable[..., BookSync], Callable[[], Any]]:
-    """What makes the engine, and what must be entered while it runs. Raises ``ValueError``, which names them all."""
+    """What makes the engine, and what must be entered while it runs. Raises ``ValueError`` for a name that is none."""
     if name is None:
         return BookSync, nullcontext
     for engine in PLANTED:
         if engine.name == name:
             return engine.make, engine.patched
-    raise ValueError(f"no planted engine {name!r}; there are {', '.join(repr(engine.name) for engine in PLANTED)}")
+    near = get_close_matches(name, [engine.name for engine in PLANTED], 1)
+    advice = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"no planted engine {name!r}; {advice}`{COMMAND} planted` lists all {len(PLANTED)}")
 
 
 # ---- many seeds ------------------------------------------------------------------------------------------------------
@@ -197,6 +200,23 @@ def line_of(row: Sequence[Result], *, seconds: float | None = None) -> dict[str,
         "date": _told("date", "-u", "+%F"),
         **({} if seconds is None else {"seconds": round(seconds)}),
     }
+
+
+def told_of(window: Mapping[str, Any]) -> str:
+    """A line of the ledger in words."""
+    first, last = window["from"], window["to"]
+    seeds = last - first + 1
+    failed, laws = window.get("failed", []), window.get("laws", {})
+    broken = "no law was broken"
+    if laws:
+        counts = ", ".join(f"{law} {count}" for law, count in sorted(laws.items()))
+        broken = f"laws broken: {counts}; by {len(failed)} of {seeds}: {', '.join(map(str, failed))}"
+    seconds = f" in {window['seconds']} s" if "seconds" in window else ""
+    return (
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {first} to {last}{seconds}: {window['messages']:,} messages, "
+        f"{window['faults']:,} faults, {window['events']:,} events, {window['comparisons']:,} comparisons with the "
+        f"truth; {broken}"
+    )
 
 
 def read_ledger(path: Path = LEDGER) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.market import stream
-from orderbook.simulator.swarm import swarm
+from orderbook.simulator.swarm import FAMILIES, LIES, MARKETS, Families, swarm
 from orderbook.venues.rest import Depth
 
 Entry = Mapping[str, object]
@@ -20,6 +20,19 @@ CAP_MS: Final = 30_000
 """The longest that a feed of a run waits before it tries again."""
 SETTINGS: Final = FeedSettings(refused_retry_ms=CAP_MS, instruments_interval_ms=CAP_MS)
 """The library's own, but for two waits of minutes."""
+AUDIT_MS: Final = 2_000
+LYING: Final = replace(SETTINGS, audit_interval_ms=AUDIT_MS)
+"""For runs with lies, which only audits can find: more of them."""
+LONG_MS: Final = 120_000
+"""Of some runs, so that a topic can be dead for longer than anything is waited for."""
+SLOW: Final = (0.2, 1.0, 4.0)
+"""Deltas a second of the symbols of such a run: some too few to miss them soon."""
+LIARS: Final[Families] = {
+    name: families[name]
+    for families, names in ((FAMILIES, ("loss", "order", "batching", "rows", "numbers")), (LIES, LIES))
+    for name in names
+}
+"""What goes wrong beside lies: nothing that keeps audits from being answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +47,7 @@ class Case:
         rate: Deltas a second of each symbol; ``None``: what the profile says.
         duration_ms: How long things may go wrong; then all is healed.
         plan: What goes wrong; times count from when the feed is opened.
+        lies: Whether the venue may say what is not so: then a wrong book is no breach until its next audit is over.
     """
 
     seed: int
@@ -43,6 +57,7 @@ class Case:
     rate: float | None = None
     duration_ms: int = DURATION_MS
     plan: tuple[Entry, ...] = ()
+    lies: bool = False
 
     def to_json(self) -> str:
         """As text that ``from_json`` reads, an entry of the plan a line."""
@@ -62,9 +77,30 @@ class Case:
 
 
 def drawn(seed: int, *, duration_ms: int = DURATION_MS) -> Case:
-    """The run of a seed: profile, depth, how many symbols, and a plan by swarm selection."""
+    """The run of a seed: profile, depth, how many symbols, and a plan by swarm selection.
+
+    In every third one nothing touches the last of its symbols; in every eighth one the venue lies; and every tenth one
+    is long and slow, if it is not told how long to be.
+    """
     draws = stream(seed, "case")
     symbols = SYMBOLS[: draws.choice((1, 2, 3, 3, 4))]
-    profile, plan = swarm(seed, symbols=symbols, duration_ms=duration_ms)
     depth: Depth = draws.choice(("full", "full", "full", 100))
-    return Case(seed=seed, profile=profile, symbols=symbols, depth=depth, duration_ms=duration_ms, plan=tuple(plan))
+    is_long, lies = duration_ms == DURATION_MS and seed % 10 == 7, seed % 8 == 5
+    spared: tuple[str, ...] = ()
+    if seed % 3 == 0:
+        symbols = SYMBOLS[: max(2, len(symbols))]
+        spared = symbols[-1:]
+    duration_ms = LONG_MS if is_long else duration_ms
+    profile, plan = swarm(
+        seed,
+        symbols=symbols,
+        duration_ms=duration_ms,
+        families=LIARS if lies else FAMILIES,
+        markets={"quiet": 1} if is_long else MARKETS,
+        spared=spared,
+        certain=LIES if lies else (),
+    )
+    return Case(
+        seed=seed, profile=profile, symbols=symbols, depth=depth, rate=draws.choice(SLOW) if is_long else None,
+        duration_ms=duration_ms, plan=tuple(plan), lies=lies,
+    )  # fmt: skip

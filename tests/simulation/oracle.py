@@ -4,7 +4,8 @@ It holds ten laws, of which ``Oracle`` judges these at every input of every sync
 and stand in ``running``):
 
 I1  a LIVE book equals the venue's at the sequence that it names;
-I2  a book that may be read has everything that the venue did before ``FRESH_MS``, and nothing that it is known to lack;
+I2  a book that may be read has everything that the venue did before ``Terms.fresh_ms``, nothing that reached it is
+    missing in it, and something was heard on its link within ``SILENCE_MS``;
 I3  sequences grow within an epoch, and an epoch begins with a snapshot;
 I4  states change as the table allows, with one event each; what ends LIVE ends it at once, and no input raises;
 I6  buffers stay within their bounds;
@@ -33,17 +34,19 @@ from orderbook.events import (
     SequenceReset,
     StateChanged,
 )
-from orderbook.simulator.truth import Source
+from orderbook.simulator.truth import Source, TruthTeller
 from orderbook.sync import BookSync
 from orderbook.sync.journal import SyncCounters
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState, Delta, Side
-from tests.simulation.shadow import PARTIAL_EVERY, Shadow, epoch_of, epoch_of_known
+from tests.simulation.shadow import Mirror, Shadow, epoch_of, epoch_of_known
+from tests.simulation.terms import Terms
 
-FRESH_MS: Final = 43_000
-"""No book may be read that lacks what the venue did so long ago: a muted topic of a quiet symbol is asked about after
-30 s; the venue has 10 s to answer, and the stream a second to catch up. (31 s with an answer: see the long days.)"""
+SILENCE_MS: Final = 5_000
+"""No book may be read when nothing was taken from its connection for longer."""
 POLL_MS: Final = 250
+NOTES_MAX: Final = 20_000
+"""Moments of the venue that are remembered of a book that cannot be read: more than an hour."""
 INPUTS: Final = (
     *("connection_opened", "subscribed", "connection_lost", "halt", "fail", "close"),
     *("receive", "receive_decoded", "receive_snapshot", "receive_probe", "audit", "doubt", "check"),
@@ -51,6 +54,8 @@ INPUTS: Final = (
 """Every method by which something reaches a synchroniser."""
 ENDS: Final = frozenset({"connection_lost", "connection_opened", "halt", "fail", "close"})
 """After these no book is LIVE."""
+UNWANTED: Final = frozenset({BookState.HALTED, BookState.FAILED})
+"""In these states a delta is counted and thrown away."""
 COUNT_EVERY: Final = 64
 NO_HORIZON: Final = {Side.BID: None, Side.ASK: None}
 _S = BookState
@@ -94,18 +99,22 @@ class Watch:
         self._oracle = oracle
         self._source = source
         self._shadows: dict[int, Shadow] = {}
+        self._mirror: Mirror | None = None
         self._position = (0, 0)
         self._joins = 0
         self._state = BookState.CONNECTING
         self._inputs = 0
-        self._updates = 0
         self._is_due = True
+        self._reached = 0
+        """The farthest that any delta has come that was handed in on this link and in this count of the venue."""
+        self._wrong_ns: int | None = None
+        """Since when a lie is in the readable book."""
         self._heard: Counter[str] = Counter()
         self._told: Counter[type[Event]] = Counter()
         self.sync: BookSync | None = None
         self.venue_epoch = 0
-        #: (when, the venue's epoch, its sequence), oldest first.
-        self._past: deque[tuple[int, int, int]] = deque()
+        #: (when, the venue's epoch, its sequence), oldest first; none that the readable book is known to have.
+        self._past: deque[tuple[int, int, int]] = deque(maxlen=NOTES_MAX)
         self.compared = 0
         self.live_polls = 0
         self.lag_max_ms = 0.0
@@ -131,6 +140,8 @@ class Watch:
             self._heard["unreadable"] += 1
         elif isinstance(message, Delta) and message.symbol == sync.symbol:
             self._heard["deltas"] += 1
+            if sync.state not in UNWANTED:
+                self._reached = max(self._reached, message.sequence_end)
 
     def raised(self, name: str, error: Exception) -> None:
         """An input raised, which none ever may."""
@@ -139,6 +150,10 @@ class Watch:
     def after(self, sync: BookSync, name: str, message: object, events: Sequence[Event]) -> None:
         """Something reached the synchroniser, and this is what it told."""
         self._inputs += 1
+        if name in ENDS:
+            self._reached = 0
+        elif events and any(isinstance(event, SequenceReset) for event in events):
+            self._reached = message.sequence_end if isinstance(message, Delta) else 0
         if self._state is BookState.LIVE and any(isinstance(event, AuditFailed) for event in events):
             # The venue's answer may lie; but if it did not, this was readable until now.
             self._look_again(sync.book.content)
@@ -150,7 +165,9 @@ class Watch:
         if position != self._position:
             self._judge_position(sync, position)
             self._is_due = True
-        if sync.state is BookState.LIVE and (self._is_due or events):
+        if sync.state is not BookState.LIVE:
+            self._wrong_ns = None
+        elif self._is_due or events:
             self._compare(book.content, is_new=bool(events))
         if self._inputs % COUNT_EVERY == 0:
             self.count()
@@ -178,6 +195,8 @@ class Watch:
             self._broken("I4", f"LIVE after {name}")
         if sync.buffered:
             self._broken("I2", f"LIVE at {sync.book.sequence} with {sync.buffered} deltas that it has not applied")
+        elif sync.book.sequence < self._reached:
+            self._broken("I2", f"LIVE at {sync.book.sequence}, but {self._reached} has come")
         if isinstance(message, FrameError) and message.symbol == sync.symbol and message.remedy != "ignore":
             self._broken("I2", f"LIVE at {sync.book.sequence} though a message of its own is lost")
 
@@ -192,41 +211,72 @@ class Watch:
     def _compare(self, content: BookContent, *, is_new: bool) -> None:
         """Is this, all of it, the venue's book at its sequence?"""
         self._is_due = False
-        self._updates += 1
         shadow = self._shadows.get(id(content))
-        if shadow is None or shadow.content is not content:
+        if shadow is None or shadow.content is not content or shadow.edges != content.horizon:
             shadow = Shadow(content)
         self._shadows = {id(content): shadow}
         if content.horizon == NO_HORIZON:
             found = epoch_of(content, shadow.digest, self._source)
-        elif is_new or self._updates % PARTIAL_EVERY == 0:
-            found = epoch_of_known(content, self._source)
         else:
-            return
+            found = self._mirrored(content, shadow, is_new=is_new)
         self.compared += 1
         if found is None:
-            self._broken("I1", f"wrong at {content.sequence}, LIVE")
+            self._is_wrong(content.sequence)
         else:
-            self.venue_epoch = found
+            self.venue_epoch, self._wrong_ns = found, None
 
-    def poll(self, now_ns: int) -> None:
-        """Time has passed: may the book be read, and is it fresh?"""
-        past, source = self._past, self._source
-        past.append((now_ns, source.epoch, source.sequence))
-        horizon_ns = now_ns - int(self._oracle.fresh_ms * 1e6)
-        while len(past) > 1 and past[1][0] <= horizon_ns:
-            past.popleft()
+    def _mirrored(self, content: BookContent, shadow: Shadow, *, is_new: bool) -> int | None:
+        """The same of a book that is known to a horizon: level by level now and then, by digests in between."""
+        mirror = self._mirror
+        if not is_new and mirror is not None and mirror.follows(content):
+            mirror.advance()
+            if mirror.digest == shadow.known:
+                return mirror.epoch
+        found = epoch_of_known(content, self._source)
+        is_known = found is not None and isinstance(self._source, TruthTeller)
+        self._mirror = Mirror(content, self._source, found) if is_known else None  # type: ignore[arg-type]
+        return found
+
+    def _is_wrong(self, sequence: int) -> None:
+        """The readable book is not the venue's. Where the venue lies, that is to be put right in time."""
+        now_ns = self._oracle.venue.now_ns()
+        if self._wrong_ns is None:
+            self._wrong_ns = now_ns
+        if not self._oracle.terms.is_excused(self._wrong_ns, now_ns):
+            self._broken("I1", f"wrong at {sequence}, LIVE")
+
+    @property
+    def is_lied_to(self) -> bool:
+        """Whether the book is wrong, and cannot know it yet."""
+        return self._wrong_ns is not None
+
+    def poll(self, now_ns: int, silent_ms: float = 0.0) -> None:
+        """Time has passed: may the book be read, and is it fresh?
+
+        Args:
+            now_ns: When.
+            silent_ms: Nothing was taken from any connection for at least so long.
+        """
+        past, here = self._past, (self._source.epoch, self._source.sequence)
+        if not past or past[-1][1:] != here:
+            past.append((now_ns, *here))
         if self.sync is None or not self.sync.book.is_live:
             return
         self.live_polls += 1
         stands = (self.venue_epoch, self.sync.book.sequence)
-        if past[0][0] <= horizon_ns and stands < past[0][1:]:
-            self._broken(
-                "I2", f"may be read at {stands}, but the venue was at {past[0][1:]} {self._oracle.fresh_ms} ms ago"
-            )
-        missing = next((when for when, *then in past if tuple(then) > stands), None)
-        if missing is not None:
-            self.lag_max_ms = max(self.lag_max_ms, (now_ns - missing) / 1e6)
+        if silent_ms > SILENCE_MS:
+            self._broken("I2", f"may be read, but nothing was heard for {silent_ms:.0f} ms")
+        if self._wrong_ns is not None and not self._oracle.terms.is_excused(self._wrong_ns, now_ns):
+            self._broken("I1", f"wrong at {stands[1]}, LIVE, for {(now_ns - self._wrong_ns) / 1e6:.0f} ms")
+        while past and past[0][1:] <= stands:
+            past.popleft()
+        if not past:
+            return
+        lag_ms = (now_ns - past[0][0]) / 1e6
+        self.lag_max_ms = max(self.lag_max_ms, lag_ms)
+        fresh_ms = self._oracle.fresh_ms(now_ns)
+        if lag_ms >= fresh_ms:
+            self._broken("I2", f"may be read at {stands}, but the venue was at {past[0][1:]} {fresh_ms} ms ago")
 
     def count(self) -> None:
         """Does every frame show in one counter?"""
@@ -269,7 +319,8 @@ class Oracle:
 
     Args:
         venue: Where the truth is.
-        fresh_ms: See ``FRESH_MS``.
+        terms: What may be asked of the run.
+        fresh_ms: Of ``terms``, unless this is given.
 
     Attributes:
         breaches: What was broken, oldest first; the first ``BREACHES_MAX`` of them.
@@ -278,9 +329,12 @@ class Oracle:
 
     BREACHES_MAX: Final = 20
 
-    def __init__(self, venue: VirtualKuCoin, *, fresh_ms: int = FRESH_MS) -> None:
+    def __init__(self, venue: VirtualKuCoin, terms: Terms | None = None, *, fresh_ms: int | None = None) -> None:
         self.venue = venue
-        self.fresh_ms = fresh_ms
+        self.terms = terms or Terms()
+        self._fresh_ms = fresh_ms
+        self._taken = (0, 0)
+        """How many frames were taken from connections, and when that was last seen to have grown."""
         self.breaches: list[Breach] = []
         self.watches: dict[str, Watch] = {}
 
@@ -303,11 +357,18 @@ class Oracle:
         if len(self.breaches) < self.BREACHES_MAX:
             self.breaches.append(Breach(law, symbol, self.venue.now_ns(), what))
 
+    def fresh_ms(self, now_ns: int) -> int:
+        """How old what a readable book lacks may be."""
+        return self.terms.fresh_ms(now_ns) if self._fresh_ms is None else self._fresh_ms
+
     def poll(self) -> None:
         """Look at all books as a reader does."""
         now_ns = self.venue.now_ns()
+        if self.venue.delivered != self._taken[0]:
+            self._taken = (self.venue.delivered, now_ns)
+        silent_ms = (now_ns - self._taken[1]) / 1e6
         for watch in self.watches.values():
-            watch.poll(now_ns)
+            watch.poll(now_ns, silent_ms)
 
     def finish(self, symbols: Iterable[str]) -> None:
         """The last look."""

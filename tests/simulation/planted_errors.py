@@ -14,9 +14,11 @@ from weakref import WeakSet
 from orderbook.content import BookContent
 from orderbook.errors import FrameError
 from orderbook.events import Event
+from orderbook.feed.delivery import Subscription
 from orderbook.fixedpoint import ZERO, normalised
 from orderbook.settings import SyncSettings
-from orderbook.sync import BookSync
+from orderbook.simulator.virtual_time import BEGIN_S
+from orderbook.sync import BookSync, audit
 from orderbook.sync.buffer import DeltaBuffer
 from orderbook.sync.table import RULES, Input, Rule, Verdict
 from orderbook.types import BookState, Change, Delta, Message, Side
@@ -24,6 +26,9 @@ from orderbook.venues import kucoin
 
 Make = Callable[..., BookSync]
 """Takes what ``BookSync`` takes, and gives one."""
+BEGIN_NS = int(BEGIN_S * 1e9)
+TIRED_NS = 61_000_000_000
+"""When the usual run has been healed for a second."""
 
 
 # --- how engines are made wrong --------------------------------------------------------------------------------------
@@ -252,3 +257,78 @@ def sharing() -> Make:
         around(sync._machine, "give_up_hole", give_up)
 
     return made(change)
+
+
+def ignoring_holes(sync: BookSync) -> None:
+    """A hole that is known leaves the book LIVE for 5 s; what comes meanwhile is thrown away, and counted."""
+    since_ns: int | None = None
+    machine, desk = sync._machine, sync._desk
+
+    def take(method: Callable[[Delta], None], delta: Delta) -> None:
+        nonlocal since_ns
+        if desk.state is BookState.LIVE and delta.sequence_start > machine.last + 1:
+            since_ns = desk.now_ns if since_ns is None else since_ns
+            if desk.now_ns - since_ns < 5_000_000_000:
+                sync.counters.frames += 1
+                sync.counters.duplicates += 1
+                return
+        else:
+            since_ns = None
+        method(delta)
+
+    around(machine, "delta", take)
+
+
+def seeing_nothing_in_audits() -> AbstractContextManager[object]:
+    """An audit compares, and never finds a difference."""
+    real = audit.compare
+    return patch.object(audit, "compare", lambda ours, theirs: audit.Comparison(real(ours, theirs).levels, ()))
+
+
+def publishing_nothing() -> AbstractContextManager[object]:
+    """Subscribers get no updates."""
+    return patch.object(Subscription, "publish", lambda *_, **__: None)
+
+
+def publishing_some() -> AbstractContextManager[object]:
+    """Subscribers get one delta in ten less, and are not told."""
+    real, count = Subscription.publish, 0
+
+    def publish(self: Subscription, delta: Delta | None, *args: Any, **options: Any) -> None:
+        nonlocal count
+        count += delta is not None
+        if delta is None or count % 10:
+            real(self, delta, *args, **options)
+
+    return patch.object(Subscription, "publish", publish)
+
+
+def tiring(sync: BookSync) -> None:
+    """A minute and a moment after it began it has had enough."""
+
+    def receive(method: Callable[..., Sequence[Event]], message: Message, now_ns: int = 0) -> Sequence[Event]:
+        events = method(message, now_ns)
+        if now_ns > BEGIN_NS + TIRED_NS and sync.state is BookState.LIVE:
+            return (*events, *sync.fail("tired", now_ns))
+        return events
+
+    around(sync, "receive_decoded", receive)
+
+
+def dawdling(sync: BookSync) -> None:
+    """Every snapshot is asked for 25 s late."""
+    around(sync._desk, "ask", lambda method, reason, **_: method(reason, delay_ms=25_000))
+
+
+def flapping(sync: BookSync) -> None:
+    """It falls STALE before every second delta."""
+    count = 0
+
+    def take(method: Callable[[Delta], None], delta: Delta) -> None:
+        nonlocal count
+        count += 1
+        if count % 2 and sync._desk.state is BookState.LIVE:
+            sync._machine.fall_silent()
+        method(delta)
+
+    around(sync._machine, "delta", take)

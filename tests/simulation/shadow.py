@@ -6,21 +6,27 @@ be untouched, and that is looked up anew for the whole book now and then.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from orderbook.content import BookContent
 from orderbook.fixedpoint import plain, to_raw
-from orderbook.simulator.truth import Source, book_digest, level_digest
+from orderbook.simulator.truth import Source, TruthTeller, book_digest, level_digest
 from orderbook.types import Change, Delta, Side
 
 WHOLE_EVERY: Final = 1_000
 """Updates after which a whole book is read again."""
-PARTIAL_EVERY: Final = 20
-"""The same for a book that is known to a horizon: it has no digest, so all of it is compared."""
 
 
 class Shadow:
-    """What one ``BookContent`` is known to hold."""
+    """What one ``BookContent`` is known to hold.
+
+    Attributes:
+        content: Whose shadow it is.
+        digest: Of all its levels.
+        known: Of those up to its horizon.
+        edges: Its horizon, for which ``known`` is.
+    """
 
     def __init__(self, content: BookContent) -> None:
         self.content = content
@@ -31,18 +37,23 @@ class Shadow:
         content = self.content
         self._scales = (content.price_decimals, content.size_decimals)
         self._hashes: dict[tuple[Side, int], int] = {}
-        self.digest = 0
+        self.edges = dict(content.horizon)
+        self.digest = self.known = 0
         for side in Side:
             for price, size in content.ladder(side):
                 self._put(side, price, size)
 
     def _put(self, side: Side, price: int, size: int) -> None:
-        self.digest ^= self._hashes.pop((side, price), 0)
+        changed = self._hashes.pop((side, price), 0)
         if size:
             price_decimals, size_decimals = self._scales
             hashed = level_digest(side, plain(price, price_decimals), plain(size, size_decimals))
             self._hashes[side, price] = hashed
-            self.digest ^= hashed
+            changed ^= hashed
+        self.digest ^= changed
+        edge = self.edges[side]
+        if edge is None or side.value * price <= side.value * edge:
+            self.known ^= changed
 
     def follow(self, delta: Delta) -> None:
         """A delta was applied: read the levels that it names."""
@@ -69,6 +80,64 @@ class Shadow:
         self._read()
         if self.digest != before:
             raise AssertionError(f"at {self.content.sequence} a level changed that no delta named")
+
+
+class Mirror:
+    """The venue's levels up to the horizon of a book, followed change by change: what a partial book has to hold.
+
+    Args:
+        content: Whose horizon; it equals the venue's book now.
+        source: The market.
+        epoch: In which of the venue's counts the book stands.
+
+    Attributes:
+        digest: Of these levels.
+    """
+
+    def __init__(self, content: BookContent, source: TruthTeller, epoch: int) -> None:
+        self._source = source
+        self.epoch = epoch
+        self._sequence = content.sequence
+        self._content = content
+        self._edges = dict(content.horizon)
+        self._scale = content.price_decimals
+        self._limits = {
+            side: None if edge is None else Decimal(content.price_text(edge)) for side, edge in self._edges.items()
+        }
+        self._hashes: dict[tuple[Side, str], int] = {}
+        self.digest = 0
+        book = source.book(content.sequence, epoch=epoch)
+        for side, levels in ((Side.BID, book.bids), (Side.ASK, book.asks)):
+            for price, size in levels:
+                self._put(side, price, size)
+
+    def follows(self, content: BookContent) -> bool:
+        """Whether it can be brought to where that book stands: the same book and horizon, and no other count."""
+        return (
+            content is self._content
+            and content.sequence > self._sequence
+            and (content.horizon, content.price_decimals) == (self._edges, self._scale)
+            and self.epoch == self._source.epoch
+            and content.sequence <= self._source.sequence
+        )
+
+    def advance(self) -> None:
+        """Come to where the book stands. O(changes)."""
+        sequence = self._content.sequence
+        for side, rows in self._source.truth.changes(self._sequence + 1, sequence).items():
+            for price, size, _ in rows:
+                self._put(side, price, size)
+        self._sequence = sequence
+
+    def _put(self, side: Side, price: str, size: str) -> None:
+        limit = self._limits[side]
+        if limit is not None and side.value * Decimal(price) > side.value * limit:
+            return
+        changed = self._hashes.pop((side, price), 0)
+        if size != "0":
+            self._hashes[side, price] = hashed = level_digest(side, price, size)
+            changed ^= hashed
+        self.digest ^= changed
 
 
 def epoch_of(content: BookContent, digest: int, source: Source) -> int | None:

@@ -1,0 +1,245 @@
+"""``BookSync`` and a venue that begins to count anew from near below: both counts use the same numbers for a while."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orderbook.events import NeedSnapshot
+from orderbook.settings import SyncSettings
+from orderbook.sync import BookSync
+from orderbook.types import BookState
+from tests.kucoin_frames import SYMBOL, Rows, delta, kinds, live, snapshot
+
+LIVE = BookState.LIVE
+WINDOW = SyncSettings().reset_window
+HELD = SyncSettings().reorder_hold_frames
+OLD: Rows = (("99", "1"),)
+"""Bids of the old count; of the new one, it is 98."""
+NEW: Rows = (("98", "5"),)
+ASKS: Rows = (("101", "1"),)
+LEVELS = 31
+"""Of the venue: more than the deltas between two looks at it, so that what is old shows."""
+LOOK = 5
+
+
+def counted(upto: int) -> BookSync:
+    """A LIVE book of the old count."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(1_000))
+    sync.receive_snapshot(snapshot(1_000, OLD, ASKS), depth="full")
+    for number in range(1_001, upto + 1):
+        sync.receive(delta(number))
+    assert LIVE is sync.state
+    return sync
+
+
+def begin_anew(sync: BookSync, first: int) -> list[str]:
+    """The first delta of the new count, and what it tells."""
+    return kinds(sync.receive(delta(first, bids=[("99", "0"), ("98", "5")])))
+
+
+def bids(sync: BookSync) -> list[tuple[float, float]]:
+    """Of the readable book."""
+    return [(level.price, level.size) for level in sync.book.bids]
+
+
+def audited(sync: BookSync) -> None:
+    """A wish that is outstanding while LIVE."""
+    assert ["NeedSnapshot"] == kinds(sync.audit())
+
+
+def overtaken(sync: BookSync) -> None:
+    """A wish that was given up, because what was missing came: its request may have gone already."""
+    last = sync.book.sequence
+    told = [kind for step in range(2, HELD + 4) for kind in kinds(sync.receive(delta(last + step)))]
+    assert "NeedSnapshot" in told
+    sync.receive(delta(last + 1))
+    assert (LIVE, False) == (sync.state, sync.wants_snapshot)
+
+
+def crossed(sync: BookSync) -> None:
+    """A wish that is outstanding while SYNCING."""
+    sync.receive(delta(sync.book.sequence + 1, bids=[("105", "1")]))
+    assert (BookState.SYNCING, True) == (sync.state, sync.wants_snapshot)
+
+
+@pytest.mark.parametrize("wish", [audited, overtaken, crossed], ids=lambda one: str(one.__name__))
+@pytest.mark.parametrize("back", [WINDOW + 2, 100])
+def test_an_answer_of_the_old_count_never_becomes_a_book_of_the_new_one(wish: object, back: int) -> None:
+    """Asked for before the reset, answered after it, of a sequence that the new count reaches: rejected, once."""
+    assert callable(wish)
+    sync = counted(1_060)
+    wish(sync)
+    asked_at = 1_045
+    for number in range(max(one.sequence_end for one in sync.recent) + 1, 1_111):
+        sync.receive(delta(number))
+    assert "SequenceReset" in begin_anew(sync, 1_111 - back)
+    assert ["SnapshotRejected", "NeedSnapshot"] == kinds(sync.receive_snapshot(snapshot(asked_at, OLD, ASKS)))
+    for number in range(1_112 - back, asked_at + 10):
+        sync.receive(delta(number))
+        assert not sync.book.is_live
+
+    sync.receive_snapshot(snapshot(asked_at + 8, NEW, ASKS), depth="full")
+    assert (LIVE, [(98.0, 5.0)]) == (sync.state, bids(sync))
+
+
+def test_an_answer_that_is_no_snapshot_is_an_answer_as_well() -> None:
+    """The request is over with it, so the next answer is one of the new count."""
+    sync = counted(1_060)
+    audited(sync)
+    begin_anew(sync, 961)
+    sync.receive_snapshot(b"")
+    sync.receive_snapshot(snapshot(961, NEW, ASKS), depth="full")
+    assert (LIVE, 961) == (sync.state, sync.book.sequence)
+
+
+def test_what_was_answered_before_a_reset_costs_nothing_after_it() -> None:
+    """No request is under way: the first answer is of use."""
+    sync = counted(1_060)
+    audited(sync)
+    sync.receive_snapshot(snapshot(1_060, OLD, ASKS), depth="full")
+    begin_anew(sync, 961)
+    assert ["StateChanged"] == kinds(sync.receive_snapshot(snapshot(961, NEW, ASKS), depth="full"))
+
+
+def test_a_probe_that_finds_the_reset_makes_the_answer_void_too() -> None:
+    """Whoever noticed it."""
+    sync = counted(1_100)
+    audited(sync)
+    sync.receive(b'{"topic":')
+    told = kinds(sync.receive_probe(1_000))
+    assert ["SequenceReset", "StateChanged", "NeedSnapshot"] == told
+    assert ["SnapshotRejected", "NeedSnapshot"] == kinds(sync.receive_snapshot(snapshot(1_050, OLD, ASKS)))
+
+
+def test_an_old_links_request_is_nothing_to_the_new_one() -> None:
+    """A driver does not hand in what a lost link had asked for."""
+    sync = live()
+    sync.audit()
+    sync.connection_lost()
+    sync.connection_opened()
+    sync.subscribed()
+    sync.receive(delta(1_000))
+    sync.receive(delta(900))
+    sync.receive_snapshot(b"")
+    sync.connection_lost()
+    sync.connection_opened()
+    sync.subscribed()
+    sync.receive(delta(1_000))
+    assert sync.wants_snapshot
+    assert "StateChanged" in kinds(sync.receive_snapshot(snapshot(1_000), depth="full"))
+
+
+class Round(NamedTuple):
+    """What happens to one answer: deltas, a reset, and deltas before it comes."""
+
+    is_late: bool
+    before: int
+    back: int
+    after: int
+
+
+ROUNDS = st.builds(
+    Round,
+    is_late=st.booleans(),
+    before=st.integers(0, 120),
+    back=st.just(0) | st.integers(WINDOW + 2, 3 * WINDOW),
+    after=st.integers(0, 120),
+)
+
+
+class Venue:
+    """A venue and a driver that has one request under way at most; its book tells its count and its sequence."""
+
+    def __init__(self) -> None:
+        self.sync = BookSync("kucoin", SYMBOL)
+        self.count, self.sequence = 1, 100_000
+        self.sizes: dict[int, tuple[str, str]] = {}
+        self.request: bytes | None = None
+        self.is_asked = False
+        self.deltas(1)
+        self.compute()
+        self.answer()
+        self.deltas(90)
+
+    def one(self) -> bytes:
+        """The next delta."""
+        self.sequence += 1
+        price = str(10 + self.sequence % LEVELS)
+        self.sizes[self.sequence % LEVELS] = (price, f"{self.count}.{self.sequence}1")
+        return delta(self.sequence, bids=[self.sizes[self.sequence % LEVELS]])
+
+    def tell(self, frame: bytes) -> None:
+        """It reaches the book."""
+        self.asked(self.sync.receive(frame))
+
+    def asked(self, events: object) -> None:
+        """The driver asks when it is told to, unless it waits for an answer already."""
+        assert isinstance(events, tuple)
+        self.is_asked |= any(isinstance(event, NeedSnapshot) for event in events)
+
+    def deltas(self, count: int) -> None:
+        """So many, one after the other."""
+        for _ in range(count):
+            self.tell(self.one())
+            if self.sequence % LOOK == 0:
+                self.check()
+
+    def late(self) -> None:
+        """One comes late enough for a wish, which is given up when it is there."""
+        first, *others = (self.one() for _ in range(HELD + 4))
+        for frame in (*others, first):
+            self.tell(frame)
+
+    def compute(self) -> None:
+        """The venue answers what was wished for last, and if nothing was, an audit; the answer is under way."""
+        self.asked(self.sync.audit())
+        if self.is_asked and self.request is None:
+            self.request = snapshot(self.sequence, sorted(self.sizes.values(), reverse=True), ASKS)
+
+    def answer(self) -> None:
+        """It comes."""
+        if self.request is not None:
+            body, self.request, self.is_asked = self.request, None, False
+            self.asked(self.sync.receive_snapshot(body, depth="full"))
+            self.check()
+
+    def reset(self, back: int) -> None:
+        """All of it is another book, with numbers of before, and the next delta tells."""
+        self.count += 1
+        self.sequence -= back
+        for number, (price, _) in self.sizes.items():
+            self.sizes[number] = (price, f"{self.count}.1")
+        self.deltas(1)
+
+    def check(self) -> None:
+        """LIVE: of the venue's present count, and every size as old as it may be."""
+        if self.sync.state is LIVE:
+            held = [(str(price), str(size)) for price, size in self.sync.book.exact.bids]
+            assert sorted(self.sizes.values(), reverse=True) == held
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(ROUNDS, min_size=1, max_size=4))
+def test_live_is_the_truth_of_the_present_count(rounds: list[Round]) -> None:
+    """Whatever was asked for why, however long the answer takes, and however far the venue falls back meanwhile."""
+    venue = Venue()
+    for one in rounds:
+        if one.is_late:
+            venue.late()
+        venue.compute()
+        venue.deltas(one.before)
+        if one.back:
+            venue.reset(one.back)
+        venue.deltas(one.after)
+        venue.answer()
+        venue.deltas(90)
+        for _ in range(3):
+            venue.compute()
+            venue.answer()
+            venue.deltas(1)
+        assert LIVE is venue.sync.state
