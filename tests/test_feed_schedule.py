@@ -111,6 +111,8 @@ async def test_fifty_books_lost_at_once_stay_within_the_budget() -> None:
     limits = Limits(spot_weight_max=120, weight_window_ms=400)
     async with stage(symbols=names, rate=20, limits=limits, through=through) as on:
         on.strike(*({"fault": "drop", "run": 3, "scope": name} for name in names))
+        # All of the three: a probe may tell of the first ones before the last is due.
+        await until(lambda: on.struck("drop") == 3 * len(names))
         await until(lambda: all(on.watch.transitions[name] for name in names))
         await on.settled()
 

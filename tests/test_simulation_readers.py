@@ -79,11 +79,13 @@ def test_a_view_that_is_not_of_its_delta_is_a_breach() -> None:
 def test_the_same_state_is_not_told_twice() -> None:
     """Unless another one in between was left out."""
     one, laws = reader()
-    for skipped in (0, 1):
-        one.take(update(view(10, SYNCING), skipped=skipped))
+    for number in range(2):
+        one.take(Update(BTC, view(10, SYNCING), None, number, number))
     assert [] == laws
-    one.take(update(view(10, SYNCING)))
+    one.take(Update(BTC, view(10, SYNCING), None, 5, 0))
     assert ["I4"] == laws
+    one.take(Update(BTC, view(10, SYNCING), None, 5, 0))
+    assert ["I4"] == laws, "of one moment"
 
 
 def book(sequence: int, state: BookState = LIVE, bid: float = 1.0) -> Any:

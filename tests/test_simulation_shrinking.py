@@ -121,7 +121,7 @@ def test_a_probe_sees_what_the_whole_run_sees() -> None:
     whole = first_breach(outcome_of(LONG, blinded))
     assert whole is not None
     assert whole == probe(LONG, blinded).breach == probe(LONG, blinded, law="I1").breach
-    assert probe(LONG, blinded, law="I3").breach is None
+    assert probe(LONG, blinded, law="I6").breach is None
     assert probe(LONG, blinded, is_late=lambda: True).breach is None
 
 

@@ -35,15 +35,20 @@ class Ends:
 
     Attributes:
         venue: The other end.
-        connect: Opens sockets.
+        connector: Makes what opens sockets.
         transport: Carries requests.
         hanging: The address of a socket that is never opened, while the block lasts.
     """
 
     venue: VirtualKuCoin | LocalKuCoin
-    connect: Connect
+    connector: Callable[[FeedSettings], Connect]
     transport: Transport
     hanging: Callable[[], AbstractAsyncContextManager[str]]
+
+    @property
+    def connect(self) -> Connect:
+        """Opens sockets, with short time-outs."""
+        return self.connector(SHORT)
 
     def strike(self, **fault: object) -> None:
         """Let something go wrong, from now on."""
@@ -61,9 +66,9 @@ class Ends:
         token = quote(data["token"], safe="")
         return Secret(f"{data['instanceServers'][0]['endpoint']}?token={token}&connectId=x")
 
-    async def wire(self) -> Socket:
+    async def wire(self, settings: FeedSettings = SHORT) -> Socket:
         """A socket that was welcomed."""
-        wire = await self.connect(await self.address())
+        wire = await self.connector(settings)(await self.address())
         assert "welcome" == json.loads(await wire.receive())["type"]
         return wire
 
@@ -128,7 +133,7 @@ async def in_memory(**manners: Any) -> AsyncIterator[Ends]:
     async with VirtualKuCoin(symbols=[BTC], seed=3, rate=500, **manners) as venue:
         transport = VirtualTransport(venue, body_bytes_max=BODY_BYTES_MAX)
         try:
-            yield Ends(venue, venue.connector(SHORT), transport, hanging)
+            yield Ends(venue, venue.connector, transport, hanging)
         finally:
             await transport.close()
 
@@ -148,7 +153,7 @@ async def on_sockets(**manners: Any) -> AsyncIterator[Ends]:
     async with LocalKuCoin(symbols=[BTC], seed=3, rate=500, **manners) as venue:
         transport = HttpTransport(body_bytes_max=BODY_BYTES_MAX)
         try:
-            yield Ends(venue, connector(SHORT), transport, hanging)
+            yield Ends(venue, connector, transport, hanging)
         finally:
             await transport.close()
 

@@ -128,7 +128,7 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
         Template("html", {"path": _PATH, "status": (403, 502, 503)}, _MOST),
         Template("cut_body", {"path": _PATH}, _MOST),
         Template("big_body", {"path": _PATH}, Span(0.1, 0.5)),
-        Template("gzip_bomb", {"path": _PATH}, Span(0.1, 0.5)),
+        Template("gzip_bomb", {"path": _PATH}, _MOST),
         Template("slow", {"path": _PATH, **_LATE}, _MOST),
         Template("hang", {"path": _PATH}, _MOST),
         Template("cut", {"path": _PATH}, _MOST),

@@ -48,8 +48,15 @@ class Reader:
             return
         if is_live and last.view.state is BookState.LIVE:
             self._follows(last.view, update)
-        elif not is_live and view.state is last.view.state and not update.skipped:
+        elif not is_live and self._is_again(last, update):
             self._say("I4", view, f"was told twice of {view.state.value}")
+
+    @staticmethod
+    def _is_again(last: Update, update: Update) -> bool:
+        """Whether nothing has changed. What one moment did and undid shows twice as it was after it."""
+        before, now = last.view, update.view
+        is_same = (before.state, before.reason) == (now.state, now.reason)
+        return is_same and not update.skipped and last.received_ns != update.received_ns
 
     def _follows(self, last: BookView[float], update: Update) -> None:
         view, delta = update.view, update.delta

@@ -132,9 +132,6 @@ class _Run:
                 self._recovery.finish()
                 venue.exchange.heal(venue.now_ns())
                 await self._healed(feed)
-                self._recovery.is_healed = True
-                await self._wait(QUIET_MS)
-                await self._stayed(feed)
                 self.oracle.finish(feed.symbols)
                 polling.cancel()
                 await asyncio.gather(polling, return_exceptions=True)
@@ -204,8 +201,8 @@ class _Run:
             self._broken("I1", symbol, f"wrong answer at {book.sequence}: {count} levels of {side.name}")
 
     async def _healed(self, feed: Feed) -> None:
-        """All is well again: within the bound every book is LIVE where the venue stands now, and equal."""
-        began_ns = self._healed_ns = self.venue.now_ns()
+        """All is well again: within the bound every book is LIVE where the venue stands now, and equal; and stays."""
+        began_ns = self.venue.now_ns()
         marks = {symbol: (source.epoch, source.sequence) for symbol, source in self.venue.market.items()}
         while not all(self._reached(feed, symbol, mark) for symbol, mark in marks.items()):
             await self._wait(50)
@@ -218,12 +215,15 @@ class _Run:
                         )
                 break
         self.outcome.healed_ms = (self.venue.now_ns() - began_ns) / 1e6
+        self._recovery.is_healed = True
+        await self._wait(QUIET_MS)
+        await self._stayed(feed, began_ns)
 
-    async def _stayed(self, feed: Feed) -> None:
-        """And they are so at the end of the quiet time, too. If a connection was found dead in it, a moment later."""
+    async def _stayed(self, feed: Feed, began_ns: int) -> None:
+        """They are LIVE at the end of the quiet time, too. If a connection was found dead in it, a moment later."""
         while not all(feed[symbol].is_live for symbol in feed.symbols):
             await self._wait(POLL_MS)
-            if (self.venue.now_ns() - self._healed_ns) / 1e6 > HEALED_MS:
+            if (self.venue.now_ns() - began_ns) / 1e6 > HEALED_MS:
                 for symbol in feed.symbols:
                     if not feed[symbol].is_live:
                         self._broken("I5", symbol, f"{feed[symbol].state.value} at the end: {feed[symbol].reason}")
