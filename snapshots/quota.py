@@ -23,6 +23,10 @@ KEPT_SHARE: Final = 3
 """What is kept for those of rank 0, who may be about to come: a third of the limit at most, and only from those who
 have waited for less than a second. So nothing that could be used is lost for long."""
 
+SPARED_SHARE: Final = 20
+"""Of the public quota a twentieth is left for what all else hangs on: without a token there is no link, and a feed of
+many quiet symbols could use up a whole window for its probes."""
+
 TURNED_AWAY_MAX: Final = 5
 """Answers in a row that the venue is overloaded; from the next one on, it is left alone."""
 PAUSE_MS: Final = 250
@@ -139,7 +143,13 @@ class Quota:
 
     def fits(self, waiter: Waiter, now_ns: int) -> bool:
         """Whether a request may go. One that is larger than the limit would wait for ever: it goes alone."""
-        return min(waiter.weight, self.limit) <= self.left(now_ns) - self._kept_from(waiter, now_ns)
+        spared = self._spared(waiter.priority)
+        free = self.left(now_ns) - spared - self._kept_from(waiter, now_ns)
+        return min(waiter.weight, self.limit - spared) <= free
+
+    def _spared(self, priority: Priority) -> int:
+        """What this request must leave."""
+        return 0 if self.name != "public" or priority is Priority.SESSION else self.limit // SPARED_SHARE
 
     def _kept_from(self, waiter: Waiter, now_ns: int) -> int:
         if not waiter.rank or now_ns - waiter.since_ns >= KEPT_NS:
@@ -241,15 +251,17 @@ class Quota:
         """When the turn of one may have come; ``None``: when any request ends."""
         if now_ns < self.banned_until_ns:
             return self.banned_until_ns
-        if waiter.weight <= self.left(now_ns):
+        needed = waiter.weight + self._spared(waiter.priority)
+        if needed <= self.left(now_ns):
             return waiter.since_ns + KEPT_NS
-        if now_ns < self._told_until_ns and self._told < waiter.weight:
+        if now_ns < self._told_until_ns and self._told < needed:
             return self._told_until_ns
         return self._settled[0][0] if self._settled else None
 
     def foreseen_ns(self, weights: Iterable[int], now_ns: int) -> int:
         """When the last of these requests will have been answered, as far as it can be told. O(requests that count)."""
-        took_ns, limit, used, left = self._took_ns, self.limit, self.used(now_ns), self._told
+        spared = self._spared(Priority.LOST)
+        took_ns, limit, used, left = self._took_ns, self.limit - spared, self.used(now_ns), self._told - spared
         counting = deque(self._settled)
         if self._in_flight:
             counting.append((now_ns + took_ns + self._window_ns, self._in_flight))

@@ -58,7 +58,7 @@ def test_what_fits_goes_at_once() -> None:
         budget = WeightBudget()
         assert (1_800, 3_600) == (budget.limit("public"), budget.limit("spot"))
         start = now_s()
-        assert [start] * 3 == [await spend(budget, 600) for _ in range(3)]
+        assert [start] * 3 == [await spend(budget, 600, Priority.SESSION) for _ in range(3)]
         assert (1_800, 0, 0) == (budget.used("public"), budget.remaining("public"), budget.waiting)
         assert (0, 3_600) == (budget.used("spot"), budget.remaining("spot"))
 
@@ -266,7 +266,7 @@ def test_what_the_venue_says_is_left_counts() -> None:
         start = now_s()
         await told(budget, "public", 100, 15, 20_000)
         assert 5 == budget.remaining("public")
-        await spend(budget, 5)
+        await spend(budget, 5, Priority.SESSION)
         assert 0 == budget.remaining("public")
         assert start + 20 == pytest.approx(await spend(budget, 1))
 

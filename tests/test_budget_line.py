@@ -148,3 +148,35 @@ def test_answers_of_one_moment_leave_what_they_all_allow() -> None:
         assert 12 == budget.remaining("public")
 
     run(main)
+
+
+def test_a_little_is_left_for_tokens() -> None:
+    """However many probes and snapshots come, a twentieth of the public quota waits for what all else hangs on."""
+
+    async def main() -> tuple[float, float, int]:
+        budget = WeightBudget({"public": (200, 30_000), "spot": (200, 30_000)}, share=1)
+        start = now_s()
+        crowd = asyncio.create_task(ranked(budget, [(str(number), 4) for number in range(300)], []))
+        await settled()
+        used = budget.used("public")
+        token = await spend(budget, 10, SESSION)
+        snapshot = await spend(budget, 1)
+        crowd.cancel()
+        return token - start, snapshot - start, used
+
+    token_s, snapshot_s, used = run(main)
+
+    assert (0, 190) == (token_s, used)
+    assert snapshot_s >= 30
+
+
+def test_a_request_as_large_as_the_limit_is_not_kept_for_ever() -> None:
+    """It goes when nothing else counts, though nothing is left for tokens then."""
+
+    async def main() -> float:
+        budget = WeightBudget({"public": (40, 1_000)}, share=1)
+        start = now_s()
+        await spend(budget, 40)
+        return await spend(budget, 40) - start
+
+    assert 1 == pytest.approx(run(main))
