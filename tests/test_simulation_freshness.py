@@ -133,6 +133,14 @@ def test_a_lie_that_is_put_right_in_time_is_no_breach() -> None:
     assert not oracle.watches[sync.symbol].is_lied_to
 
 
+def test_an_audit_by_a_lying_answer_may_agree() -> None:
+    """The time that a lie may last counts from when answers are true again."""
+    oracle, _, look = lied_to(lies_end_ns=1_000_000_000)
+    oracle.terms = Terms(lies_end_ns=1_000_000_000, lie_ms=500, false_answers=((0, 400_000_000),))
+    assert [set(), set(), set()] == [look(100), look(700), look(900)]
+    assert look(901) == {"I1"}
+
+
 def test_when_the_lies_are_over_every_book_is_right() -> None:
     """A book that becomes wrong then was not lied to."""
     _, _, look = lied_to()

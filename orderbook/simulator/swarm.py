@@ -174,6 +174,7 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
         Template("black_hole", rate=_FEW),
         Template("stall", {"ms": Span(10, 3_000)}, _FEW),
         Template("error_frame", {"code": (400, 401, 404, 500, 509)}, _FEW),
+        Template("black_hole", rate=Span(1, 2)),
     ),
     "venue": (
         Template("sequence_reset", {"base": Apart(0), "close": (False, True)}, Span(1, 1)),
@@ -344,7 +345,8 @@ class _Drawing(NamedTuple):
             named: list[str | list[str]] = [*self.symbols, list(self.symbols)]
             return self.rng.choice(named)
         point = FAULTS[template.fault].point if template.on is None else Point(template.on)
-        kinds = ["all", "all"]
+        # Which connection there is at a moment is hard to say.
+        kinds = ["all"] * (4 if point is Point.MOMENT else 2)
         if template.fault in _AT_SYMBOLS or point in (Point.DELTA, Point.BOOK, Point.ACK, Point.MOMENT):
             kinds.append("symbol")
         if point not in (Point.BOOK, Point.REST, Point.BULLET) and template.fault not in _AT_SYMBOLS:

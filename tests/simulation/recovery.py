@@ -52,6 +52,7 @@ class Recovery:
 
     Attributes:
         is_healed: Set when all is well again: from then on no book is lost.
+        terms: What may be asked of the run.
         longest_ms: The longest that a book was lost while nothing struck it.
     """
 
@@ -61,7 +62,7 @@ class Recovery:
         self.is_healed = False
         self.longest_ms = 0.0
         self._symbols = symbols
-        self._terms = terms
+        self.terms = terms
         self._now_ns = now_ns
         self._broken = broken
         self._strikes: Counter[str] = Counter()
@@ -80,7 +81,7 @@ class Recovery:
             return
         self._strikes[symbol] += 1
         if (loss := self._lost.get(symbol)) is not None:
-            loss.calm_ns += self._terms.calm_ns(symbol, loss.struck_ns + CALM_NS, at_ns)
+            loss.calm_ns += self.terms.calm_ns(symbol, loss.struck_ns + CALM_NS, at_ns)
             loss.struck_ns = at_ns
 
     def hear(self, event: FeedEvent) -> None:
@@ -107,8 +108,8 @@ class Recovery:
         self._losses[symbol] += 1
         if self.is_healed and _UNANSWERED not in reason:
             self._broken("I5", symbol, f"lost when all was healed: {reason}")
-        allowed = self._strikes[symbol] * max(LOSSES_A_FAULT, self._terms.shuffled)
-        if self._terms.is_plain and self._losses[symbol] > allowed:
+        allowed = self._strikes[symbol] * max(LOSSES_A_FAULT, self.terms.shuffled)
+        if self.terms.is_plain and self._losses[symbol] > allowed:
             self._broken(
                 "I5", symbol, f"lost {self._losses[symbol]} times by {self._strikes[symbol]} faults, last: {reason}"
             )
@@ -118,8 +119,8 @@ class Recovery:
         for symbol in self._lost:
             self._judge(symbol)
         before_ns, self._polled_ns = self._polled_ns, self._now_ns()
-        for symbol in self._symbols if self._terms.is_plain else ():
-            if self._terms.calm_ns(symbol, before_ns, self._polled_ns):
+        for symbol in self._symbols if self.terms.is_plain else ():
+            if self.terms.calm_ns(symbol, before_ns, self._polled_ns):
                 self._polls[symbol] += 1
                 self._live_polls[symbol] += symbol in self._live
 
@@ -131,13 +132,13 @@ class Recovery:
                 self._broken("I5", symbol, f"LIVE for {share:.0%} of the time, though only its stream suffered")
 
     def _judge(self, symbol: str) -> None:
-        if not self._terms.is_plain:
+        if not self.terms.is_plain:
             return
         now_ns, loss = self._now_ns(), self._lost[symbol]
-        calm_ns = loss.calm_ns + self._terms.calm_ns(symbol, loss.struck_ns + CALM_NS, now_ns)
+        calm_ns = loss.calm_ns + self.terms.calm_ns(symbol, loss.struck_ns + CALM_NS, now_ns)
         self.longest_ms = max(self.longest_ms, calm_ns / _MS)
         # Attempts that were in vain while it was struck are farther and farther apart.
-        limit_ms = self._terms.recovery_ms + min(RETRY_MAX_MS, (loss.struck_ns - loss.since_ns) / _MS)
+        limit_ms = self.terms.recovery_ms + min(RETRY_MAX_MS, (loss.struck_ns - loss.since_ns) / _MS)
         if calm_ns > limit_ms * _MS:
             self._broken(
                 "I5", symbol, f"lost for {calm_ns / _MS:.0f} ms while nothing struck it; {limit_ms:.0f} are enough"

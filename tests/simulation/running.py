@@ -42,7 +42,7 @@ from tests.simulation.oracle import POLL_MS, Breach, Oracle
 from tests.simulation.readers import Readers
 from tests.simulation.recovery import Recovery
 from tests.simulation.shadow import are_one, epoch_of_known
-from tests.simulation.terms import HEALED_MS, terms_of
+from tests.simulation.terms import HEALED_MS, UNKNOWN, terms_of
 
 HARMLESS: Final = (AuditPassed, NeedProbe, NeedSnapshot)
 """What a book may tell that has no trouble at all."""
@@ -108,13 +108,15 @@ class _Run:
         self.venue = VirtualKuCoin(market, seed=case.seed)
         rate = profile_named(case.profile).rate if case.rate is None else case.rate
         self.terms = terms_of(case, rate)
-        self.oracle = Oracle(self.venue, self.terms)
+        # Whoever drives this otherwise than ``main`` may do what the plan does not say.
+        self.oracle = Oracle(self.venue, UNKNOWN)
         ledger = self.venue.exchange.ledger
-        self._recovery = Recovery(case.symbols, self.terms, ledger, self.venue.now_ns, self._broken)
+        self._recovery = Recovery(case.symbols, UNKNOWN, ledger, self.venue.now_ns, self._broken)
 
     async def main(self) -> None:
         """The run."""
         case, venue, outcome = self.case, self.venue, self.outcome
+        self.oracle.terms = self._recovery.terms = self.terms
         before = asyncio.all_tasks()
         more = {} if self._records is None else {"record": self._record}
         outside = venue.outside(new_sync=self.oracle.maker(self._make), **more)

@@ -53,6 +53,7 @@ class Terms:
         muted: Of which symbols nothing comes (``None``: of all), from when to when.
         rate: Deltas a second of each symbol.
         lies_end_ns: When the last lie is told; ``None``: there are none.
+        false_answers: From when to when snapshots may lie: an audit by one of them may well agree with a wrong book.
         lie_ms: How long a lie may go unnoticed after that.
         shuffled: Into how many holes one fault may make the stream.
     """
@@ -64,6 +65,7 @@ class Terms:
     muted: tuple[tuple[frozenset[str] | None, int, int], ...] = ()
     rate: float = 1.0
     lies_end_ns: int | None = None
+    false_answers: tuple[tuple[int, int], ...] = ()
     lie_ms: int = 0
     shuffled: int = 1
 
@@ -77,6 +79,9 @@ class Terms:
         """Whether a book that is wrong since then may still be so: only for a lie, until the next audit of it."""
         if self.lies_end_ns is None:
             return False
+        for begin_ns, end_ns in self.false_answers:
+            if begin_ns <= now_ns and end_ns > since_ns:
+                since_ns = min(end_ns, now_ns)
         return now_ns - since_ns <= self.lie_ms * 1_000_000 and since_ns <= self.lies_end_ns + self.lie_ms * 1_000_000
 
     def calm_ns(self, symbol: str, begin_ns: int, end_ns: int) -> int:
@@ -97,6 +102,10 @@ class Terms:
     def recovery_ms(self) -> int:
         """How long a book may be lost after the last fault that struck its stream, in a plain run."""
         return RECOVERY_MS + self.effect_ms + (SLOW_MS if self.rate < SLOW_RATE else 0)
+
+
+UNKNOWN: Final = Terms(unanswered=((0, 2**63),))
+"""Of a run in which anything may happen that no plan tells of."""
 
 
 def terms_of(case: Case, rate: float) -> Terms:
@@ -129,6 +138,13 @@ def terms_of(case: Case, rate: float) -> Terms:
         ),
         rate=rate,
         lies_end_ns=begin_ns + max(ends, default=0) * 1_000_000 if case.lies else None,
+        false_answers=tuple(
+            sorted(
+                (begin_ns + fault.at_ms * 1_000_000, begin_ns + _ends_ms(fault, case) * 1_000_000)
+                for fault in lies
+                if fault.point is Point.BOOK
+            )
+        ),
         lie_ms=AUDIT_MS * len(case.symbols) + RECOVERY_MS,
         shuffled=max((int(fault.knobs.get("window") or 1) for fault in faults), default=1),
     )
