@@ -337,8 +337,8 @@ class _Player:
         self.ticker.follow(self.sync, events)
         self.snapshot.follow(events, state_before)
         if events and self._audits and self.sync.state is BookState.LIVE:
-            # The wish for a snapshot that this makes is served by none: whatever was recorded comes when it comes.
-            self.snapshot.follow(self.sync.audit(now_ns))
+            # Nobody can be asked: whatever was recorded comes when it comes.
+            self.snapshot.follow(self.sync.audit(now_ns, ask=False))
         due_ns = self.sync.next_check_ns
         if due_ns is not None and (self.alarm_ns is None or due_ns < self.alarm_ns):
             self.alarm_ns = due_ns

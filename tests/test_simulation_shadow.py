@@ -71,14 +71,12 @@ def test_two_books_are_one_as_far_as_both_are_known() -> None:
     assert not are_one(content, later)
 
 
-def test_no_drawn_run_has_answers_of_an_old_count_that_is_near() -> None:
-    """They could not be told from those of the new one; each of the two goes wrong in some runs, but not together."""
+def test_drawn_runs_have_answers_of_an_old_count_that_is_near() -> None:
+    """A cache that goes on handing out the old book while the new count runs through its numbers."""
     plans = [drawn(seed).plan for seed in range(60)]
     near = {number for number, plan in enumerate(plans) if any("back" in entry for entry in plan)}
     old = {number for number, plan in enumerate(plans) if any(is_old(entry) for entry in plan)}
-    assert near
-    assert old
-    assert not near & old
+    assert near & old
 
 
 def is_old(entry: Entry) -> bool:

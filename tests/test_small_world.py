@@ -43,14 +43,39 @@ def wide_repetition(rules: Sequence[Rule]) -> bool:
 
 
 def old_count(rules: Sequence[Rule]) -> bool:
-    """After a reset a cache gives a snapshot of the old count, and the new count climbs to it."""
+    """After a reset a cache gives the old book as it was just before the numbers that the new count uses again."""
     sync = live(rules=rules)
-    sync.receive(delta(12, 100))
-    for number in range(1, 101):
+    for number in range(12, 101):
+        sync.receive(delta(number, bids=[("60", str(number))]))
+    sync.receive(delta(90, bids=[("50", "1")]))
+    sync.receive_snapshot(b"")
+    sync.receive_snapshot(snapshot(89, [("100", "1"), ("99", "2"), ("60", "89")]), depth="full")
+    return sync.state is not BookState.LIVE
+
+
+def near_old_count(rules: Sequence[Rule]) -> bool:
+    """The same with a cache that is older than what is remembered, before the new count says anything else."""
+    sync = live(rules=rules)
+    for number in range(12, 200):
+        sync.receive(delta(number))
+    sync.receive(delta(1, bids=[("50", "1")]))
+    sync.receive_snapshot(snapshot(110), depth="full")
+    for number in range(2, 200):
+        sync.receive(delta(number, bids=[("50", str(number))] if number < 5 else ()))
+    return sync.state is not BookState.LIVE
+
+
+def early_old_count(rules: Sequence[Rule]) -> bool:
+    """It is ahead of the new count, and near enough; what the new count said shows when it is there."""
+    sync = live(rules=rules)
+    for number in range(12, 301):
+        sync.receive(delta(number))
+    sync.receive(delta(100, bids=[["50", "1", "100"]]))
+    sync.receive_snapshot(b"")
+    sync.receive_snapshot(snapshot(150, [("100", "1"), ("50", "1")]), depth="full")
+    for number in range(101, 152):
         sync.receive(delta(number, bids=[("50", str(number))]))
-        if number == 1:
-            sync.receive_snapshot(snapshot(100), depth="full")
-    return sync.state is not BookState.LIVE or sync.book.bids.size_at(50) == 100.0
+    return sync.state is not BookState.LIVE
 
 
 def quiet_after_a_loss(rules: Sequence[Rule]) -> bool:
@@ -94,6 +119,8 @@ def unanswered_silence(rules: Sequence[Rule]) -> bool:
 STORIES: Final[dict[str, Callable[[Sequence[Rule]], bool]]] = {
     "repetition": wide_repetition,
     "old count": old_count,
+    "near the old count": near_old_count,
+    "old book": early_old_count,
     "newer than a stale book": quiet_after_a_loss,
     "hollow": empty_answer,
     "venue cannot be asked": unanswered_silence,

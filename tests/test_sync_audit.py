@@ -17,6 +17,7 @@ from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.types import BookState, Side
 from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
+from tests.unchecked import unchecked
 
 CONNECTING, SYNCING, LIVE, STALE = BookState.CONNECTING, BookState.SYNCING, BookState.LIVE, BookState.STALE
 MS = 1_000_000
@@ -146,7 +147,7 @@ def cut_off(count: int, bid: int = 1_000, ask: int = 1_001) -> tuple[list[tuple[
 )
 def test_which_snapshots_have_a_horizon(rows: int, depth: object, partial: bool) -> None:
     """Stated depth decides; without one, exactly 20 or 100 rows count as cut off."""
-    sync = BookSync("kucoin", SYMBOL, snapshot_depth=depth)  # type: ignore[arg-type]
+    sync = BookSync("kucoin", SYMBOL, snapshot_depth=unchecked(depth))
     sync.receive(delta(10))
     sync.receive_snapshot(snapshot(10, *cut_off(rows)))
     assert sync.state is LIVE

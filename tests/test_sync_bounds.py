@@ -19,6 +19,7 @@ from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.types import BookState
 from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
+from tests.unchecked import unchecked
 
 CONNECTING, SYNCING, LIVE, STALE = BookState.CONNECTING, BookState.SYNCING, BookState.LIVE, BookState.STALE
 MS = 1_000_000
@@ -240,15 +241,15 @@ def test_misuse_is_named() -> None:
         BookSync("kucoin", "BTCUSDT")
     for depth in (0, -1, True, "deep", 1.5):
         with pytest.raises(UsageError, match="snapshot depth"):
-            BookSync("kucoin", SYMBOL, snapshot_depth=depth)  # type: ignore[arg-type]
+            BookSync("kucoin", SYMBOL, snapshot_depth=unchecked(depth))
     sync = live()
     with pytest.raises(UsageError, match="bytes or text"):
-        sync.receive(None)  # type: ignore[arg-type]
+        sync.receive(unchecked(None))
     with pytest.raises(UsageError, match="bytes or text"):
-        sync.receive_snapshot(5)  # type: ignore[arg-type]
+        sync.receive_snapshot(unchecked(5))
     for sequence in (-1, True, "5", 1.0):
         with pytest.raises(UsageError, match="sequence number"):
-            sync.receive_probe(sequence)  # type: ignore[arg-type]
+            sync.receive_probe(unchecked(sequence))
     assert sync.state is LIVE
 
 
@@ -259,4 +260,4 @@ def test_misuse_is_named() -> None:
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     """With the name of the setting."""
     with pytest.raises(UsageError, match=next(iter(wrong))):
-        SyncSettings(**wrong)  # type: ignore[arg-type]
+        SyncSettings(**unchecked(wrong))

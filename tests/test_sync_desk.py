@@ -16,6 +16,7 @@ from orderbook.sync.desk import Desk
 from orderbook.sync.table import Verdict
 from orderbook.types import BookState
 from tests.kucoin_frames import BIDS, SYMBOL, delta, kinds, live, snapshot
+from tests.unchecked import unchecked
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -237,15 +238,15 @@ def test_any_depth_there_can_be_is_a_depth() -> None:
     with pytest.raises(UsageError, match=r"not 0$"):
         live().receive_snapshot(snapshot(11), depth=0)
     with pytest.raises(UsageError, match=f"not '{'x' * 39}$"):
-        BookSync("kucoin", SYMBOL, snapshot_depth="x" * 99)  # type: ignore[arg-type]
+        BookSync("kucoin", SYMBOL, snapshot_depth=unchecked("x" * 99))
 
 
 def test_the_depth_that_is_told_with_an_answer_goes_before_the_one_told_at_first() -> None:
     """And that one before the guess."""
     for told, stated, partial in ((2, None, True), (2, "full", False), ("full", 2, True), (3, None, False)):
-        sync = BookSync("kucoin", SYMBOL, snapshot_depth=told)  # type: ignore[arg-type]
+        sync = BookSync("kucoin", SYMBOL, snapshot_depth=unchecked(told))
         sync.receive(delta(11))
-        sync.receive_snapshot(snapshot(10), depth=stated)  # type: ignore[arg-type]
+        sync.receive_snapshot(snapshot(10), depth=unchecked(stated))
         assert partial == (sync.book.bids.horizon is not None)
 
 

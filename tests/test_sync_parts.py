@@ -177,9 +177,9 @@ def test_a_snapshot_makes_up_for_a_loss_from_the_lost_sequence_on() -> None:
         origin.lost = 20
         origin.take(sequence, 1)
         assert left == origin.lost
-    origin.lost = origin.old_high = 20
+    origin.lost = 20
     origin.forget()
-    assert (NEVER, NEVER) == (origin.lost, origin.old_high)
+    assert NEVER == origin.lost
 
 
 # -- waits --

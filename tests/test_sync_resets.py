@@ -155,8 +155,9 @@ ROUNDS = st.builds(
 class Venue:
     """A venue and a driver that has one request under way at most; its book tells its count and its sequence."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: int = LEVELS) -> None:
         self.sync = BookSync("kucoin", SYMBOL)
+        self.levels = levels
         self.count, self.sequence = 1, 100_000
         self.sizes: dict[int, tuple[str, str]] = {}
         self.request: bytes | None = None
@@ -169,9 +170,9 @@ class Venue:
     def one(self) -> bytes:
         """The next delta."""
         self.sequence += 1
-        price = str(10 + self.sequence % LEVELS)
-        self.sizes[self.sequence % LEVELS] = (price, f"{self.count}.{self.sequence}1")
-        return delta(self.sequence, bids=[self.sizes[self.sequence % LEVELS]])
+        price = str(10 + self.sequence % self.levels)
+        self.sizes[self.sequence % self.levels] = (price, f"{self.count}.{self.sequence}1")
+        return delta(self.sequence, bids=[self.sizes[self.sequence % self.levels]])
 
     def tell(self, frame: bytes) -> None:
         """It reaches the book."""
@@ -199,7 +200,11 @@ class Venue:
         """The venue answers what was wished for last, and if nothing was, an audit; the answer is under way."""
         self.asked(self.sync.audit())
         if self.is_asked and self.request is None:
-            self.request = snapshot(self.sequence, sorted(self.sizes.values(), reverse=True), ASKS)
+            self.request = self.body()
+
+    def body(self) -> bytes:
+        """The book as it is."""
+        return snapshot(self.sequence, sorted(self.sizes.values(), reverse=True), ASKS)
 
     def answer(self) -> None:
         """It comes."""
@@ -243,3 +248,38 @@ def test_live_is_the_truth_of_the_present_count(rounds: list[Round]) -> None:
             venue.answer()
             venue.deltas(1)
         assert LIVE is venue.sync.state
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(WINDOW + 2, 3 * WINDOW),
+    st.integers(0, WINDOW - 1),
+    st.lists(st.integers(0, 60), max_size=6),
+    st.sampled_from([5, LEVELS, 90]),
+    st.booleans(),
+)
+def test_no_answer_of_a_cache_that_knows_the_old_count_is_live(
+    back: int, age: int, pauses: list[int], levels: int, is_lost: bool
+) -> None:
+    """However old, at whatever moment, though asked for after the reset; not even on the next link.
+
+    As far as the old deltas are remembered; the first good answer beyond them ends it.
+    """
+    venue = Venue(levels)
+    venue.deltas(levels - age % levels + WINDOW - age)
+    cached = venue.body()
+    venue.deltas(age)
+    venue.reset(back)
+    venue.sync.receive_snapshot(b"")
+    for pause in pauses:
+        venue.asked(venue.sync.receive_snapshot(cached, depth="full"))
+        venue.check()
+        if is_lost:
+            is_lost = bool(venue.sync.connection_lost()) and False
+        venue.deltas(pause)
+    venue.is_asked = True
+    venue.deltas(back)
+    venue.compute()
+    venue.answer()
+    venue.deltas(1)
+    assert LIVE is venue.sync.state

@@ -32,7 +32,7 @@ INDEX: Final = indexed(RULES)
 # A book at 1,000 that has seen all that was sent; what a case says otherwise comes on top.
 DELTA: Final = DeltaFacts(1_001, 1_001, last=1_000, high=1_000, reset_window=64, repeats=False, contradicts=False)
 APPLIED: Final = AppliedFacts(
-    crossed=False, overgrown=False, waiting=False, high=1_000, owed=NEVER, silent=False, unasked=False
+    crossed=False, overgrown=False, waiting=False, outdated=False, high=1_000, owed=NEVER, silent=False, unasked=False
 )
 SNAPSHOT: Final = SnapshotFacts(
     sequence=1_000,
@@ -44,6 +44,7 @@ SNAPSHOT: Final = SnapshotFacts(
     copied=1_000,
     high=1_000,
     old_high=NEVER,
+    outdated=None,
     void=False,
     behind=False,
     doubtful=False,
@@ -123,13 +124,16 @@ def test_a_delta_without_a_book_is_kept_while_syncing_and_impossible_otherwise()
 @pytest.mark.parametrize("state", READY)
 def test_what_keeps_a_book_from_being_live_in_order_of_weight(state: BookState) -> None:
     """A wrong book is given up before a hole is waited for, and a hole before the stream's word."""
-    worst = AppliedFacts(crossed=True, overgrown=True, waiting=True, high=1_000, owed=1_001, silent=True, unasked=True)
+    worst = AppliedFacts(
+        crossed=True, overgrown=True, waiting=True, outdated=True, high=1_000, owed=1_001, silent=True, unasked=True
+    )
     steps: list[tuple[dict[str, Any], Verdict]] = [
         ({}, Verdict.CROSSED),
         ({"crossed": False}, Verdict.OVERGROWN),
         ({"overgrown": False}, Verdict.WAIT_HOLE),
         ({"waiting": False}, Verdict.WAIT_STREAM),
-        ({"owed": 1_000}, Verdict.WAIT_STREAM),
+        ({"owed": 1_000}, Verdict.OUTDATED),
+        ({"outdated": False}, Verdict.WAIT_STREAM),
         ({"silent": False}, Verdict.WAIT_STREAM),
         ({"unasked": False}, Verdict.JOIN),
     ]
@@ -252,9 +256,15 @@ def test_an_answer_confirms_only_without_any_doubt(doubt: dict[str, Any]) -> Non
 def test_after_a_reset_an_answer_nearer_to_the_old_count_is_of_the_old_count(
     old_high: int, sequence: int, expected: Verdict
 ) -> None:
-    """The new count is at 100. Half-way an answer is believed, the stream will show; without a reset nothing is old."""
+    """The new count is at 100. Half-way an answer is believed, the stream will show; without a reset nothing is old.
+
+    Where more is known than numbers, that decides; and before a delta of the new count nothing is near to it.
+    """
     facts = SNAPSHOT._replace(sequence=sequence, first=50, last=NEVER, high=100, old_high=old_high, whole=False)
     assert expected is verdict(Input.SNAPSHOT, S, facts)
+    assert Verdict.ADOPT is verdict(Input.SNAPSHOT, S, facts._replace(outdated=False))
+    assert Verdict.REJECT is verdict(Input.SNAPSHOT, S, facts._replace(outdated=True))
+    assert Verdict.ADOPT is verdict(Input.SNAPSHOT, S, facts._replace(high=NEVER))
     assert Verdict.ADOPT is verdict(Input.SNAPSHOT, S, facts._replace(old_high=NEVER))
     assert Verdict.REJECT is verdict(Input.SNAPSHOT, S, facts._replace(sequence=100, void=True))
     assert Verdict.REJECT is verdict(Input.SNAPSHOT, S, facts._replace(sequence=100, old_high=NEVER, void=True))

@@ -42,7 +42,9 @@ STAY: Final = {state: state for state in READY}
 STAY_JOINED: Final = {L: L, T: T}
 STAY_SYNCING: Final = {S: S}
 WHERE: Final[dict[str, dict[BookState, BookState]]] = {
-    **dict.fromkeys(["RESET", "HOLD", "CROSSED", "OVERGROWN", "WAIT_HOLE", "SUSPECT", "DIFFER"], TO_SYNCING),
+    **dict.fromkeys(
+        ["RESET", "HOLD", "CROSSED", "OVERGROWN", "OUTDATED", "WAIT_HOLE", "SUSPECT", "DIFFER"], TO_SYNCING
+    ),
     **dict.fromkeys(["IGNORE", "APPLY", "QUESTION", "REJECT", "CONFIRM", "AGREE", "WATCH", "ASK"], STAY),
     **dict.fromkeys(["BUFFER", "GAP", "DROP"], STAY_SYNCING),
     **dict.fromkeys(["INCONCLUSIVE", "AWAIT", "COMPARE"], STAY_JOINED),

@@ -37,6 +37,9 @@ class Answers:
             machine.link_subscribed("a snapshot came")
         void, wished = desk.is_void, desk.answered()
         again = machine.provenance.answered(sequence, desk.counters.frames)
+        old = machine.provenance.old
+        if machine.base is not None:
+            old.reached(machine.last)
         heard_next = NEVER if machine.high == NEVER else machine.high + 1
         is_empty = not content.bids and not content.asks
         facts = SnapshotFacts(
@@ -48,7 +51,8 @@ class Answers:
             last=machine.last,
             copied=self._auditor.copied_at(machine.last),
             high=machine.high,
-            old_high=machine.provenance.old_high,
+            old_high=old.nearest(sequence),
+            outdated=old.have(content, machine.buffer),
             void=void,
             behind=machine.owed > machine.high,
             doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
@@ -136,13 +140,14 @@ class Answers:
 
     # -- audits --
 
-    def audit(self, reason: str) -> None:
-        """Keep a copy from now on, and ask for a snapshot to compare it with."""
+    def audit(self, reason: str, *, ask: bool = True) -> None:
+        """Keep a copy from now on, and ask for a snapshot to compare it with, unless one comes by itself."""
         desk, base = self._desk, self._machine.base
         # Before the acknowledgement nothing may be asked for, and a copy would be kept for an answer that never comes.
         if desk.state is BookState.LIVE and desk.subscribed and base is not None and not self._auditor.busy:
-            self._auditor.start(base, asked=True)
-            desk.ask(reason)
+            self._auditor.start(base, asked=ask)
+            if ask:
+                desk.ask(reason)
 
     def follow(self) -> None:
         """After every frame: has the stream reached a waiting snapshot, or come near a horizon?"""

@@ -27,6 +27,9 @@ class DeltaBuffer:
     def __len__(self) -> int:
         return len(self._deltas)
 
+    def __iter__(self) -> Iterator[Delta]:
+        return iter(self._deltas)
+
     @property
     def first(self) -> int:
         """Start of the oldest delta; ``NEVER`` when empty."""

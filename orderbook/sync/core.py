@@ -231,10 +231,15 @@ class BookSync:
         self._answers.probe(sequence)
         return self._desk.flush()
 
-    def audit(self, now_ns: int = 0) -> tuple[Event, ...]:
-        """Compare the live book with a fresh snapshot: asks for one. Only when LIVE, subscribed and idle."""
+    def audit(self, now_ns: int = 0, *, ask: bool = True) -> tuple[Event, ...]:
+        """Compare the live book with a fresh snapshot. Only when LIVE, subscribed and idle.
+
+        Args:
+            now_ns: The driver's clock; 0 without one.
+            ask: Ask for the snapshot. Without, it is whatever comes next: for a driver that can ask nobody.
+        """
         self._at(now_ns)
-        self._answers.audit("audit")
+        self._answers.audit("audit", ask=ask)
         return self._desk.flush()
 
     def doubt(self, now_ns: int = 0) -> tuple[Event, ...]:

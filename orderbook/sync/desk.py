@@ -6,7 +6,16 @@ Nothing here decides: ``machine.py`` does, by the table.
 from __future__ import annotations
 
 from orderbook.book import OrderBook
-from orderbook.events import Depth, Event, LimitReached, NeedProbe, NeedSnapshot, SnapshotRejected, StateChanged
+from orderbook.events import (
+    Depth,
+    Event,
+    FrameRejected,
+    LimitReached,
+    NeedProbe,
+    NeedSnapshot,
+    SnapshotRejected,
+    StateChanged,
+)
 from orderbook.settings import SyncSettings
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.sync.table import NEXT, Verdict
@@ -121,6 +130,11 @@ class Desk:
         self.is_void = self.is_awaited
         self.waits.stop("hold", "ahead", "behind", "audit", "answer")
         self.go(Verdict.RESET, reason)
+
+    def frame_rejected(self, reason: str, detail: str) -> None:
+        """A frame cannot be used."""
+        self.counters.rejected[reason] += 1
+        self.emit(FrameRejected(reason, detail))
 
     def reject(self, reason: str, detail: str, *, wished: bool) -> None:
         """A snapshot was no use; whoever still needs one asks again, later each time."""

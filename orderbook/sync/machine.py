@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from orderbook.book import OrderBook
 from orderbook.content import BookContent
 from orderbook.errors import NumberError
-from orderbook.events import Crossed, FrameRejected, Gap, SequenceReset
+from orderbook.events import Crossed, Gap, SequenceReset
 from orderbook.settings import SyncSettings
 from orderbook.sync.audit import Auditor
 from orderbook.sync.buffer import DeltaBuffer, RecentDeltas
@@ -204,11 +204,11 @@ class Machine:
         """The venue counts anew."""
         desk = self.desk
         desk.counters.resets += 1
-        old_high = max(self.high, self.last, self.provenance.old_high)
-        desk.emit(SequenceReset(old_high, received))
+        high = max(self.high, self.last)
+        desk.emit(SequenceReset(high, received))
+        self.provenance.old.leave(high, self.base, self.recent)
         self._discard_buffer("sequence reset")
         self._forget()
-        self.provenance.old_high = old_high
         desk.count_anew("the venue's sequence started anew")
 
     def _apply(self, delta: Delta) -> None:
@@ -236,16 +236,14 @@ class Machine:
         if verdict is Verdict.SUSPECT:
             self._suspect(reason, detail)
             return
-        self.desk.counters.rejected[reason] += 1
-        self.desk.emit(FrameRejected(reason, detail))
+        self.desk.frame_rejected(reason, detail)
         if verdict is Verdict.QUESTION:
             self.desk.question(f"an unreadable frame ({reason})")
 
     def _suspect(self, reason: str, detail: str) -> None:
         """A message of ours is lost. The next one tells whether the book needed it; until then nobody knows."""
         desk = self.desk
-        desk.counters.rejected[reason] += 1
-        desk.emit(FrameRejected(reason, detail))
+        desk.frame_rejected(reason, detail)
         self.provenance.lost = max(self.high, self.last, self.provenance.lost - 1) + 1
         desk.go(Verdict.SUSPECT, f"an unreadable frame ({reason})")
         desk.ask(f"an unreadable frame ({reason})")
@@ -259,12 +257,14 @@ class Machine:
             return
         if self.buffer:
             self._drain(base)
-        levels_max = self._settings.levels_max
-        overgrown = len(base.bids) > levels_max or len(base.asks) > levels_max
-        waiting = base.sequence < self.high
+        levels, levels_max = max(len(base.bids), len(base.asks)), self._settings.levels_max
+        high, owed = self.high, max(self.owed, self.provenance.lost)
         silent = self._silent or self.desk.is_link_silent
-        owed = max(self.owed, self.provenance.lost)
-        facts = AppliedFacts(base.is_crossed, overgrown, waiting, self.high, owed, silent, self.desk.is_unasked)
+        is_new = base is not self.book.content
+        # Looked at only when it would be joined otherwise: it takes long.
+        outdated = is_new and owed <= high <= base.sequence and self.provenance.old.have(base, self.recent) is True
+        waiting, unasked = base.sequence < high, self.desk.is_unasked
+        facts = AppliedFacts(base.is_crossed, levels > levels_max, waiting, outdated, high, owed, silent, unasked)
         match self.decide(Input.APPLIED, facts):
             case Verdict.JOIN:
                 self._join(base)
@@ -274,8 +274,10 @@ class Machine:
                 self.desk.waits.stop("hold")
             case Verdict.CROSSED:
                 self._crossed(base)
-            case _:
-                self.distrust(Verdict.OVERGROWN, "too many levels")
+            case Verdict.OUTDATED as verdict:
+                self.distrust(verdict, "a book of the count before")
+            case verdict:
+                self.distrust(verdict, "too many levels")
                 self.desk.limit_reached("levels_max", levels_max)
 
     def _drain(self, base: BookContent) -> None:
@@ -293,7 +295,6 @@ class Machine:
             desk.counters.joins += 1
             self.auditor.stop()
             desk.waits.stop("audit", "answer")
-            self.provenance.old_high = NEVER
             self.book.swap(base)
         if desk.state is not BookState.LIVE:
             if self._gapped or desk.waits.running("hold"):

@@ -7,6 +7,7 @@ may be older than the loss: it takes two, with no frame in between.
 
 from __future__ import annotations
 
+from orderbook.sync.old_count import OldCounts
 from orderbook.sync.table import NEVER
 
 
@@ -14,19 +15,20 @@ class Provenance:
     """The snapshot taken last, the one last dropped for staying ahead, the last answer; each with the frames by then.
 
     Attributes:
-        old_high: Where the venue was before it began to count anew; ``NEVER`` once a book of the new count is joined.
+        old: The counts that the venue has left.
         lost: A frame of ours was lost, and the stream must show this sequence to tell whether the book needed it.
     """
 
-    __slots__ = ("_answer", "_dropped", "_taken", "lost", "old_high")
+    __slots__ = ("_answer", "_dropped", "_taken", "lost", "old")
 
     def __init__(self) -> None:
+        self.old = OldCounts()
         self.forget()
 
     def forget(self) -> None:
-        """Nothing is known."""
+        """Nothing is known. But a cache may give answers of the old count on the next link, too."""
         self._taken = self._dropped = self._answer = (NEVER, NEVER)
-        self.old_high = self.lost = NEVER
+        self.lost = NEVER
 
     def take(self, sequence: int, frames: int) -> None:
         """A new book was begun with a snapshot, after so many frames. Beyond a lost frame, it makes up for it."""

@@ -65,6 +65,7 @@ class Verdict(Enum):
     # After applying.
     CROSSED = "something was lost: ask; never repaired by deleting levels"
     OVERGROWN = "too large to keep: ask"
+    OUTDATED = "a book of a count that the venue has left: ask"
     WAIT_HOLE = "wait for the hole to be filled"
     WAIT_STREAM = "joined, to be confirmed by the stream or a probe"
     JOIN = "in step with the stream"
@@ -112,6 +113,7 @@ class DeltaFacts(NamedTuple):
 class AppliedFacts(NamedTuple):
     """Of the book after the stream was applied as far as it goes.
 
+    ``outdated``: it is new, and does not hold what the last deltas said, or is a book of a count that the venue left.
     ``owed``: the stream must still show this sequence, for a snapshot that was ahead of it, a frame that was lost, or a
     venue that was seen ahead.
     """
@@ -119,6 +121,7 @@ class AppliedFacts(NamedTuple):
     crossed: bool
     overgrown: bool
     waiting: bool
+    outdated: bool
     high: int
     owed: int
     silent: bool
@@ -136,8 +139,9 @@ class SnapshotFacts(NamedTuple):
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
     buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``old_high`` is
-    where the venue was before it began to count anew, until a book of the new count is joined. ``void``: it
-    was asked for before that. ``behind``: the venue was seen ahead of a STALE book. ``hollow``: it holds not one level,
+    where the venue was before it began to count anew, until the book is beyond it; ``outdated``, whether it
+    is a book of the old count (``None``: nothing tells), and ``void``, whether it was asked for before that.
+    ``behind``: the venue was seen ahead of a STALE book. ``hollow``: it holds not one level,
     and the answer before it did. ``whole``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
     """
 
@@ -150,6 +154,7 @@ class SnapshotFacts(NamedTuple):
     copied: int
     high: int
     old_high: int
+    outdated: bool | None
     void: bool
     behind: bool
     doubtful: bool
@@ -250,6 +255,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.waiting, Verdict.WAIT_HOLE),
         ("unconfirmed", _READY, "the stream still owes a sequence: `high < owed`",
          lambda f: f.high < f.owed, Verdict.WAIT_STREAM),
+        ("old book", _READY, "it would be joined, and is of a count that the venue has left", lambda f: f.outdated,
+         Verdict.OUTDATED),
         ("still silent", _READY, "nothing has been heard for `link_silence_max_ms`",
          lambda f: f.silent, Verdict.WAIT_STREAM),
         ("still unasked", _READY, "a probe has been unanswered for `probe_timeout_ms`",
@@ -266,9 +273,11 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
         ("hollow", _READY, "not one level in it, and the answer before was not like that", lambda f: f.hollow,
          Verdict.REJECT),
-        ("old count", _SYNCING, "after a reset, asked for before it, or nearer to the old `high` than to the new one",
-         lambda f: f.void or (f.old_high != NEVER and abs(f.sequence - f.old_high) < abs(f.sequence - f.high)),
-         Verdict.REJECT),
+        ("old count", _READY, "after a reset, asked for before it, or known as the old book",
+         lambda f: f.void or f.outdated is True, Verdict.REJECT),
+        ("near the old count", _SYNCING, "not known, and nearer to the old `high` than to the new one",
+         lambda f: f.outdated is None and NEVER not in (f.old_high, f.high)
+         and abs(f.sequence - f.old_high) < abs(f.sequence - f.high), Verdict.REJECT),
         ("confirms", _SYNCING, "at `last`, nothing was heard or probed beyond it, not doubtful",
          lambda f: f.sequence == f.last >= f.probed and f.whole and not (f.doubtful or f.unsure), Verdict.CONFIRM),
         ("older than the book", _SYNCING, "not beyond `last`, and the book is not doubtful",
@@ -312,7 +321,7 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.answer, Verdict.UNASKED),
         ("symbol silent", _READY, "no delta for `symbol_silence_ms`", lambda f: f.symbol, Verdict.QUESTION),
     ),
-}  # fmt: skip
+}  # fmt: skip  # one row of the table a line, or two: a fact a line would hide the table
 
 RULES: Final = tuple(
     Rule(name, states, kind, condition, when, verdict)
@@ -345,6 +354,7 @@ NEXT: Final[dict[Verdict, dict[BookState, BookState]]] = {
     Verdict.DISCARD: _stay(*BookState),
     Verdict.CROSSED: _TO_SYNCING,
     Verdict.OVERGROWN: _TO_SYNCING,
+    Verdict.OUTDATED: _TO_SYNCING,
     Verdict.WAIT_HOLE: _TO_SYNCING,
     Verdict.WAIT_STREAM: {_S: _S, _L: _T, _T: _T},
     Verdict.JOIN: dict.fromkeys(_READY, _L),

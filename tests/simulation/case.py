@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from orderbook.feed.settings import FeedSettings
-from orderbook.simulator.market import stream
+from orderbook.simulator.chance import stream
 from orderbook.simulator.swarm import FAMILIES, LIES, MARKETS, Families, swarm
 from orderbook.venues.rest import Depth
 
@@ -101,15 +101,12 @@ def drawn(seed: int, *, duration_ms: int = DURATION_MS) -> Case:
         certain=LIES if lies else (),
     )
     return Case(
-        seed=seed, profile=profile, symbols=symbols, depth=depth, rate=draws.choice(SLOW) if is_long else None,
-        duration_ms=duration_ms, plan=_without_old_counts(plan), lies=lies,
-    )  # fmt: skip
-
-
-def _without_old_counts(plan: Sequence[Entry]) -> tuple[Entry, ...]:
-    """A cache that still answers from the old count when the new one runs through the same numbers lies.
-
-    Nothing in the answer shows it, and only an audit finds it; so one of the two goes wrong in a run, not both.
-    """
-    is_near = any("back" in entry for entry in plan)
-    return tuple(entry for entry in plan if not (is_near and entry["fault"] == "stale_snapshot" and "ms" in entry))
+        seed=seed,
+        profile=profile,
+        symbols=symbols,
+        depth=depth,
+        rate=draws.choice(SLOW) if is_long else None,
+        duration_ms=duration_ms,
+        plan=tuple(plan),
+        lies=lies,
+    )

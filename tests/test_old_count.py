@@ -1,0 +1,100 @@
+"""The count that the venue has left: which snapshots are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from orderbook.content import BookContent
+from orderbook.sync.old_count import COUNTS_MAX, FAR, OldCount, OldCounts
+from orderbook.sync.table import NEVER
+from orderbook.types import Delta, Side
+from orderbook.venues.kucoin import KuCoin
+from tests.kucoin_frames import delta, snapshot
+
+KUCOIN = KuCoin()
+WHOLE = dict.fromkeys(Side, False)
+
+
+def decoded(*frames: bytes) -> tuple[Delta, ...]:
+    """As deltas."""
+    messages = [KUCOIN.decode(frame.decode()) for frame in frames]
+    return tuple(message for message in messages if isinstance(message, Delta))
+
+
+def content(sequence: int, *bids: tuple[str, str]) -> BookContent:
+    """A book of those bids."""
+    return BookContent.from_snapshot(KUCOIN.decode_snapshot(snapshot(sequence, bids, ()).decode()), WHOLE)
+
+
+OLD_DELTAS = decoded(delta(11, bids=[("90", "1")]), delta(12, 14, bids=[("91", "1")]), delta(15, bids=[("91", "0")]))
+BOOK = content(15, ("100", "1"), ("90", "1"))
+OLD = OldCount(15, BOOK, OLD_DELTAS)
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "expected"),
+    [
+        ("the old book", content(15, ("100", "1"), ("90", "1")), True),
+        ("another one at its sequence", content(15, ("100", "2"), ("90", "1")), False),
+        ("the old book before its last delta", content(14, ("100", "1"), ("91", "1"), ("90", "1")), True),
+        ("inside a delta", content(13, ("100", "1"), ("90", "1")), True),
+        ("before all that is remembered", content(10, ("100", "1")), True),
+        ("another one before them", content(10, ("100", "3")), False),
+        ("one to which they lead, but which does not hold the first", content(11, ("100", "1"), ("90", "2")), False),
+        ("one with a size that a delta did not say", content(14, ("100", "1"), ("91", "7"), ("90", "1")), False),
+        ("older than what is remembered", content(9, ("100", "1")), None),
+        ("beyond the old book", content(16, ("100", "1"), ("90", "1")), None),
+        ("one that cannot be held with it", content(15, ("1e-18", "1")), False),
+    ],
+)
+def test_a_snapshot_is_known_by_its_levels(name: str, found: BookContent, expected: bool | None) -> None:
+    """Where the deltas reach from it to the old book, or back; elsewhere nothing tells."""
+    before = sorted(found.bids)
+    assert (name, expected) == (name, OLD.has(found, ()))
+    assert (before, [(100, 1), (90, 1)]) == (sorted(found.bids), list(BOOK.bids))
+
+
+@pytest.mark.parametrize(
+    ("name", "heard", "expected"),
+    [
+        ("nothing", (), None),
+        ("what it holds", decoded(delta(4, bids=[("100", "9")]), delta(5, bids=[("100", "1")])), None),
+        ("what it does not hold", decoded(delta(5, bids=[("99", "1")])), True),
+        ("the same, and the rest of a delta", decoded(delta(5, 7, bids=[["99", "1", "5"], ["98", "1", "6"]])), True),
+        ("what it holds, and the rest", decoded(delta(5, 7, bids=[["100", "1", "5"], ["98", "1", "6"]])), None),
+        ("later", decoded(delta(6, bids=[("99", "1")])), None),
+        ("before a hole", decoded(delta(3, bids=[("99", "1")]), delta(5)), None),
+        ("before a hole at it", decoded(delta(4, bids=[("99", "1")])), None),
+    ],
+)
+@pytest.mark.parametrize("old", [OldCount(9, None, ()), OldCount(900, BOOK, OLD_DELTAS)])
+def test_what_the_new_count_said_is_to_be_found_in_it(
+    name: str, heard: Iterable[Delta], expected: bool | None, old: OldCount
+) -> None:
+    """Up to its sequence, unless something may have changed it since, in a hole."""
+    assert (name, expected) == (name, old.has(content(5, ("100", "1")), heard))
+
+
+def test_counts_are_remembered_until_the_book_is_beyond_them() -> None:
+    """The last few; a snapshot of any of them is known, and one that nothing is known of is told from none."""
+    counts = OldCounts()
+    assert (NEVER, False) == (counts.nearest(15), counts.have(BOOK, ()))
+    counts.leave(15, BOOK, reversed(OLD_DELTAS))
+    assert (15, True) == (counts.nearest(15), counts.have(content(14, ("100", "1"), ("91", "1"), ("90", "1")), ()))
+    assert False is counts.have(content(15, ("100", "9")), ())
+    counts.leave(40, None, ())
+    assert (15, 40, 40) == (counts.nearest(27), counts.nearest(28), counts.nearest(99))
+    assert [True, None] == [counts.have(content(15, ("100", size), ("90", "1")), ()) for size in ("1", "9")]
+    counts.reached(15)
+    assert 15 == counts.nearest(1)
+    counts.reached(16)
+    assert (40, None) == (counts.nearest(1), counts.have(BOOK, ()))
+    for high in range(50, 50 + COUNTS_MAX):
+        counts.leave(high, None, ())
+    assert 50 == counts.nearest(1)
+    counts.leave(FAR + 60, None, ())
+    counts.leave(FAR + 61, None, ())
+    counts.reached(60)
+    assert FAR + 60 == counts.nearest(FAR + 100)
