@@ -32,6 +32,7 @@ from orderbook.simulator.server import LocalKuCoin
 from orderbook.venues import venue_named
 from snapshots.budget import WeightBudget
 from snapshots.fetch import Rest
+from tests.waiting import until
 
 SYMBOLS: Final = ("BTC-USDT", "ETH-USDT")
 RATE: Final = 200.0
@@ -80,10 +81,8 @@ async def cycles(venue: LocalKuCoin, count: int) -> None:
         async with feed_of(venue) as feed:
             for symbol in SYMBOLS:
                 await feed.ready(symbol, timeout_s=10)
-    async with asyncio.timeout(10):
-        # The venue's ends of the connections go a moment later.
-        while venue.exchange.sessions:  # noqa: ASYNC110 - a venue has no event for that
-            await asyncio.sleep(0.01)
+    # The venue's ends of the connections go a moment later.
+    await until(lambda: not venue.exchange.sessions, 10)
 
 
 async def measure(count: int) -> tuple[Left, Left, float]:

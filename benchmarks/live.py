@@ -19,7 +19,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -72,18 +72,19 @@ def is_equal(feed: orderbook.Feed, mirror: Mirror, symbol: str) -> bool | None:
 
 @asynccontextmanager
 async def venue(
-    *, symbols: int, seed: int, profile: str, rate: float, faults: list[dict[str, Any]]
+    *, symbols: int, seed: int, profile: str, rate: float, faults: Sequence[dict[str, Any]]
 ) -> AsyncIterator[tuple[str, list[str], Credentials, asyncio.subprocess.Process]]:
     """A local KuCoin in a process of its own: its address, its symbols, its key."""
     with NamedTemporaryFile("w", suffix=".json") as plan:
         json.dump(faults, plan)
         plan.flush()
+        options = {"symbols": symbols, "seed": seed, "profile": profile, "rate": rate, "faults": plan.name}
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "orderbook", "simulate", "--format", "json", "--every", "3600",
-            "--symbols", str(symbols), "--seed", str(seed), "--profile", profile, "--rate", str(rate),
-            "--faults", plan.name,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+            *(sys.executable, "-m", "orderbook", "simulate", "--format", "json", "--every", "3600"),
+            *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
         assert process.stdout is not None
         try:
             told = json.loads(await process.stdout.readline())
@@ -277,9 +278,10 @@ async def _blackhole() -> int:
         kept(url, names, credentials=keys) as feed,
     ):
         book, silent = feed[names[0]], 0
-        while book.is_live:
-            silent = book.view(1).age_ms or 0
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(60):
+            while book.is_live:
+                silent = book.view(1).age_ms or 0
+                await asyncio.sleep(0.001)
         refused = time.monotonic()
         print(f"reads are refused {silent} ms after the last frame was heard: {book.reason}")
         await feed.ready(names[0], timeout_s=60)

@@ -38,13 +38,19 @@ from orderbook.types import BookState
 
 DAY_S: Final = 86_400.0
 LINK_LIFE_S: Final = DAY_S
-"""The venue ends a connection of this age."""
+"""The venue ends a connection of this age, and gives tokens that are good for so long."""
 WAY_MS: Final = 50.0
 """For a probe's way there and back, beside the ages and time-outs that are settings."""
 SETTINGS = FeedSettings(audit_interval_ms=600_000)
 """With the default of 10 s between audits, most of a run's time would go into comparing books that do not move."""
 PROBE_MS: Final = 10_000
 """How long a probe may go unanswered."""
+MUTE_MS: Final = 120_000
+"""How long a topic is silent: long enough to be found out while nobody can be asked."""
+BUSY_MUTE_MS: Final = 120_000
+"""The same of a busy one."""
+PAUSE_S: Final = (120.0, 240.0)
+"""From the end of one silence to the next one, the least and the most."""
 BUSY = FeedSettings()
 """Of the feed with busy symbols."""
 #: Few levels, one delta at a time: what is long here is the time, not the traffic.
@@ -130,7 +136,7 @@ async def tokens(
 ) -> dict[str, Any]:
     """Tokens that live 24 h, links that are ended after 24 h, and a feed that is to notice neither."""
     market, watch = slow_market(dict.fromkeys(default_symbols(symbols), per_hour), seed), Watch()
-    async with VirtualKuCoin(market, seed=seed, ticker_ms=3_600_000) as venue:
+    async with VirtualKuCoin(market, seed=seed, ticker_ms=3_600_000, token_life_ms=int(LINK_LIFE_S * 1e3)) as venue:
         links = Links(venue)
         settings = SETTINGS
         outside = venue.outside(connect=links.connect)
@@ -190,7 +196,7 @@ async def quiet(
         assert sync.symbol_silence_ms is not None
         within_ms = sync.symbol_silence_ms + sync.probe_catch_up_ms + WAY_MS
         dead_ms = within_ms + PROBE_MS
-        trial = Trial(venue, market, feed, watch, random.Random(f"{seed}/trials"))
+        trial = Trial(venue, market, feed, watch, random.Random(f"{seed}/trials"), MUTE_MS)
         found["quiet_muted"] = await trial.several(trials, within_ms, is_rest_dead=False)
         found["quiet_muted_rest_dead"] = await trial.several(trials, dead_ms, is_rest_dead=True)
     found |= await busy(seed, trials)
@@ -206,7 +212,7 @@ async def busy(seed: int, trials: int) -> dict[str, Any]:
         sync = settings.sync
         within_ms = settings.silence_min_ms + sync.probe_catch_up_ms + WAY_MS
         dead_ms = within_ms + PROBE_MS
-        trial = Trial(venue, market, feed, watch, random.Random(f"{seed}/busy trials"))
+        trial = Trial(venue, market, feed, watch, random.Random(f"{seed}/busy trials"), BUSY_MUTE_MS)
         return {
             "busy_muted": await trial.several(trials, within_ms, is_rest_dead=False),
             "busy_muted_rest_dead": await trial.several(trials, dead_ms, is_rest_dead=True),
@@ -216,8 +222,6 @@ async def busy(seed: int, trials: int) -> dict[str, Any]:
 class Trial:
     """One topic after the other goes silent at a moment of chance, while its market moves on."""
 
-    MUTE_MS: Final = 120_000
-
     def __init__(
         self,
         venue: VirtualKuCoin,
@@ -225,12 +229,14 @@ class Trial:
         feed: orderbook.Feed,
         watch: Watch,
         rng: random.Random,
+        mute_ms: int,
     ) -> None:
         self._venue = venue
         self._market = market
         self._feed = feed
         self._watch = watch
         self._rng = rng
+        self._mute_ms = mute_ms
         self._was_refused = False
 
     async def several(self, trials: int, within_ms: float, *, is_rest_dead: bool) -> dict[str, Any]:
@@ -252,7 +258,7 @@ class Trial:
                 reasons[found[1].rstrip("0123456789 ")] += 1
             # Healed, it has to come back.
             await self._feed.ready(symbol, timeout_s=600)
-            await asyncio.sleep(self._rng.uniform(120, 240))
+            await asyncio.sleep(self._rng.uniform(*PAUSE_S))
         return {
             "trials": trials,
             "longest_ms": round(max(took, default=0.0), 1),
@@ -263,8 +269,8 @@ class Trial:
 
     async def _silence(self, symbol: str, *, is_rest_dead: bool) -> float:
         """Mute a topic and wait it out; when the first delta was missing, in seconds of the loop's clock."""
-        mute = {"fault": "mute", "scope": symbol, "for_ms": self.MUTE_MS}
-        dead = {"fault": "hang", "p": 1, "for_ms": self.MUTE_MS}
+        mute = {"fault": "mute", "scope": symbol, "for_ms": self._mute_ms}
+        dead = {"fault": "hang", "p": 1, "for_ms": self._mute_ms}
         self._venue.strike(mute, *([dead] if is_rest_dead else []))
         source = self._market[symbol]
         is_slow = source.profile.rate < 1
@@ -277,7 +283,7 @@ class Trial:
             await asyncio.sleep(0.001)
         then_s = now_s()
         self._was_refused = not self._feed[symbol].is_live
-        await asyncio.sleep(self.MUTE_MS / 1e3)
+        await asyncio.sleep(self._mute_ms / 1e3)
         return then_s
 
 

@@ -53,7 +53,7 @@ MEMORY_MAX: Final = 4 * 2**30
 
 Stages = tuple[tuple[str, ...], ...]
 SYNC: Final[Stages] = (
-    ("sync_table", "sync_verdicts", "sync_parts", "sync_comparing"),
+    ("sync_table", "sync_verdicts", "sync_parts", "sync_comparing", "old_count"),
     (
         *("sync_stream", "sync_joining", "sync_bounds", "sync_audit", "sync_answers", "sync_waits", "sync_desk"),
         *("sync_unasked", "sync_resets", "shared_link", "corners"),
@@ -69,9 +69,9 @@ BOOK: Final[Stages] = (
 MODULES: Final[dict[str, Stages]] = {
     **dict.fromkeys(
         (
-            *("sync/table.py", "sync/machine.py", "sync/answers.py", "sync/audit.py", "sync/buffer.py"),
+            *("sync/table.py", "sync/facts.py", "sync/machine.py", "sync/answers.py", "sync/audit.py", "sync/buffer.py"),
             *("sync/waits.py", "sync/alarms.py", "sync/desk.py", "sync/provenance.py", "sync/core.py"),
-            "sync/journal.py",
+            *("sync/old_count.py", "sync/journal.py"),
         ),
         SYNC,
     ),

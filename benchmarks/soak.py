@@ -16,6 +16,7 @@ import random
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,10 +28,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 import orderbook
 from benchmarks.live import ALL, conclusion, kept, memory_mb, venue
 from orderbook.simulator.truth import book_digest
+from tests.waiting import until
 
 GROWTH_MAX_MIB: Final = 2.0
 COMPARED_PER_S: Final = 4.0
-FAULTS: Final = (
+FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"fault": "drop", "p": 0.0002},
     {"fault": "duplicate", "p": 0.001},
     {"fault": "swap", "p": 0.001},
@@ -81,8 +83,10 @@ async def soak(symbols: int, rate: float, minutes: float, seed: int) -> int:
     """Run it."""
     outcomes: Counter[bool | None] = Counter()
     idle = Census()
-    options = {"symbols": symbols, "seed": seed, "profile": "normal", "rate": rate, "faults": list(FAULTS)}
-    async with venue(**options) as (url, names, keys, process), aiohttp.ClientSession() as client:  # type: ignore[arg-type]
+    async with (
+        venue(symbols=symbols, seed=seed, profile="normal", rate=rate, faults=FAULTS) as (url, names, keys, process),
+        aiohttp.ClientSession() as client,
+    ):
         opened = Census()
         async with kept(url, names, credentials=keys) as feed:
             begun_s = time.monotonic()
@@ -99,7 +103,9 @@ async def soak(symbols: int, rate: float, minutes: float, seed: int) -> int:
                 at_end[await is_true(feed, client, url, name)] += 1
             counts = {what: sum(getattr(feed.counters(name), what) for name in names) for what in ("gaps", "resyncs")}
             print(f"gaps {counts['gaps']}, resyncs {counts['resyncs']}, reconnects {feed.health().reconnects}")
-        await asyncio.sleep(0.5)
+        # The last descriptors go a moment after the feed; one is the comparing client's own connection.
+        with suppress(TimeoutError):
+            await until(lambda: Census().descriptors <= opened.descriptors + 1, 5)
         closed = Census()
         state = await conclusion(process)
     growth = end.memory_mib - warm.memory_mib

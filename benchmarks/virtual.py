@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -61,6 +62,10 @@ class Figure:
 # -- one after the other --
 
 
+def _is_back(on: MassWorld, symbol: str) -> bool:
+    return symbol in on.lost and on.feed[symbol].is_live
+
+
 async def recoveries(seed: int, gaps: int) -> list[float]:
     """From losing LIVE to LIVE again, in ms, of losses that come one after the other."""
     found: list[float] = []
@@ -70,7 +75,7 @@ async def recoveries(seed: int, gaps: int) -> list[float]:
             symbol = names[number % len(names)]
             on.forget()
             on.venue.strike({"fault": "drop", "scope": symbol})
-            await until(lambda symbol=symbol: symbol in on.lost and on.feed[symbol].is_live, 60)  # type: ignore[misc]
+            await until(partial(_is_back, on, symbol), 60)
             found.append(1e3 * (on.back[symbol] - on.lost[symbol]))
             # Anywhere in the market's rhythm.
             await asyncio.sleep(0.1 + number % 7 * 0.013)
@@ -87,7 +92,7 @@ def recovery_figures(seeds: Sequence[int], gaps: int) -> list[Figure]:
     times = [
         took_ms
         for seed in track(seeds, "Seeds", console=Console(stderr=True), transient=True)
-        for took_ms in run(lambda seed=seed: recoveries(seed, gaps))  # type: ignore[misc]
+        for took_ms in run(partial(recoveries, seed, gaps))
     ]
     return [
         Figure("gaps", len(times), ""),
@@ -175,7 +180,7 @@ def mass_command(seeds: int, seed: int, form: Form) -> None:
     games = [(one, weather) for one in range(seed, seed + seeds) for weather in FAULTS]
     found = {}
     for one, weather in track(games, "Games", console=Console(stderr=True), transient=True):
-        found[f"{weather}, seed {one}"] = run(lambda one=one, weather=weather: mass(one, weather))  # type: ignore[misc]
+        found[f"{weather}, seed {one}"] = run(partial(mass, one, weather))
     _report(found, form, began)
 
 

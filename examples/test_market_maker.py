@@ -68,7 +68,7 @@ async def test_a_gap_pulls_the_quote(virtual_kucoin: VirtualKuCoin) -> None:
     """At once, and there is a new one when the book is whole again."""
     async with trading(virtual_kucoin) as stage:
         virtual_kucoin.strike({"fault": "drop"})
-        while stage.bot.quote is not None:  # noqa: ASYNC110 - virtual time costs nothing
+        while stage.bot.quote is not None:  # noqa: ASYNC110 - a quote is pulled without an event, and virtual time costs nothing
             await asyncio.sleep(0.001)
         assert not stage.book.is_live
         assert "SYNCING" in stage.bot.why_not

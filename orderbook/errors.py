@@ -158,7 +158,10 @@ class RateLimited(RestError):
 
 
 class Refused(RestError):
-    """The venue does not accept the key, its signature, the clock or the address. Asking again does not help."""
+    """The venue does not accept the key, its signature, the clock or the address.
+
+    Asking again does not help, but with the clock: that one is set sooner or later, so it is the one ``is_transient``.
+    """
 
 
 class UnknownSymbol(RestError):

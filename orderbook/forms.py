@@ -91,15 +91,15 @@ class Form(ABC, Generic[V, Q]):
     name: str
 
     @abstractmethod
-    def value(self, raw: int, decimals: int) -> V:
+    def value(self, raw: int, decimals: int, /) -> V:
         """The value ``raw * 10**-decimals``. O(1)."""
 
     @abstractmethod
-    def quotient(self, numerator: int, denominator: int, decimals: int) -> Q:
+    def quotient(self, numerator: int, denominator: int, decimals: int, /) -> Q:
         """The value ``numerator / denominator * 10**-decimals``, ``denominator`` > 0. O(1)."""
 
     @abstractmethod
-    def scaled(self, value: Numeric, decimals: int, name: str) -> Fraction:
+    def scaled(self, value: Numeric, decimals: int, name: str, /) -> Fraction:
         """The inverse: a number the user wrote in this form, in units of ``10**-decimals``.
 
         Raises:
@@ -107,7 +107,7 @@ class Form(ABC, Generic[V, Q]):
         """
 
     @abstractmethod
-    def array(self, levels: Sequence[RawLevel], price_decimals: int, size_decimals: int) -> npt.NDArray[Any]:
+    def array(self, levels: Sequence[RawLevel], price_decimals: int, size_decimals: int, /) -> npt.NDArray[Any]:
         """Raw levels as an array of shape (n, 2), columns price and size. O(n)."""
 
     def level(self, level: RawLevel, price_decimals: int, size_decimals: int) -> Level[V]:
@@ -128,19 +128,19 @@ class FloatForm(Form[float, float]):
 
     name = "float"
 
-    def value(self, raw: int, decimals: int) -> float:
+    def value(self, raw: int, decimals: int, /) -> float:
         """The correctly rounded value."""
         return raw / unit(decimals)
 
-    def quotient(self, numerator: int, denominator: int, decimals: int) -> float:
+    def quotient(self, numerator: int, denominator: int, decimals: int, /) -> float:
         """The correctly rounded quotient."""
         return numerator / (denominator * unit(decimals))
 
-    def scaled(self, value: Numeric, decimals: int, name: str) -> Fraction:
+    def scaled(self, value: Numeric, decimals: int, name: str, /) -> Fraction:
         """A float means its shortest text."""
         return to_fraction(value, name) * unit(decimals)
 
-    def array(self, levels: Sequence[RawLevel], price_decimals: int, size_decimals: int) -> npt.NDArray[Any]:
+    def array(self, levels: Sequence[RawLevel], price_decimals: int, size_decimals: int, /) -> npt.NDArray[Any]:
         """A float64 array."""
         price_unit, size_unit = unit(price_decimals), unit(size_decimals)
         rows = np.empty((len(levels), 2), dtype=np.float64)
@@ -154,21 +154,21 @@ class ExactForm(Form[Decimal, Decimal]):
 
     name = "exact"
 
-    def value(self, raw: int, decimals: int) -> Decimal:
+    def value(self, raw: int, decimals: int, /) -> Decimal:
         """Exact, without trailing zeros."""
         # From text, because that is the one exact way which no context touches; without trailing zeros.
         amount = Decimal(plain(abs(raw), decimals))
         return amount.copy_negate() if raw < 0 else amount
 
-    def quotient(self, numerator: int, denominator: int, decimals: int) -> Decimal:
+    def quotient(self, numerator: int, denominator: int, decimals: int, /) -> Decimal:
         """Exact within ``QUOTIENT_DIGITS`` significant digits."""
         return _CONTEXT.divide(Decimal(numerator), Decimal(denominator * unit(decimals)))
 
-    def scaled(self, value: Numeric, decimals: int, name: str) -> Fraction:
+    def scaled(self, value: Numeric, decimals: int, name: str, /) -> Fraction:
         """Whatever it is written as, exactly."""
         return to_fraction(value, name) * unit(decimals)
 
-    def array(self, levels: Sequence[RawLevel], price_decimals: int, size_decimals: int) -> npt.NDArray[Any]:
+    def array(self, levels: Sequence[RawLevel], price_decimals: int, size_decimals: int, /) -> npt.NDArray[Any]:
         """An array of ``Decimal`` objects."""
         rows = np.empty((len(levels), 2), dtype=object)
         rows[:, 0] = [self.value(price, price_decimals) for price, _ in levels]
@@ -184,15 +184,16 @@ class RawForm(Form[int, Fraction]):
 
     name = "raw"
 
-    def value(self, raw: int, decimals: int) -> int:  # noqa: ARG002  # raw units need no scale, here and below
+    # Raw units need no scale: its parameters are named as the unused ones that they are.
+    def value(self, raw: int, _decimals: int, /) -> int:
         """The integer itself."""
         return raw
 
-    def quotient(self, numerator: int, denominator: int, decimals: int) -> Fraction:  # noqa: ARG002
+    def quotient(self, numerator: int, denominator: int, _decimals: int, /) -> Fraction:
         """The fraction itself."""
         return Fraction(numerator, denominator)
 
-    def scaled(self, value: Numeric, decimals: int, name: str) -> Fraction:  # noqa: ARG002
+    def scaled(self, value: Numeric, _decimals: int, name: str, /) -> Fraction:
         """Only integers and fractions have raw units."""
         if isinstance(value, bool) or not isinstance(value, Fraction | SupportsIndex):
             raise UsageError(f"{name} of a raw query is an int or a Fraction in raw units, not {type(value).__name__}")
@@ -201,12 +202,7 @@ class RawForm(Form[int, Fraction]):
             raise UsageError(f"{name} is not negative, unlike {scaled}")
         return scaled
 
-    def array(
-        self,
-        levels: Sequence[RawLevel],
-        price_decimals: int,  # noqa: ARG002
-        size_decimals: int,  # noqa: ARG002
-    ) -> npt.NDArray[Any]:
+    def array(self, levels: Sequence[RawLevel], _price_decimals: int, _size_decimals: int, /) -> npt.NDArray[Any]:
         """An int64 array, or one of Python integers."""
         fits = all(size <= RAW_MAX for _, size in levels)
         return np.array(levels, dtype=np.int64 if fits else object).reshape(-1, 2)

@@ -14,9 +14,7 @@ from typing import ClassVar, Final, Literal, NoReturn, cast
 from orderbook.errors import UsageError
 
 _SHOWN: Final = "Secret(...)"
-_KEY: Final = "KUCOIN_API_KEY"
-_SECRET: Final = "KUCOIN_API_SECRET"  # noqa: S105 - the name of a variable
-_PASSPHRASE: Final = "KUCOIN_API_PASSPHRASE"  # noqa: S105 - the name of a variable
+_PARTS: Final = ("KUCOIN_API_KEY", "KUCOIN_API_SECRET", "KUCOIN_API_PASSPHRASE")
 _VERSION: Final = "KUCOIN_API_KEY_VERSION"
 
 
@@ -118,7 +116,7 @@ class Credentials:
         Raises:
             UsageError: Only some are set, or one holds what no key holds.
         """
-        found = {name: environ.get(name, "") for name in (_KEY, _SECRET, _PASSPHRASE)}
+        found = {name: environ.get(name, "") for name in _PARTS}
         missing = [name for name, text in found.items() if not text]
         if len(missing) == len(found):
             return None

@@ -149,6 +149,13 @@ class WeightBudget:
                 quota.leave(waiter)
             self._serve(quota)
 
+    def give_back(self, grant: Grant) -> None:
+        """Take note that nothing was sent."""
+        quota = self._quota(grant.pool)
+        with self._lock:
+            quota.undo(grant)
+            self._serve(quota)
+
     def settle(self, grant: Grant, told: RateLimit | None = None, *, turned_away: bool = False) -> None:
         """Take note that a request ended: answered, failed or cancelled.
 

@@ -169,6 +169,11 @@ class Rest:
         flight = self._flights.get(symbol)
         return flight is not None and flight.urgency.is_sent
 
+    def problem(self, symbol: str) -> str | None:
+        """Why the last attempt at a snapshot under way brought nothing; ``None``: there was none."""
+        flight = self._flights.get(symbol)
+        return None if flight is None else flight.urgency.problem
+
     def move(self, symbol: str, rank: int) -> None:
         """Give a symbol's snapshot another rank, while it waits."""
         if (flight := self._flights.get(symbol)) is not None and flight.urgency.rank != rank:

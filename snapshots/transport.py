@@ -124,7 +124,7 @@ class HttpTransport:
             )
             # It would send a GET a second time by itself when a kept connection breaks: a weight that nobody counts.
             # There is no public switch; a test counts the requests.
-            self._session._retry_connection = False  # noqa: SLF001
+            self._session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch
         return self._session
 
     async def close(self) -> None:

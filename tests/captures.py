@@ -79,7 +79,7 @@ def refusal(action: Callable[[], object]) -> CaptureError | None:
 def read_until(reader: CaptureReader, records: list[Record]) -> None:
     """Put into ``records`` what can be read, also when an error ends it."""
     for record in reader:
-        records.append(record)  # noqa: PERF402 - extend() would lose the last ones
+        records.append(record)  # noqa: PERF402 - extend() does not promise what it leaves when an error ends it
 
 
 def flipped(data: bytes, bit: int) -> bytes:

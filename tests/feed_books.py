@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from orderbook.book import OrderBook
@@ -33,6 +34,7 @@ from orderbook.venues import venue_named
 from orderbook.venues.rest import Depth, Pool
 from snapshots.budget import LIMITS, WeightBudget
 from snapshots.fetch import CallSettings, OnAnswer, Rest
+from tests import waiting
 
 BTC, ETH, SOL = "BTC-USDT", "ETH-USDT", "SOL-USDT"
 BOUND_S = 10
@@ -85,11 +87,8 @@ async def straight(venue: LocalKuCoin) -> AsyncIterator[Way]:
     yield Way(url=venue.url)
 
 
-async def until(condition: Callable[[], object], *, bound_s: float = BOUND_S) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(bound_s):
-        while not condition():  # noqa: ASYNC110 - whatever can be asked for, without an event of its own
-            await asyncio.sleep(0.002)
+until = partial(waiting.until, bound_s=BOUND_S)
+"""Wait until something is so."""
 
 
 def is_right(book: OrderBook, source: Source) -> bool:
@@ -217,7 +216,7 @@ class Stage:
         """Wait until every book is LIVE where the venue stands now, or later; and equal."""
         marks = {symbol: (one.epoch, one.sequence) for symbol, one in self.market.items() if symbol in self.feed}
         for symbol, mark in marks.items():
-            await until(lambda symbol=symbol, mark=mark: self._reached(symbol, mark))  # type: ignore[misc]
+            await until(partial(self._reached, symbol, mark))
         assert all(is_right(self.feed[symbol], self.market[symbol]) for symbol in marks)
 
     def _reached(self, symbol: str, mark: tuple[int, int]) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from orderbook.types import BookState, Message
 from orderbook.venues import venue_named
 from orderbook.venues.base import decode_frame
 from orderbook.venues.rest import Depth, Instrument, Priority, Server, Token
+from tests import waiting
 from tests.feed_books import Stage, until
 
 VENUE = venue_named("kucoin")
@@ -288,13 +289,8 @@ class Scene:
         return [notice for _, notice in self.told if isinstance(notice, kinds)]
 
 
-async def eventually(condition: Callable[[], object]) -> None:
-    """Wait until something is so, in virtual time: an hour at most."""
-    for _ in range(72_000):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError
+eventually = partial(waiting.until, bound_s=3_600, every_s=0.05)
+"""Wait until something is so, in virtual time: an hour at most."""
 
 
 async def accepted(scene: Stage, count: int) -> None:
@@ -377,9 +373,10 @@ def own_timers() -> list[str]:
 def sockets() -> int:
     """Open sockets of this process."""
     folder, found = Path("/proc/self/fd"), 0
-    for name in os.listdir(folder):  # noqa: PTH208 - a descriptor may be gone before it is looked at
+    for entry in folder.iterdir():
+        # A descriptor may be gone before it is looked at.
         with contextlib.suppress(OSError):
-            found += os.readlink(folder / name).startswith("socket:")  # noqa: PTH115 - as above
+            found += str(entry.readlink()).startswith("socket:")
     return found
 
 

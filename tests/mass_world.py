@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +23,7 @@ from orderbook.testing.network import VirtualTransport
 from orderbook.types import BookState
 from snapshots.budget import SHARE, WeightBudget
 from snapshots.transport import Answer
+from tests import waiting
 
 SNAPSHOT_WEIGHT: Final = 3
 ONE_WAY_MS: Final = 25.0
@@ -138,11 +140,8 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def until(condition: Callable[[], bool], bound_s: float) -> None:
-    """Wait until something is so, to a hundredth of a virtual second."""
-    async with asyncio.timeout(bound_s):
-        while not condition():  # noqa: ASYNC110 - whatever can be asked for, without an event of its own
-            await asyncio.sleep(0.01)
+until = partial(waiting.until, every_s=0.01)
+"""Wait until something is so, to a hundredth of a virtual second."""
 
 
 @asynccontextmanager

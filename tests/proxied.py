@@ -40,7 +40,12 @@ class Line:
 
     def downs(self) -> list[str]:
         """Why links ended, or could not be made."""
-        return [event.reason for event in self.on.watch.told(LinkDown)]
+        return downs(self.on)
+
+
+def downs(on: Stage) -> list[str]:
+    """Why links of a stage ended, or could not be made."""
+    return [event.reason for event in on.watch.told(LinkDown)]
 
 
 @asynccontextmanager

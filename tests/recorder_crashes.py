@@ -18,11 +18,14 @@ import sys
 import zlib
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from snapshots.capture import CaptureError, CaptureWriter, Record, read_capture
 from snapshots.recorder import Recorder
 from tests.source_tree import ROOT
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 URL: Final = "wss://ws.example.com/endpoint"
 REPORT: Final = struct.Struct("<Q")
@@ -86,8 +89,8 @@ class Trickle(io.FileIO):
         super().__init__(path, "w")
         self._piece_bytes = piece_bytes
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # any buffer, in the base class
-        return super().write(data[: self._piece_bytes])
+    def write(self, data: ReadableBuffer, /) -> int:
+        return super().write(bytes(data)[: self._piece_bytes])
 
 
 def record_for_ever(path: str, plan: Plan, pipe: int) -> None:

@@ -7,7 +7,7 @@ import io
 import os
 import threading
 from collections import Counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from snapshots.capture_writer import CaptureWriter
 from snapshots.recorder import RecorderEvent
@@ -15,6 +15,9 @@ from snapshots.recorder_queue import RecorderQueue
 from snapshots.records import Kind, Record
 from snapshots.scribe import Scribe
 from tests.captures import opened
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 WAIT_S = 30
 """Bound of every wait for another thread; only a failing test waits that long."""
@@ -38,11 +41,12 @@ class Disk(io.BytesIO):
         self.entered = threading.Event()
         self.written = threading.Event()
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # any buffer, in the base class
+    def write(self, data: ReadableBuffer, /) -> int:
         self.entered.set()
         assert self.gate.wait(WAIT_S)
         if self.error is not None:
-            super().write(data[: len(data) // 2])
+            taken = bytes(data)
+            super().write(taken[: len(taken) // 2])
             raise self.error
         count = super().write(data)
         self.written.set()
@@ -100,11 +104,13 @@ class ShakyDisk(Disk):
         code = errno.EIO if self._how in ("broken", "late") else errno.ENOSPC
         raise OSError(code, os.strerror(code))
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # as above
+    def write(self, data: ReadableBuffer, /) -> int:
         if not self._fails():
             return super().write(data)
-        part = {"half": len(data) // 2, "short": (len(data) + 1) // 2, "late": len(data)}.get(self._how, 0)
-        super().write(data[:part])
+        offered = bytes(data)
+        size = len(offered)
+        part = {"half": size // 2, "short": (size + 1) // 2, "late": size}.get(self._how, 0)
+        super().write(offered[:part])
         if self._how not in ("short", "nothing"):
             self._refuse()
         return part

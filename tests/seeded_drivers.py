@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -99,7 +100,7 @@ class Clocked(_Driver):
         self._later(first_ns - 10 * MS, lambda: self.sync.receive(_ACK, self._now_ns))
         self._later(first_ns - 10 * MS, lambda: self.sync.subscribed(self._now_ns))
         for arrival in self._arrivals:
-            self._later(arrival.at_ns, lambda arrival=arrival: self._frame(arrival))  # type: ignore[misc]
+            self._later(arrival.at_ns, partial(self._frame, arrival))
         for at_ns in range(first_ns, last_ns + QUIET_NS, PONG_NS):
             self._later(at_ns, lambda: self.sync.receive(_PONG, self._now_ns))
         self._later(last_ns + QUIET_NS, tuple)
@@ -129,7 +130,7 @@ class Clocked(_Driver):
         for event in events:
             if isinstance(event, NeedSnapshot):
                 self._wish = event
-                self._later(self._now_ns + event.delay_ms * MS, lambda wish=event: self._request(wish))  # type: ignore[misc]
+                self._later(self._now_ns + event.delay_ms * MS, partial(self._request, event))
             elif isinstance(event, NeedProbe):
                 self._later(self._now_ns + self._latency_ns(), self._probe)
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from orderbook.simulator.behaviour import Behaviour, Weighted
-from orderbook.simulator.market import stream
+from orderbook.simulator.chance import stream
 from orderbook.simulator.profiles import NORMAL, PROFILES
 from orderbook.simulator.truth import Truth, scaled_text
 from orderbook.types import Side

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from websockets.asyncio.client import ClientConnection
 
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.server import LocalKuCoin
+from tests import waiting
 
 BTC = "BTC-USDT"
 BOOK = f"/api/v1/market/orderbook/level2_100?symbol={BTC}"
@@ -70,11 +72,8 @@ async def closed(socket: ClientConnection) -> websockets.ConnectionClosed:
     return caught.value
 
 
-async def until(condition: Any) -> None:
-    """Let the loop run until something is true."""
-    async with asyncio.timeout(BOUND_S):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.001)
+until = partial(waiting.until, bound_s=BOUND_S, every_s=0.001)
+"""Let the loop run until something is true."""
 
 
 @asynccontextmanager

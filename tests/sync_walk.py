@@ -10,7 +10,7 @@ from typing import Final
 from orderbook.events import Event, SnapshotRejected, StateChanged
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
-from orderbook.sync.table import NEVER
+from orderbook.sync.facts import NEVER
 from orderbook.sync.waits import Name
 from orderbook.types import BookState, Delta, Side
 from tests.kucoin_frames import SYMBOL, delta, snapshot

@@ -18,6 +18,8 @@ from orderbook.fixedpoint import SEQUENCE_MAX
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.types import BookState
+from tests.examples import share
+from tests.examples import share
 from tests.hostile import SYMBOL, damaged_objects, damaged_texts, json_values, level2, records, rest
 
 MS: Final = 1_000_000
@@ -294,4 +296,4 @@ class AnyBytes(RuleBasedStateMachine):
 
 
 TestAnyBytes = AnyBytes.TestCase
-TestAnyBytes.settings = settings(max_examples=150, stateful_step_count=40)
+TestAnyBytes.settings = settings(max_examples=share(80), stateful_step_count=40)

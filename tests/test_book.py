@@ -19,6 +19,7 @@ from orderbook.reader import Reader
 from orderbook.results import Band, BookView, Depth, Fill, Marked
 from orderbook.types import BBO, BookState, Level, Side
 from tests.books import ASKS, BIDS, live_book
+from tests.unchecked import unchecked
 
 
 def test_rows_are_taken_as_they_come() -> None:
@@ -90,7 +91,7 @@ def test_a_snapshot_may_go_back() -> None:
     assert (None, 1) == (book.venue_ms, len(book.bids))
     for depth in (0, -1, True, "5", 1.0):
         with pytest.raises(UsageError, match="depth"):
-            book.apply_snapshot([], [], 4, depth=depth)  # type: ignore[arg-type]
+            book.apply_snapshot([], [], 4, depth=unchecked(depth))
     with pytest.raises(UsageError, match="sequence"):
         book.apply_snapshot([], [], SEQUENCE_MAX + 1)
     assert 2 == book.epoch

@@ -16,6 +16,8 @@ from orderbook.content import BookContent
 from orderbook.errors import BeyondHorizon, BookNotLive, NumberError, UsageError
 from orderbook.fixedpoint import to_number
 from orderbook.types import BookState, Change, Side, Snapshot
+from tests.examples import share
+from tests.examples import share
 
 # The same few values in many spellings, so that rows meet.
 spellings = st.sampled_from(
@@ -167,4 +169,4 @@ class BookMachine(RuleBasedStateMachine):
 
 
 TestBook = BookMachine.TestCase
-TestBook.settings = settings(max_examples=150, stateful_step_count=30)
+TestBook.settings = settings(max_examples=share(80), stateful_step_count=30)

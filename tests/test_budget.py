@@ -16,6 +16,8 @@ from orderbook.errors import UsageError
 from orderbook.simulator.virtual_time import VirtualLoop, run, settled
 from orderbook.venues.rest import Pool, Priority, RateLimit
 from snapshots.budget import Grant, WeightBudget, shared_budget
+from tests.unchecked import unchecked
+from tests.waiting import until
 
 AUDIT, LOST, SESSION = Priority.AUDIT, Priority.LOST, Priority.SESSION
 SMALL: dict[Pool, tuple[int, int]] = {"public": (10, 30_000), "spot": (10, 30_000)}
@@ -295,7 +297,7 @@ def test_answers_come_in_any_order() -> None:
 def test_a_pool_that_does_not_exist() -> None:
     """The known ones are named."""
     with pytest.raises(UsageError, match="no pool 'futures'; known: public, spot"):
-        WeightBudget().limit("futures")  # type: ignore[arg-type]
+        WeightBudget().limit(unchecked("futures"))
 
 
 @pytest.mark.parametrize("wrong", [{"share": 0}, {"share": 1.1}, {"in_flight_max": 0}, {"limits": {"spot": (0, 1)}}])
@@ -326,9 +328,8 @@ async def test_two_threads_share_it() -> None:
     budget = WeightBudget(SMALL, in_flight_max=1)
     first = await budget.acquire("public", 1, LOST)
     other = asyncio.create_task(asyncio.to_thread(asyncio.run, budget.acquire("public", 2, LOST)))
+    await until(lambda: budget.waiting, 10)
     async with asyncio.timeout(10):
-        while not budget.waiting:  # noqa: ASYNC110 - it is about no event of this thread
-            await asyncio.sleep(0)
         budget.settle(first)
         grant = await other
     assert isinstance(grant, Grant)
@@ -353,7 +354,7 @@ def test_a_loop_that_was_closed_holds_nobody_up() -> None:
 
     assert (0, 1) == (budget.waiting, budget.used("public"))
     task.get_coro().close()
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    unchecked(task)._log_destroy_pending = False
 
 
 @settings(max_examples=30)

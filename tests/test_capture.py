@@ -18,6 +18,7 @@ from snapshots import records
 from snapshots.capture import CaptureError, CaptureReader, CaptureWriter, Problem, Record, read_capture
 from snapshots.records import LineError, decode_line, encode_line
 from tests.captures import URL, foreign, frames, lines, opened, written
+from tests.unchecked import unchecked
 
 # Texts without surrogates: only those can be encoded. Addresses without the marks of a secret stay as they are.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -138,10 +139,8 @@ def test_progress_grows_to_the_size(tmp_path: Path) -> None:
     """The offset never runs back, passes through the file and ends at its size."""
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(written(frames(2000), flush_every=100)[0])
-    offsets = []
     with read_capture(path) as reader:
-        for _ in reader:
-            offsets.append(reader.compressed_offset)  # noqa: PERF401 - the loop moves what is read
+        offsets = [reader.compressed_offset for _ in reader]
     assert sorted(offsets) == offsets
     assert 20 == len(set(offsets))
     assert path.stat().st_size == reader.compressed_size == reader.compressed_offset
@@ -232,10 +231,13 @@ def test_a_line_with_freedoms_is_read(good: bytes, expected: Record) -> None:
     assert expected == decode_line(good)
 
 
-@given(st.binary() | st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["ts", "kind", "url", "raw", "enc"]), inner),
-).map(lambda value: json.dumps(value).encode()))  # fmt: skip
+@given(
+    st.binary()
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["ts", "kind", "url", "raw", "enc"]), inner),
+    ).map(lambda value: json.dumps(value).encode())
+)
 def test_any_line_is_a_record_or_a_line_error(raw: bytes) -> None:
     """Nothing else is raised, and what was read can be written and read again."""
     try:
@@ -249,10 +251,10 @@ def test_any_line_is_a_record_or_a_line_error(raw: bytes) -> None:
     ("record", "reason"),
     [
         (Record(-1, "ws", None, b""), "ts"),
-        (Record(1, "WS", None, b""), "kind"),  # type: ignore[arg-type]  # the caller's mistake
-        (Record(1, "ws", b"x", b""), "url"),  # type: ignore[arg-type]
+        (Record(1, unchecked("WS"), None, b""), "kind"),
+        (Record(1, "ws", unchecked(b"x"), b""), "url"),
         (Record(1, "ws", "\ud800", b""), "url"),
-        (Record(1, "ws", None, "x"), "raw"),  # type: ignore[arg-type]
+        (Record(1, "ws", None, unchecked("x")), "raw"),
         (Record(1, "ws", None, b"", 20), "status"),
         (Record(1, "ws", None, b"x" * records.RECORD_BYTES_MAX), "bytes are more than"),
     ],

@@ -8,12 +8,16 @@ import os
 import pickle
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 
 from orderbook.errors import OrderBookError, UsageError
 from snapshots.capture import CaptureError, CaptureWriter, Record, read_capture
 from tests.captures import foreign, frames, kinds, opened, read_until, refusal, written
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 RECORDS = frames(40)
 DISK_FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -34,10 +38,11 @@ class FailingFile(io.BytesIO):
         self.calls += 1
         return self.calls - 1 in self._failing
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]  # any buffer, in the base class
+    def write(self, data: ReadableBuffer, /) -> int:
         if not self._fails():
             return super().write(data)
-        super().write(data[: len(data) // 2])
+        taken = bytes(data)
+        super().write(taken[: len(taken) // 2])
         raise DISK_FULL
 
     def flush(self) -> None:
@@ -126,7 +131,7 @@ def test_a_pipe_that_fails_ends_the_capture() -> None:
         writer = CaptureWriter(file, block_bytes=BLOCK_BYTES)
         endless = iter([*RECORDS, *RECORDS])
         taken = 0
-        while (error := refusal(lambda: writer.write(next(endless)))) is None:  # noqa: B023 - called at once
+        while (error := refusal(partial(writer.write, next(endless)))) is None:
             taken += 1
         assert "No space left" in str(error)
         with pytest.raises(CaptureError, match="cannot be taken back"):
@@ -161,9 +166,10 @@ class Hesitant(io.RawIOBase):
         self.step = step
         self.taken = b""
 
-    def write(self, data: bytes, /) -> int | None:  # type: ignore[override]  # any buffer, in the base class
-        self.taken += data[: self.step or 0]
-        return self.step and min(self.step, len(data))
+    def write(self, data: ReadableBuffer, /) -> int | None:
+        offered = bytes(data)
+        self.taken += offered[: self.step or 0]
+        return self.step and min(self.step, len(offered))
 
 
 def test_a_file_that_takes_a_little_at_a_time() -> None:
@@ -173,7 +179,7 @@ def test_a_file_that_takes_a_little_at_a_time() -> None:
     assert RECORDS[:1] == list(opened(file.taken))
 
     class Silent(io.BytesIO):
-        def write(self, data: bytes, /) -> None:  # type: ignore[override]
+        def write(self, data: ReadableBuffer, /) -> Any:
             super().write(data)
 
     with CaptureWriter(silent := Silent()) as writer:
@@ -243,10 +249,10 @@ def test_a_closed_file_object() -> None:
 @pytest.mark.parametrize(
     "options", [{"block_bytes": 0}, {"block_bytes": 2**40}, {"level": 10}, {"append": True}, {"overwrite": True}]
 )
-def test_impossible_options_of_a_writer(options: dict[str, int]) -> None:
+def test_impossible_options_of_a_writer(options: dict[str, Any]) -> None:
     """The caller's mistake, told at once."""
     with pytest.raises(UsageError):
-        CaptureWriter(io.BytesIO(), **options)  # type: ignore[arg-type]
+        CaptureWriter(io.BytesIO(), **options)
 
 
 @pytest.mark.parametrize("options", [{"record_bytes_max": 0}, {"problems_max": 0}])
@@ -325,6 +331,10 @@ class Unreadable(io.BytesIO):
         return super().read(size)
 
 
+def _read_all(file: BinaryIO, records: list[Record]) -> None:
+    read_until(read_capture(file), records)
+
+
 @pytest.mark.parametrize("data", [written(RECORDS, flush_every=10)[0], foreign(RECORDS)])
 def test_a_disk_that_cannot_be_read(data: bytes) -> None:
     """Whichever read fails: the records before it, then the one typed error."""
@@ -332,7 +342,7 @@ def test_a_disk_that_cannot_be_read(data: bytes) -> None:
         file = Unreadable(data)
         file.good = good
         records: list[Record] = []
-        error = refusal(lambda: read_until(read_capture(file), records))  # noqa: B023 - called at once
+        error = refusal(partial(_read_all, file, records))
         if error is None:
             assert RECORDS == records
             assert good >= 3

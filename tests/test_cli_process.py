@@ -153,7 +153,7 @@ def test_a_reader_that_goes_away_is_no_error(args: tuple[str, ...], venue: Serve
 
 def test_a_full_disk_is_one_line() -> None:
     """What could not be written is not passed over."""
-    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+    with Path("/dev/full").open("wb") as full:
         code, _, stderr = finished("info", stdout=full)
 
     assert (1, b"orderbook: error: cannot write the output: No space left on device\n") == (code, stderr)

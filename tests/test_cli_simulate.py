@@ -46,7 +46,7 @@ from tests.test_cli_process import environment, started
         (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write [{{"),
         (["--host", "0.0.0.0"], 1, "'0.0.0.0' is not a loopback address"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_with_the_remedy(args: list[str], code: int, message: str) -> None:
     """No traceback, nothing on stdout, never exit code 0."""
     result = orderbook_command("simulate", *args)

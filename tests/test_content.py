@@ -55,13 +55,20 @@ def test_a_content_begins_with_nothing() -> None:
     content = BookContent()
 
     assert (0, 0, 0, 0, 0) == (
-        len(content.bids), len(content.asks), content.price_decimals, content.size_decimals, content.sequence
-    )  # fmt: skip
+        len(content.bids),
+        len(content.asks),
+        content.price_decimals,
+        content.size_decimals,
+        content.sequence,
+    )
     assert {Side.BID: None, Side.ASK: None} == content.horizon
     assert {Side.BID: 0, Side.ASK: 0} == content.seeded
     assert (None, 0, 0, 0) == (
-        content.venue_ms, content.touch_count, content.price_zero_count, content.remove_absent_count
-    )  # fmt: skip
+        content.venue_ms,
+        content.touch_count,
+        content.price_zero_count,
+        content.remove_absent_count,
+    )
 
 
 def test_a_snapshot_in_any_order_is_sorted() -> None:

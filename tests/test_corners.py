@@ -12,8 +12,9 @@ import orderbook
 from orderbook.errors import PortInUse
 from orderbook.guard import Pulse
 from orderbook.sync import BookSync
+from orderbook.sync.facts import ComparedFacts
 from orderbook.sync.journal import GapJournal
-from orderbook.sync.table import ComparedFacts, decide
+from orderbook.sync.table import decide
 from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
 
 SECOND = 10**9

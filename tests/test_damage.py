@@ -113,7 +113,9 @@ def test_a_damaged_recording_never_makes_a_wrong_book(seed: int) -> None:
     wished, live, rejected, sequence = False, 0, 0, 0
     frames = recording()[0][19:]
     for number, text in enumerate(frames):
-        sequence = KuCoin().decode(text).sequence_end  # type: ignore[union-attr]
+        delta = KuCoin().decode(text)
+        assert isinstance(delta, Delta)
+        sequence = delta.sequence_end
         healthy = number > len(frames) - 50 or rng.random() < 0.95
         arrived = [text.encode()] if healthy else damage(rng, text)
         for raw in arrived:

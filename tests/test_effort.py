@@ -8,7 +8,7 @@ length.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -94,7 +94,7 @@ def test_prices_from_the_wire_are_not_hashed(monkeypatch: pytest.MonkeyPatch) ->
 
     class Unhashable(Number):
         __slots__ = ()
-        __hash__ = None  # type: ignore[assignment]
+        __hash__: ClassVar[Any] = None
 
     assert hash(Number(SAME_HASH, 0)) == hash(Number(2 * SAME_HASH, 0)), "the attack is real"
     monkeypatch.setattr(wire, "number", lambda value: Unhashable(*parse_number(value)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from orderbook.clock import loop_clock
 from orderbook.errors import OrderBookError, RestError
 from orderbook.feed.errors import FeedClosed
 from orderbook.feed.feed import Feed
+from orderbook.feed.metrics import FeedMetrics
 from orderbook.feed.opening import open_feed
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.faults import FaultPlan
@@ -118,6 +120,10 @@ async def test_a_feed_in_trouble_closes_as_well(fault: dict[str, Any]) -> None:
     await venue.close()
 
 
+def _connects_again(metrics: FeedMetrics, count: int) -> bool:
+    return metrics.connects > count
+
+
 async def test_a_feed_closes_while_its_link_is_replaced() -> None:
     """Both links end, at any moment of it."""
     venue = await _venue()
@@ -127,8 +133,7 @@ async def test_a_feed_closes_while_its_link_is_replaced() -> None:
             feed = _feed(venue, settings)
             await feed.start()
             await feed.ready(BTC, timeout_s=5)
-            count = feed.metrics.connects
-            await until(lambda feed=feed, count=count: feed.metrics.connects > count)  # type: ignore[misc]
+            await until(partial(_connects_again, feed.metrics, feed.metrics.connects))
             for _ in range(steps):
                 await asyncio.sleep(0)
             await feed.close()

@@ -16,6 +16,7 @@ from orderbook.feed.errors import FeedClosed
 from orderbook.feed.events import CallbackFailed, FeedEvent
 from orderbook.types import BookState
 from tests.feed_books import BTC, ETH, FAST, SYNC, Stage, stage, until
+from tests.unchecked import hook, unchecked
 
 POLICIES: tuple[Deliver, ...] = ("every", "latest", "best")
 
@@ -272,7 +273,7 @@ async def test_a_callback_that_cancels_its_own_task_is_told_and_ends() -> None:
 async def test_what_a_plain_callback_returns_does_not_matter() -> None:
     """A lambda returns something by accident."""
     async with stage() as on:
-        subscription = on.feed.listen(BTC, lambda update: update.skipped)  # type: ignore[arg-type, return-value]
+        subscription = on.feed.listen(BTC, unchecked(lambda update: update.skipped))
         await until(lambda: subscription.delivered >= 5)
         assert 0 == subscription.callback_errors
 
@@ -342,7 +343,7 @@ async def test_a_callback_for_events_that_raises_stops_nothing() -> None:
             raise ValueError
 
         told: list[FeedEvent] = []
-        on.watch.hear = fails  # type: ignore[method-assign]  # a hook is all that is wanted
+        hook(on.watch, "hear", fails)
         reader = on.feed.events()
         on.strike({"fault": "drop", "run": 3, "scope": BTC})
         heard = [await anext(reader)]
@@ -350,7 +351,7 @@ async def test_a_callback_for_events_that_raises_stops_nothing() -> None:
 
         assert heard == told[:1]
         assert len(told) == on.feed.herald.callback_errors
-        on.watch.hear = told.append  # type: ignore[method-assign, assignment]  # as above
+        hook(on.watch, "hear", told.append)
         on.feed.herald.callback_errors = 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 
 import pytest
 
@@ -22,10 +23,13 @@ def test_subscribers_are_told_in_the_order_in_which_they_came() -> None:
     """Every time, and of every change."""
     told: list[int] = []
 
+    def tells(number: int) -> Callable[[object], None]:
+        return lambda _: told.append(number)
+
     async def main() -> None:
         async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, venue.open_feed() as feed:
             await feed.ready(BTC, timeout_s=5)
-            held = [feed.listen(BTC, lambda _, number=number: told.append(number)) for number in range(READERS)]  # type: ignore[misc]
+            held = [feed.listen(BTC, tells(number)) for number in range(READERS)]
             await asyncio.sleep(5)
             assert READERS == len(held)
 

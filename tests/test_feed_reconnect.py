@@ -186,7 +186,7 @@ def test_a_useful_link_that_ends_in_silence_was_useful() -> None:
             scene.make_live("A-B")
             await asyncio.sleep(30)
             scene.venue.answer = partial(_obey_but, wire)
-            await eventually(lambda number=number: len(scene.events(LinkDown)) == number)  # type: ignore[misc]
+            await eventually(partial(_has_lost_links, scene, number))
         states = [change.new for change in scene.events(StateChanged)]
         assert 5 == states.count(BookState.STALE)
         failures = scene.placement["A-B"]._backoff.failures
@@ -194,6 +194,10 @@ def test_a_useful_link_that_ends_in_silence_was_useful() -> None:
         return failures
 
     assert virtual_time.run(main) <= 1
+
+
+def _has_lost_links(scene: Scene, count: int) -> bool:
+    return len(scene.events(LinkDown)) == count
 
 
 def _obey_but(dead: ScriptedSocket, wire: ScriptedSocket, message: dict[str, Any]) -> None:

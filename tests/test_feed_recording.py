@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,10 @@ from tests.recorder_disks import Disk
 SYMBOLS = (BTC, ETH)
 
 
-def venue_of(**options: object) -> LocalKuCoin:
+def venue_of(**options: Any) -> LocalKuCoin:
     """A small one."""
     market = {symbol: SymbolMarket(symbol, 8, SMALL, rate=200.0) for symbol in SYMBOLS}
-    return LocalKuCoin(market, seed=8, **options)  # type: ignore[arg-type]
+    return LocalKuCoin(market, seed=8, **options)
 
 
 def strike(venue: LocalKuCoin, *faults: dict[str, object]) -> None:

@@ -30,6 +30,7 @@ from orderbook.simulator.market import SymbolMarket
 from orderbook.simulator.rest import Answer, Reply
 from orderbook.simulator.server import LocalKuCoin
 from tests.feed_books import BOUND_S, BTC, ETH, FAST, SMALL, now_ns, until
+from tests.unchecked import hook
 
 KEY, SECRET, PASSPHRASE = "canary-of-the-key/+=", "canary-of-the-secret/+=", "canary of the passphrase"
 TOKEN = "canary-of-the-token==.9x/+&?=="
@@ -120,8 +121,8 @@ class Venue(LocalKuCoin):
         self._redirects = redirects
         self._plain = self.exchange.rest
         self._tokens = self.exchange._tokens
-        self._tokens.issue = self._issue  # type: ignore[method-assign]  # a hook is all that is wanted
-        self.exchange.rest = self._rest  # type: ignore[method-assign, assignment]  # as above
+        hook(self._tokens, "issue", self._issue)
+        hook(self.exchange, "rest", self._rest)
 
     def _issue(self, now_ns: int, *, is_private: bool, life_ns: int | None = None) -> str:
         self._tokens._issued[TOKEN] = (now_ns + (life_ns or self._tokens._life_ns), is_private)

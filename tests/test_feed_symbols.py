@@ -163,7 +163,7 @@ async def test_a_symbol_that_is_not_traded_is_halted_from_the_beginning_and_over
         scene.strike({"fault": "disconnect"})
         await until(lambda: scene.watch.told(LinkUp))
         await scene.live([BTC])
-        await until(lambda: scene.feed._placement[ETH]._link.subscribed == {BTC, ETH})  # type: ignore[union-attr]
+        await until(lambda: (link := scene.feed._placement[ETH]._link) and link.subscribed == {BTC, ETH})
         assert BookState.HALTED is scene.feed[ETH].state
         scene.venue.exchange.common.delisted.clear()
         await scene.feed.read_instruments()

@@ -7,6 +7,7 @@ import json
 import random
 import socket
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from orderbook.simulator.framing import frame, framed
 from orderbook.simulator.toxics import Toxics
 from orderbook.types import BookState
 from tests.feed_books import BTC, ETH, FAST, SOL, Stage, stage, until
-from tests.proxied import PATIENT_FOR_NOTHING, Line, proxied
+from tests.proxied import PATIENT_FOR_NOTHING, Line, downs, proxied
 
 PATIENT = replace(
     FAST,
@@ -297,9 +298,8 @@ ILLEGAL = {
 async def test_illegal_bytes_end_the_link(data: bytes) -> None:
     """Whatever breaks the rules of WebSocket: the link is given up, nothing wrong is read, LIVE on another one."""
     async with stage() as on:
-        line = Line(on, None, None)  # type: ignore[arg-type]
         on.venue.inject(data)
-        await until(line.downs)
+        await until(partial(downs, on))
         await on.settled()
 
         on.check()
@@ -356,7 +356,6 @@ class _Names:
 async def test_a_name_that_is_not_known_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS fails after a link was lost: asked again like any other trouble of the network, and LIVE when it answers."""
     async with stage() as on:
-        line = Line(on, None, None)  # type: ignore[arg-type]
         names = _Names(monkeypatch)
         names.is_down = True
         on.venue.endpoint = f"ws://localhost:{on.venue.port}/"
@@ -367,7 +366,7 @@ async def test_a_name_that_is_not_known_for_a_while(monkeypatch: pytest.MonkeyPa
         await on.settled()
 
         on.check()
-        assert all("cannot connect to 'localhost': Temporary failure" in reason for reason in line.downs()[1:])
+        assert all("cannot connect to 'localhost': Temporary failure" in reason for reason in downs(on)[1:])
 
 
 async def test_another_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 import orderbook
 from orderbook.errors import UsageError
+from orderbook.feed.opening import _clock
 from orderbook.simulator.virtual_time import run
 from tests.feed_books import BTC, ETH, stage, until
+from tests.unchecked import unchecked
 
 
 @pytest.mark.parametrize(
@@ -37,9 +39,9 @@ async def test_what_is_no_callback_and_no_symbol_is_refused() -> None:
     """At once, and nothing else changes."""
     async with stage() as on:
         with pytest.raises(UsageError, match="a callback is a function that takes an update, not NoneType"):
-            on.feed.listen(BTC, None)  # type: ignore[arg-type]
+            on.feed.listen(BTC, unchecked(None))
         with pytest.raises(UsageError, match="is not a KuCoin spot symbol"):
-            await on.feed.add([ETH])  # type: ignore[arg-type]
+            await on.feed.add(unchecked([ETH]))
         assert (BTC, ETH) == on.feed.symbols
 
 
@@ -98,7 +100,6 @@ async def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
 
 def test_a_loop_with_a_time_of_its_own_keeps_it() -> None:
     """In a simulated day all clocks are the loop's."""
-    from orderbook.feed.opening import _clock  # noqa: PLC0415 - its import is no business of the test above
 
     async def main() -> int:
         await asyncio.sleep(86_400)

@@ -15,6 +15,7 @@ from orderbook.content import BookContent
 from orderbook.errors import BookNotLive, UsageError
 from orderbook.types import BookState, Level, Side
 from tests.books import ASKS, BIDS, Clock, content_of, live_book
+from tests.unchecked import unchecked
 
 GUARDED: dict[str, Callable[[Any], Any]] = {
     **{
@@ -133,7 +134,7 @@ def test_a_view_is_a_copy_for_keeping() -> None:
 
     assert before == (view.bids, view.asks, view.sequence)
     with pytest.raises(FrozenInstanceError):
-        view.sequence = 5  # type: ignore[misc]
+        unchecked(view).sequence = 5
     assert Level(Decimal("67012.2"), Decimal("1.5")) == book.exact.view(1).bids[0]
     assert Level(670122, 150_000) == book.raw.view(1).bids[0]
     assert ((), ()) == (book.view(0).bids, book.view(0).asks)

@@ -1,12 +1,17 @@
-"""The clock on the wall steps and drifts: nothing of a book depends on it, and signing follows it with one question."""
+"""The clock on the wall steps and drifts: nothing of a book depends on it, and signing follows it with one question.
+
+Where that is not answered no snapshot is to be had; the book says why, and it is no end.
+"""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from orderbook.events import AuditPassed, StateChanged
 from orderbook.feed.events import LinkDown
 from orderbook.secret import Credentials
 from orderbook.simulator.common import WALL_NS
@@ -14,9 +19,10 @@ from orderbook.simulator.limits import Limits
 from orderbook.simulator.rest import Drop, Hang, Late, Reply
 from orderbook.simulator.virtual_time import run
 from orderbook.testing import VirtualKuCoin
+from orderbook.types import BookState
 from snapshots.fetch import CallSettings, Rest
 from tests.feed_books import BTC
-from tests.host_world import host, loop
+from tests.host_world import CALM, host, loop
 
 HOUR_NS = 3_600 * 10**9
 PPM = 1e-6
@@ -140,5 +146,109 @@ def test_signing_follows_a_clock_that_drifts() -> None:
                 loop().block(3_600)
             drifted_s = 3 * 86_400 * 100 * PPM
             assert int(drifted_s / 5) == asked.since()
+
+    run(main)
+
+
+# -- signing, when the venue does not tell its time --
+
+REMEDY = "set this machine's clock right (NTP)"
+NO_TIME: dict[str, dict[str, object]] = {
+    "a page": {"fault": "html"},
+    "a page of the edge": {"fault": "html", "status": 403},
+    "silence": {"fault": "hang"},
+    "a cut": {"fault": "cut"},
+    "half of it": {"fault": "cut_body"},
+    "overloaded": {"fault": "rate_limited"},
+    "a used up quota": {"fault": "rate_limited", "reset_ms": 5_000},
+    "an error": {"fault": "rest_error"},
+    "no such path": {"fault": "rest_error", "code": "404", "status": 404},
+}
+
+
+@pytest.mark.parametrize("fault", NO_TIME.values(), ids=NO_TIME)
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_without_the_venues_time_a_book_waits_and_says_why(fault: dict[str, object], hours: int) -> None:
+    """Never FAILED: for two minutes no snapshot, and a reason that names the remedy; then LIVE within one back-off."""
+
+    async def main() -> None:
+        clock = WallClock()
+        async with host(outside={"wall_clock": clock}) as on:
+            clock.offset_ns += hours * HOUR_NS
+            on.venue.strike({**fault, "path": "timestamp", "p": 1, "for_ms": 120_000}, {"fault": "disconnect"})
+            await on.watch(15)
+            for _ in range(150):
+                await on.watch(0.5)
+                status = on.feed.status(BTC)
+                assert (BookState.SYNCING, True) == (status.state, REMEDY in status.reason), status.reason
+                assert "and its time is not to be had (" in status.reason
+            await on.watch(5)
+            await on.settled(CALM.rest_timeout_ms / 1e3 + 2 * CALM.sync.snapshot_retry_max_ms / 1e3)
+            assert BookState.FAILED not in [one.new for one in on.told(StateChanged)]
+            assert REMEDY not in on.feed.status(BTC).reason
+            on.check()
+
+    run(main)
+
+
+def test_a_clock_that_the_user_sets_is_enough() -> None:
+    """The venue's time is not to be had for ever; ten minutes cost a few requests each, and a right clock ends them."""
+
+    async def main() -> None:
+        clock = WallClock()
+        async with host(outside={"wall_clock": clock}) as on:
+            clock.offset_ns += HOUR_NS
+            on.venue.strike({"fault": "html", "path": "timestamp", "p": 1}, {"fault": "disconnect"})
+            await on.watch(60)
+            calls = on.feed.metrics.rest_calls
+            await on.watch(600)
+            assert REMEDY in on.feed.status(BTC).reason
+            assert 10 * 10 < on.feed.metrics.rest_calls - calls < 10 * 36, "beside them a probe every 5 s"
+            clock.offset_ns = 0
+            await on.settled(2 * CALM.sync.snapshot_retry_max_ms / 1e3)
+            on.check()
+
+    run(main)
+
+
+def test_an_audit_that_cannot_be_signed_leaves_a_good_book_alone() -> None:
+    """Nobody doubts it: it is LIVE while no snapshot is to be had, and compared when one is."""
+
+    async def main() -> None:
+        clock = WallClock()
+        async with host(settings=replace(CALM, audit_interval_ms=2_000), outside={"wall_clock": clock}) as on:
+            await on.watch(10)
+            before = len(on.told(AuditPassed))
+            assert before >= 2
+            clock.offset_ns += HOUR_NS
+            on.venue.strike({"fault": "html", "path": "timestamp", "p": 1, "for_ms": 60_000})
+            await on.watch(60)
+            blind = len(on.told(AuditPassed))
+            assert blind <= before + 1
+            await on.watch(40)
+            assert len(on.told(AuditPassed)) >= blind + 3
+            assert [] == on.changes()
+            on.check()
+
+    run(main)
+
+
+@pytest.mark.parametrize("code", ["400003", "400004", "400006"])
+def test_a_key_that_is_refused_is_still_the_end(code: str) -> None:
+    """Whatever the clock says: FAILED at once, and nothing is asked any more."""
+
+    async def main() -> None:
+        clock = WallClock()
+        async with host(outside={"wall_clock": clock}) as on:
+            clock.offset_ns += HOUR_NS
+            # The first is refused for its clock, and this one is what comes when that was set.
+            on.venue.strike(
+                {"fault": "rest_error", "code": code, "status": 401, "path": "level2", "nth": 2},
+                {"fault": "disconnect"},
+            )
+            await on.watch(10)
+            status = on.feed.status(BTC)
+            assert (BookState.FAILED, True) == (status.state, f"code {code}" in status.reason)
+            on.check()
 
     run(main)

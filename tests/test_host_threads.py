@@ -26,7 +26,7 @@ ROUGH = FaultPlan([
     {"fault": "swap", "every": 33},
     {"fault": "disconnect", "every_ms": 300, "times": 3},
     {"fault": "sequence_reset", "base": 77, "at_ms": 500},
-])  # fmt: skip
+])  # fmt: skip  # the brackets hold one list
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def test_a_view_is_not_changed_by_what_comes_later(venue: LocalKuCoin) -> 
             while feed.counters(BTC).applied < 100:
                 pass
             with pytest.raises(AttributeError):
-                view.sequence = 0  # type: ignore[misc]  # that is the point
+                view.sequence = 0  # type: ignore[misc]  # that it cannot be set is the point
             return view, text
 
     async with asyncio.timeout(30):

@@ -20,6 +20,7 @@ from orderbook.errors import (
 from orderbook.venues import kucoin_rest as rest
 from orderbook.venues.kucoin import KuCoin
 from orderbook.venues.rest import Instrument, RateLimit, RestRequest, Server
+from tests.unchecked import unchecked
 
 QUOTA = {"GW-RateLimit-Limit": "2000", "gw-ratelimit-remaining": "17", "gw-ratelimit-reset": "1234"}
 
@@ -65,7 +66,7 @@ def test_what_is_no_symbol_is_never_asked_for(symbol: Any) -> None:
 def test_a_depth_that_nobody_offers() -> None:
     """The three depths are named."""
     with pytest.raises(UsageError, match='depth 20, 100 or "full", not 50'):
-        rest.book_request("A-B", 50)  # type: ignore[arg-type]
+        rest.book_request("A-B", unchecked(50))
 
 
 def test_a_query_is_sent_encoded_and_signed_plain() -> None:
@@ -216,7 +217,7 @@ def test_a_success_is_no_problem(text: str) -> None:
 
 CASES: list[tuple[int, str, dict[str, str], type[RestError], bool, str]] = [
     (400, failed("400001"), {}, Refused, False, "give key, secret and passphrase"),
-    (400, failed("400002"), {}, Refused, False, "clock right"),
+    (400, failed("400002"), {}, Refused, True, "clock right"),
     (401, failed("400003"), {}, Refused, False, "check the API key"),
     (200, failed("400004"), {}, Refused, False, "check the passphrase"),
     (401, failed("400005"), {}, Refused, False, "check the API secret"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -299,7 +300,9 @@ class Example:
         self.sync = BookSync("kucoin", "BTC-USDT", settings=SyncSettings(reorder_hold_frames=0))
         self.observed: list[int] = []
 
-    def delta(self, start: int, end: int, bids: list[list[str]] = [], asks: list[list[str]] = []) -> tuple[Event, ...]:  # noqa: B006
+    def delta(
+        self, start: int, end: int, bids: Sequence[list[str]] = (), asks: Sequence[list[str]] = ()
+    ) -> tuple[Event, ...]:
         """Receive one."""
         return self.sync.receive(json.dumps(level2(start, end, bids, asks, symbol="BTC-USDT")).encode())
 

@@ -16,6 +16,8 @@ from orderbook.errors import UsageError
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import ACCELERATOR, Ladder, chosen
 from orderbook.types import Side
+from tests.examples import share
+from tests.examples import share
 from tests.strategies import raw_prices, raw_sizes
 
 
@@ -96,7 +98,7 @@ class LadderMachine(RuleBasedStateMachine):
 
 
 TestLadder = LadderMachine.TestCase
-TestLadder.settings = settings(max_examples=150, stateful_step_count=40)
+TestLadder.settings = settings(max_examples=share(80), stateful_step_count=40)
 
 
 def ladder_of(side: Side, *prices: int) -> Ladder:

@@ -46,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("snapshots.replay", "snapshots.audit"),
     ("snapshots.__init__",),
     ("snapshots.quota",),
-    ("snapshots.budget", "snapshots.transport"),
+    ("snapshots.budget", "snapshots.transport", "snapshots.venue_clock"),
     ("snapshots.calls",),
     ("snapshots.fetch",),
     ("orderbook.feed",),
@@ -265,8 +265,14 @@ PLANTED: tuple[tuple[Rule, dict[str, str], str], ...] = (
         {"orderbook/venues/a.py": "import orderbook.venues.b", "orderbook/venues/b.py": "import orderbook.venues.a"},
         "orderbook.venues.a -> orderbook.venues.b",
     ),
-    (cycles, {"orderbook/ladder/a.py": "from orderbook.ladder import Ladder",
-              "orderbook/ladder/__init__.py": "from orderbook.ladder.a import A"}, "cycle: "),
+    (
+        cycles,
+        {
+            "orderbook/ladder/a.py": "from orderbook.ladder import Ladder",
+            "orderbook/ladder/__init__.py": "from orderbook.ladder.a import A",
+        },
+        "cycle: ",
+    ),
     (impurities, {"orderbook/sync/joining.py": "import asyncio"}, "may not import asyncio"),
     (impurities, {"orderbook/venues/a.py": "from time import monotonic_ns"}, "may not import time.monotonic_ns"),
     (impurities, {"orderbook/book.py": "import urllib.request"}, "may not import urllib.request"),
@@ -277,7 +283,7 @@ PLANTED: tuple[tuple[Rule, dict[str, str], str], ...] = (
     (impurities, {"orderbook/book.py": "def f():\n    return open('x')"}, "line 2: the pure part may not call open()"),
     (long_files, {"orderbook/book.py": "x = 1\n" * 401}, "orderbook/book.py has 401 lines"),
     (long_files, {"tests/unit/test_x.py": "x = 1\n" * 401}, "tests/unit/test_x.py has 401 lines"),
-)  # fmt: skip
+)
 
 SOUND = {
     "orderbook/__init__.py": "from orderbook.book import OrderBook",

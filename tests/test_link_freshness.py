@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from orderbook.simulator.limits import Limits
 from orderbook.types import BookState
 from tests.feed_books import BTC, FAST, stage, until
 from tests.feed_world import Ear, Scene, ScriptedSocket, deaf, delta, link_over, lively, obey, up
+from tests.unchecked import unchecked
 
 MS = 1_000_000
 TALKATIVE = Limits(messages_max=1_000)
@@ -67,8 +69,7 @@ def test_a_pong_that_came_during_a_block_counts() -> None:
 
 def _jump(seconds: float) -> None:
     """The loop did not run for so long."""
-    loop = asyncio.get_running_loop()
-    loop._jumper.now += seconds  # type: ignore[attr-defined]
+    unchecked(asyncio.get_running_loop())._jumper.now += seconds
 
 
 def test_a_backlog_makes_nothing_fresh() -> None:
@@ -115,15 +116,16 @@ def test_a_reader_that_cannot_keep_up_makes_nothing_fresh() -> None:
     async def main() -> tuple[list[int], str]:
         pulse = Pulse()
 
-        def behind(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        def behind(delay_s: float, wire: ScriptedSocket, message: dict[str, Any]) -> None:
             asyncio.get_running_loop().call_later(delay_s, obey, wire, message)
 
-        link = link_over(wire := ScriptedSocket(answer=behind), pulse=pulse)
+        link = link_over(wire := ScriptedSocket(answer=partial(behind, 0.1)), pulse=pulse)
         await link.welcome()
         link.start()
         talking = asyncio.create_task(lively(wire, every_s=0.1))
         ages = []
-        for delay_s in (0.1, 4.0, 9.5):  # noqa: B007 - read by the venue
+        for delay_s in (0.1, 4.0, 9.5):
+            wire._answer = partial(behind, delay_s)
             worst_ns = 0
             for _ in range(300):
                 await asyncio.sleep(0.1)

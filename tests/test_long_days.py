@@ -1,25 +1,39 @@
-"""Short versions of ``benchmarks.long_days``: a virtual day of tokens, some hours of silence; and its bars."""
+"""Short versions of ``benchmarks.long_days``: a few hours of tokens, and of silence; and its bars.
+
+What lives for a day there lives for a quarter of it here, and the feed replaces its links in a quarter of its own time:
+the share of a link's life that is left then is that of the library's settings.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from benchmarks import long_days
-from benchmarks.long_days import missed_by_quiet, missed_by_tokens, quiet, tokens
+from benchmarks.long_days import DAY_S, missed_by_quiet, missed_by_tokens, quiet, tokens
 from orderbook.feed.settings import FeedSettings
 from orderbook.settings import SyncSettings
 from orderbook.testing import run
 
+SHARE = 4
+
 
 @pytest.fixture(autouse=True)
-def _without_audits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without audits, of which other tests tell: they cost more than all the rest of a quiet day."""
-    monkeypatch.setattr(long_days, "SETTINGS", FeedSettings(audit_interval_ms=None, instruments_interval_ms=None))
+def _shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that lives for a day in less, and without audits, of which other tests tell: they cost more than the rest.
+
+    A busy topic is found out within 14 s, so that it need not be silent for minutes.
+    """
+    link_life_ms = FeedSettings().link_life_ms // SHARE
+    settings = FeedSettings(audit_interval_ms=None, instruments_interval_ms=None, link_life_ms=link_life_ms)
+    monkeypatch.setattr(long_days, "SETTINGS", settings)
+    monkeypatch.setattr(long_days, "LINK_LIFE_S", DAY_S / SHARE)
+    monkeypatch.setattr(long_days, "BUSY_MUTE_MS", 20_000)
+    monkeypatch.setattr(long_days, "PAUSE_S", (20.0, 40.0))
 
 
 def test_nobody_notices_that_tokens_expire_and_links_end() -> None:
-    """In a day: one roll-over at least, no expired token, and no book that leaves LIVE."""
-    found = run(lambda: tokens(1.0, 1, per_hour=6.0, symbols=1))
+    """In the life of a token: one roll-over at least, no expired token, and no book that leaves LIVE."""
+    found = run(lambda: tokens(1 / SHARE, 1, per_hour=6.0, symbols=1))
 
     assert [] == missed_by_tokens(found)
     assert 1 <= found["roll_overs"] == found["connects"] - 1

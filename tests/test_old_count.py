@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from orderbook.content import BookContent
+from orderbook.sync.facts import NEVER
 from orderbook.sync.old_count import COUNTS_MAX, FAR, OldCount, OldCounts
-from orderbook.sync.table import NEVER
 from orderbook.types import Delta, Side
 from orderbook.venues.kucoin import KuCoin
 from tests.kucoin_frames import delta, snapshot

@@ -14,6 +14,7 @@ from orderbook.errors import UsageError
 from snapshots.capture import CaptureError, CaptureWriter, Record, read_capture
 from snapshots.recorder import Recorder, RecorderEvent, RecorderFailed, RecorderResumed
 from tests.recorder_disks import WAIT_S, Clock, Disk, Told, brief
+from tests.unchecked import unchecked
 
 URL = "wss://ws.example.com/?token=c4n4ry&connectId=1"
 SAFE = "wss://ws.example.com/?token=TOKEN&connectId=1"
@@ -369,4 +370,4 @@ def test_what_cannot_begin_is_refused_at_once(tmp_path: Path, disk: Disk) -> Non
         Recorder(path, overwrite=True, flush_interval_s=0)
     assert threads == threading.active_count()
     with Recorder(CaptureWriter(disk)) as recorder, pytest.raises(UsageError, match="raw is bytes"):
-        recorder.record("ws", URL, "text")  # type: ignore[arg-type]
+        recorder.record("ws", URL, unchecked("text"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snapshots.recorder_queue import Gap
-from snapshots.records import Record
+from snapshots.records import Kind, Record
 from snapshots.scribe import RecorderFailed, RecorderResumed
 from tests.captures import opened
 from tests.recorded_stories import judged, recorded
@@ -19,8 +19,11 @@ SEEDS = range(30)
 def test_every_open_connection_is_marked_and_no_other() -> None:
     """Those that were closed before stay closed; frames count as a connection even without an ``open``."""
     desk = Desk(queue_max=6)
-    for kind, url in (("open", "a"), ("open", "b"), ("ws", "b"), ("close", "a"), ("ws", "c"), ("rest", "r")):
-        assert desk.put(kind, url)  # type: ignore[arg-type]  # the literals of a tuple
+    put: tuple[tuple[Kind, str], ...] = (
+        *(("open", "a"), ("open", "b"), ("ws", "b")),
+        *(("close", "a"), ("ws", "c"), ("rest", "r")),
+    )
+    assert all(desk.put(kind, url) for kind, url in put)
     assert not desk.put("ws", "b", b"lost", 8)
     assert desk.scribe.write(flush=True)
 
@@ -35,9 +38,11 @@ def test_connections_that_came_and_went_inside_the_hole_are_known() -> None:
     desk = Desk(queue_max=3)
     for url in ("stays", "goes", "back"):
         assert desk.put("open", url)
-    lost = ("close goes", "close back", "open back", "open new", "open brief", "close brief")
-    for kind, url in (line.split() for line in lost):
-        assert not desk.put(kind, url)  # type: ignore[arg-type]  # as above
+    lost: tuple[tuple[Kind, str], ...] = (
+        *(("close", "goes"), ("close", "back"), ("open", "back")),
+        *(("open", "new"), ("open", "brief"), ("close", "brief")),
+    )
+    assert not any(desk.put(kind, url) for kind, url in lost)
     assert desk.scribe.write(flush=True)
     assert desk.put("ws", "new", b"1")
     assert desk.scribe.write(flush=True)

@@ -27,8 +27,9 @@ ANSWER = b'{"code":"200000","data":{"token":"abc","instanceServers":[{"endpoint"
         *(
             (f"https://x/a?n=1&{name}={CANARY}&limit=20", f"https://x/a?n=1&{name}=TOKEN&limit=20")
             for name in (
-                "TOKEN", "listenKey", "api-key", "apiKey", "KC-API-KEY", "KC-API-SIGN", "KC-API-PASSPHRASE", "secret",
-                "signature", "X-Amz-Credential", "passphrase", "password", "pwd", "sig", "authorization", "jwt",
+                *("TOKEN", "listenKey", "api-key", "apiKey", "KC-API-KEY", "KC-API-SIGN", "KC-API-PASSPHRASE"),
+                *("secret", "signature", "X-Amz-Credential", "passphrase", "password", "pwd", "sig", "authorization"),
+                "jwt",
             )
         ),
         (f"https://{CANARY}@x/a", "https://TOKEN@x/a"),
@@ -41,7 +42,7 @@ ANSWER = b'{"code":"200000","data":{"token":"abc","instanceServers":[{"endpoint"
         ("wss://x/ws/" + "aB3" * 20, "wss://x/ws/TOKEN"),
         ("wss://x/stream?streams=" + "aB3" * 20 + "/b@depth", "wss://x/stream?streams=TOKEN/b@depth"),
     ],
-)  # fmt: skip
+)
 def test_a_secret_is_replaced(url: str, expected: str) -> None:
     """Each place where an address can carry a secret, and the rest of the address stays."""
     assert expected == redact_url(url)

@@ -17,11 +17,19 @@ from tests.source_tree import ROOT, modules, plant
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "clock": ("time", "datetime"),
     "chance": ("random", "secrets", "uuid", "os.urandom", "numpy.random"),
-    "network": ("socket", "ssl", "aiohttp", "websockets", "http.client", "urllib.request",
-                "asyncio.open_connection", "asyncio.start_server"),
+    "network": (
+        "socket",
+        "ssl",
+        "aiohttp",
+        "websockets",
+        "http.client",
+        "urllib.request",
+        "asyncio.open_connection",
+        "asyncio.start_server",
+    ),
     "files": ("open", "io.open", "os.open", "gzip.open", "tempfile", "shutil", "io.FileIO"),
     "threads": ("threading", "concurrent", "multiprocessing", "subprocess", "asyncio.to_thread"),
-}  # fmt: skip
+}
 """What belongs to the machine, by seam: whole modules, or single names of one."""
 
 HARMLESS = {
@@ -110,8 +118,10 @@ def _chain(node: ast.expr) -> str | None:
     """``a.b.c`` as it stands; ``None`` for an attribute of anything else than a name."""
     if isinstance(node, ast.Name):
         return node.id
-    before = _chain(node.value) if isinstance(node, ast.Attribute) else None
-    return None if before is None else f"{before}.{node.attr}"  # type: ignore[attr-defined]
+    if not isinstance(node, ast.Attribute):
+        return None
+    before = _chain(node.value)
+    return None if before is None else f"{before}.{node.attr}"
 
 
 def seam_of(name: str) -> str | None:

@@ -12,6 +12,7 @@ import pytest
 
 from orderbook.errors import UsageError
 from orderbook.secret import Credentials, Secret, check_credentials
+from tests.unchecked import unchecked
 
 CANARY = "canary-7f3a"
 ENVIRON = {"KUCOIN_API_KEY": f"{CANARY}-k", "KUCOIN_API_SECRET": f"{CANARY}-s", "KUCOIN_API_PASSPHRASE": f"{CANARY}-p"}
@@ -46,7 +47,7 @@ def test_credentials_cannot_be_taken_along_either() -> None:
 
 def test_plain_texts_are_wrapped() -> None:
     """Whoever leaves out ``of`` gets the same: nothing shows, and the same slips are refused."""
-    credentials = Credentials(f"{CANARY}-k", f"{CANARY}-s", Secret(f"{CANARY}-p"), 2)  # type: ignore[arg-type]
+    credentials = Credentials(unchecked(f"{CANARY}-k"), unchecked(f"{CANARY}-s"), Secret(f"{CANARY}-p"), 2)
 
     assert CANARY not in repr(credentials)
     assert Credentials.of(f"{CANARY}-k", f"{CANARY}-s", f"{CANARY}-p", version=2) == credentials
@@ -55,7 +56,7 @@ def test_plain_texts_are_wrapped() -> None:
             Credentials(*parts)
         assert CANARY not in str(caught.value)
     with pytest.raises(UsageError, match="2 or 3"):
-        Credentials("k", "s", "p", 4)  # type: ignore[arg-type]
+        Credentials(*unchecked(("k", "s", "p", 4)))
 
 
 @pytest.mark.parametrize("given", [(CANARY, CANARY, CANARY), CANARY, {"key": CANARY}, Secret(CANARY), 0])
@@ -82,7 +83,7 @@ def test_it_reveals_and_compares() -> None:
 def test_only_texts() -> None:
     """Bytes or nothing at all are a caller's mistake, told without their content."""
     with pytest.raises(UsageError, match="a text, not bytes"):
-        Secret(CANARY.encode())  # type: ignore[arg-type]
+        Secret(unchecked(CANARY.encode()))
 
 
 def test_a_key_of_the_environment() -> None:

@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 from benchmarks.faults import PEERS, main, missed
 from orderbook.fixedpoint import ZERO, normalised
 from orderbook.settings import SyncSettings
-from orderbook.sync.table import RULES, Input, Rule, Verdict
+from orderbook.sync.facts import Input
+from orderbook.sync.table import RULES, Rule, Verdict
 from orderbook.types import BookState, Change, Control, Delta, Message, Side
 from orderbook.venues.kucoin import KuCoin
 from tests.seeded_drivers import DRIVERS, REAL, Clocked, Engine, Plain

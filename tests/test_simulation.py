@@ -43,7 +43,7 @@ def test_the_same_seed_makes_the_same_run_in_any_process() -> None:
             cwd=ROOT, check=True, capture_output=True, text=True,
         ).stdout
         for hashes in ("1", "2")
-    }  # fmt: skip
+    }  # fmt: skip  # the usual options of a process stand in one line
 
     (trace,) = traces
     assert simulate(drawn(2, duration_ms=5_000)).trace == trace.strip()

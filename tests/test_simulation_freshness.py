@@ -113,7 +113,7 @@ def lied_to(lies_end_ns: int = 1_000_000_000, lie_ms: int = 500) -> tuple[Oracle
     watch = oracle.watches[sync.symbol]
 
     def look(now_ms: int) -> set[str]:
-        oracle.venue.now_ns = lambda: now_ms * 1_000_000  # type: ignore[method-assign]
+        oracle.venue.now_ns = lambda: now_ms * 1_000_000  # type: ignore[method-assign]  # a clock by hand
         watch._shadows.clear()
         watch._compare(sync.book.content, is_new=True)
         return {breach.law for breach in oracle.breaches}

@@ -28,6 +28,8 @@ from orderbook.errors import RestError
 from orderbook.feed.feed import Feed
 from orderbook.simulator.virtual_time import VirtualLoop, settled
 from orderbook.sync import BookSync
+from tests.examples import share
+from tests.examples import share
 from tests.simulation.case import SETTINGS, SYMBOLS, Case
 from tests.simulation.oracle import POLL_MS, Breach
 from tests.simulation.planted import PLANTED
@@ -340,10 +342,10 @@ def machine(**attributes: Any) -> type[FeedMachine]:
     return type("Machine", (FeedMachine,), attributes)
 
 
-@pytest.mark.parametrize(("depth", "examples"), [("full", 15), (100, 10)])
-def test_no_sequence_of_events_makes_a_wrong_book_readable(depth: Any, examples: int) -> None:
+@pytest.mark.parametrize(("depth", "percent"), [("full", 15), (100, 10)])
+def test_no_sequence_of_events_makes_a_wrong_book_readable(depth: Any, percent: int) -> None:
     """All laws hold after every step, and when all is healed every book is LIVE and equal; also without a key."""
-    run_state_machine_as_test(machine(depth=depth), settings=settings(BOUNDED, max_examples=examples))
+    run_state_machine_as_test(machine(depth=depth), settings=settings(BOUNDED, max_examples=share(percent)))
 
 
 @pytest.mark.parametrize("name", SHOWN)

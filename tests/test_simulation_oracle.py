@@ -20,10 +20,11 @@ from orderbook.sync import BookSync
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState, Side
 from tests.simulation.case import SYMBOLS
-from tests.simulation.oracle import COUNTED, Oracle
+from tests.simulation.oracle import Oracle
 from tests.simulation.planted import PLANTED, case_of
 from tests.simulation.planted_errors import Make, around, made
 from tests.simulation.running import Outcome, _Run, simulate
+from tests.told import COUNTED
 
 CALM = case_of(duration_ms=3_000)(1)
 
@@ -108,7 +109,7 @@ def watched(symbol: str = SYMBOLS[0]) -> tuple[Oracle, BookSync, SymbolMarket]:
     assert isinstance(source, SymbolMarket)
     oracle = Oracle(venue, fresh_ms=1_000)
     # Without a loop there is no time but this.
-    venue.now_ns = lambda: 0  # type: ignore[method-assign]
+    venue.now_ns = lambda: 0  # type: ignore[method-assign]  # a clock that stands still
     return oracle, oracle.maker()("kucoin", symbol), source
 
 

@@ -40,7 +40,7 @@ def reader() -> tuple[Reader, list[str]]:
     """One who reads, and the laws that were broken."""
     laws: list[str] = []
     one = Reader("every", lambda law, _symbol, _what: laws.append(law))
-    one.subscription = SimpleNamespace(_queue=(), deliver="every")  # type: ignore[assignment]
+    one.subscription = SimpleNamespace(_queue=(), deliver="every")  # type: ignore[assignment]  # all that is read
     return one, laws
 
 
@@ -93,7 +93,7 @@ def book(sequence: int, state: BookState = LIVE, bid: float = 1.0) -> Any:
     return SimpleNamespace(
         symbol=BTC, sequence=sequence, is_live=state is LIVE, _guard=SimpleNamespace(marked_state=state),
         best_bid=Level(bid, 1.0), best_ask=Level(2.0, 1.0),
-    )  # fmt: skip
+    )  # fmt: skip  # what belongs together stands in one line
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_who_was_never_told_of_a_live_book_was_forgotten() -> None:
     assert [] == laws
     one.judge(book(10))
     assert ["I8"] == laws
-    one.subscription = SimpleNamespace(_queue=("something",), deliver="every")  # type: ignore[assignment]
+    one.subscription = SimpleNamespace(_queue=("something",), deliver="every")  # type: ignore[assignment]  # a stand-in
     one.judge(book(10))
     assert ["I8"] == laws
 

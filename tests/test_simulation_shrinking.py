@@ -55,7 +55,7 @@ def blinded(*args: Any, **options: Any) -> BookSync:
                 message = message._replace(sequence_start=min(message.sequence_start, sync.book.sequence + 1))
         return decoded(message, received_ns)
 
-    sync.receive_decoded = receive  # type: ignore[method-assign]
+    sync.receive_decoded = receive  # type: ignore[method-assign]  # the planted error
     return sync
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +13,14 @@ import pytest
 from orderbook.errors import UsageError
 from orderbook.simulator.capture import NEVER_NS, UNTIMED_GAP_NS, CaptureMarket, read_market
 from orderbook.simulator.truth import Rules, Source, TrueBook, book_digest
+from orderbook.types import Delta
 from orderbook.venues.kucoin import KuCoin
 from snapshots.capture import CaptureWriter, Record
 from snapshots.errors import CaptureError
 from tests.recording import BUSIEST, read_bundled
 
 URL: Final = "https://api.kucoin.com/api/v3/market/orderbook/level2?symbol="
-Rows = list[list[str]]
+Rows = Sequence[list[str]]
 Book = dict[str, dict[Decimal, Decimal]]
 
 
@@ -29,7 +30,7 @@ def answer(symbol: str, sequence: int, bids: Rows, asks: Rows, ts: int | None = 
     return Record(ts, "rest", URL + symbol, json.dumps({"code": "200000", "data": data}).encode())
 
 
-def frame(symbol: str, start: int, end: int, bids: Rows, asks: Rows = [], ts: int | None = None) -> Record:  # noqa: B006  never changed
+def frame(symbol: str, start: int, end: int, bids: Rows, asks: Rows = (), ts: int | None = None) -> Record:
     """A recorded delta."""
     data = {"sequenceStart": start, "sequenceEnd": end, "symbol": symbol, "changes": {"bids": bids, "asks": asks}}
     envelope = {"type": "message", "topic": f"/market/level2:{symbol}", "subject": "trade.l2update", "data": data}
@@ -102,7 +103,8 @@ def test_rows_are_those_recorded() -> None:
         if record.kind != "ws" or b"/market/level2:BCHSV" not in record.raw:
             continue
         delta = venue.decode(record.raw.decode())
-        if delta.sequence_end <= market.sequence:  # type: ignore[union-attr]  # it is a delta
+        assert isinstance(delta, Delta)
+        if delta.sequence_end <= market.sequence:
             continue
         tick = market.advance()
         data = json.loads(record.raw)["data"]["changes"]

@@ -35,9 +35,12 @@ def test_a_token_names_the_server_and_its_ping_times() -> None:
     bench = Bench(ping_interval_ms=500, ping_timeout_ms=200, endpoint="ws://127.0.0.1:9/")
     data = bench.post("/api/v1/bullet-public")["data"]
     server = {
-        "endpoint": "ws://127.0.0.1:9/", "encrypt": False, "protocol": "websocket",
-        "pingInterval": 500, "pingTimeout": 200,
-    }  # fmt: skip
+        "endpoint": "ws://127.0.0.1:9/",
+        "encrypt": False,
+        "protocol": "websocket",
+        "pingInterval": 500,
+        "pingTimeout": 200,
+    }
 
     assert [server] == data["instanceServers"]
     assert "==." in data["token"]
@@ -102,13 +105,15 @@ def test_a_token_just_before_its_end_is_good() -> None:
         ({"type": "subscribe", "topic": f"/market/level2:{A},"}, error(400, "topic is invalid")),
         ({"type": "subscribe", "topic": 5}, error(400, "topic is invalid")),
         ({"type": "subscribe", "topic": f"/market/level3:{A}"}, error(404, "topic does not exist")),
-        ({"type": "subscribe", "topic": f"/market/level2:{A}", "privateChannel": True},
-         error(403, "login is required")),
+        (
+            {"type": "subscribe", "topic": f"/market/level2:{A}", "privateChannel": True},
+            error(403, "login is required"),
+        ),
         ({"type": "openTunnel"}, error(415, "type is not supported")),
         ({"type": 3}, error(415, "command type is invalid")),
         ({}, error(415, "command type is invalid")),
     ],
-)  # fmt: skip
+)
 def test_each_request_has_its_answer(request_frame: dict[str, Any], expected: dict[str, Any]) -> None:
     """The id comes back as text, whatever it was."""
     bench = Bench()

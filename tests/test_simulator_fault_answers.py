@@ -138,8 +138,12 @@ def test_only_what_was_done_is_in_the_ledger() -> None:
 
 def test_two_faults_of_one_snapshot_add_up() -> None:
     """Stale and shallow, with two delays."""
-    plan = ({"fault": "delayed_snapshot", "ms": 10}, {"fault": "delayed_snapshot", "ms": 20},
-            {"fault": "stale_snapshot", "by": 2}, {"fault": "shallow_snapshot", "rows": 1})  # fmt: skip
+    plan = (
+        {"fault": "delayed_snapshot", "ms": 10},
+        {"fault": "delayed_snapshot", "ms": 20},
+        {"fault": "stale_snapshot", "by": 2},
+        {"fault": "shallow_snapshot", "rows": 1},
+    )
     bench = Bench(plan)
     bench.run(50)
     reply = bench.call("GET", BOOK_20)

@@ -14,6 +14,7 @@ from orderbook.simulator.damage import FIELDS, GARBLES, with_ghost
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.market import SymbolMarket
+from orderbook.simulator.rest import Reply
 from orderbook.simulator.spelling import SPELLINGS, is_legal, spelt
 from orderbook.simulator.timeline import Binary, Payload
 from orderbook.simulator.truth import Tick
@@ -126,9 +127,15 @@ def test_swapped_fields_are_in_the_wrong_order_even_if_equal() -> None:
 
 
 REFUSED = {
-    "cut": "json", "utf8": "utf8", "nest": "nesting", "twice": "json", "bom": "json", "keys": "json",
-    "surrogate": "utf8", "nul": "symbol",
-}  # fmt: skip
+    "cut": "json",
+    "utf8": "utf8",
+    "nest": "nesting",
+    "twice": "json",
+    "bom": "json",
+    "keys": "json",
+    "surrogate": "utf8",
+    "nul": "symbol",
+}
 
 
 @pytest.mark.parametrize("how", [how for how in GARBLES if how != "flip"])
@@ -201,8 +208,9 @@ def market_bench(symbol: str, profile: str, *plan: object) -> tuple[Exchange, Sy
     market = SymbolMarket(symbol, 3, profile)
     exchange = Exchange({symbol: market}, faults=FaultPlan(plan))
     exchange.advance(0)
-    token = json.loads(exchange.rest("POST", "/api/v1/bullet-public", {}, "", 0).body)["data"]["token"]  # type: ignore[union-attr]
-    conn = exchange.connect(f"/?token={token}", 0)
+    answer = exchange.rest("POST", "/api/v1/bullet-public", {}, "", 0)
+    assert isinstance(answer, Reply)
+    conn = exchange.connect(f"/?token={json.loads(answer.body)['data']['token']}", 0)
     assert isinstance(conn, int)
     exchange.receive(conn, json.dumps({"id": 1, "type": "subscribe", "topic": f"/market/level2:{symbol}"}), 0)
     exchange.outbox()

@@ -13,6 +13,7 @@ from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.listings import Listing, listing
 from orderbook.simulator.market import PROFILES, Market, SymbolMarket
+from orderbook.simulator.rest import Reply
 from orderbook.simulator.truth import Rules, book_digest
 from tests.simulator_bench import MS, A, B, bench_with
 
@@ -169,7 +170,9 @@ def test_the_tick_becomes_another(how: str, tick: str) -> None:
     exchange = Exchange(market, faults=FaultPlan([{"fault": "tick_change", "how": how, "at_ms": 5, "scope": A}]))
     exchange.advance(0)
     exchange.advance(5 * MS)
-    listed = json.loads(exchange.rest("GET", "/api/v2/symbols", {}, "", 5 * MS).body)["data"]  # type: ignore[union-attr]
+    answer = exchange.rest("GET", "/api/v2/symbols", {}, "", 5 * MS)
+    assert isinstance(answer, Reply)
+    listed = json.loads(answer.body)["data"]
 
     assert [tick, before.tick] == [one["priceIncrement"] for one in listed]
     assert [tick, before.tick] == [one["quoteIncrement"] for one in listed]

@@ -13,6 +13,7 @@ from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
 from orderbook.simulator.injector import ENTRIES_MAX, Ledger
 from tests.simulator_bench import BASE, BOOK_20, MS, A, B, Bench, bench_with
+from tests.unchecked import hook
 
 # --- plans ---
 
@@ -56,7 +57,7 @@ from tests.simulator_bench import BASE, BOOK_20, MS, A, B, Bench, bench_with
         ('[{"fault": "stall", "every": 3}]', "it strikes at a moment, so p, nth and every need on"),
         ('[{"fault": "disconnect", "nth": 1, "every_ms": 5}]', "say either every_ms, or which messages"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_plan_is_refused_with_its_entry(plan: str, problem: str) -> None:
     """Before anything runs."""
     with pytest.raises(UsageError, match=problem):
@@ -194,7 +195,7 @@ def strikes(*plan: dict[str, Any]) -> dict[str, set[tuple[int, str | None, str]]
             chosen.setdefault(fault.text, set()).add(key)
         return struck
 
-    injector.pick = picked  # type: ignore[method-assign]
+    hook(injector, "pick", picked)
     conn = bench.subscribed(A, B)
     for number in range(40):
         bench.run(50)

@@ -14,6 +14,7 @@ from orderbook.simulator.timeline import Binary
 from orderbook.simulator.truth import Tick
 from orderbook.venues.kucoin import KuCoin
 from tests.simulator_bench import BASE, BOOK_20, A, B, Bench, bench_with
+from tests.unchecked import hook
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_a_delta_that_cannot_lie_is_sent_as_it_is() -> None:
     bench.subscribed()
     market = bench.market[A]
     sound = Tick(A, BASE + 1, BASE + 1, (("0", "0", str(BASE + 1)),), ())
-    market.advance = lambda: sound  # type: ignore[method-assign]
+    hook(market, "advance", lambda: sound)
     bench.run(10)
 
     assert ([1], {}) == (bench.ends(), bench.ledger())
@@ -171,7 +172,7 @@ def test_a_ticker_of_a_book_that_stands_still_is_not_repeated() -> None:
     bench.run(1_000)
     quiet = Bench(symbols=(A,))
     quiet.subscribed(A, channel="/market/ticker")
-    quiet.market[A].gap_ns = lambda: 10**18  # type: ignore[method-assign]
+    hook(quiet.market[A], "gap_ns", lambda: 10**18)
     quiet.run(1_000)
 
     assert ([100], [100]) == (bench.times(), quiet.times())

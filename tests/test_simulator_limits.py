@@ -38,9 +38,15 @@ def test_more_than_300_topics_on_a_connection_is_509() -> None:
     conn = bench.connect()
     bench.sent.clear()
     for number, (kind, topic) in enumerate(
-        [("subscribe", f"level2:{A},{B}"), ("subscribe", f"ticker:{A}"), ("subscribe", f"level2:{A}"),
-         ("subscribe", f"ticker:{B}"), ("unsubscribe", f"level2:{A}"), ("subscribe", f"ticker:{B}")]
-    ):  # fmt: skip
+        [
+            ("subscribe", f"level2:{A},{B}"),
+            ("subscribe", f"ticker:{A}"),
+            ("subscribe", f"level2:{A}"),
+            ("subscribe", f"ticker:{B}"),
+            ("unsubscribe", f"level2:{A}"),
+            ("subscribe", f"ticker:{B}"),
+        ]
+    ):
         bench.say(conn, id=number, type=kind, topic=f"/market/{topic}", response=True)
 
     text = "exceed max subscription count limitation of 3 per session"

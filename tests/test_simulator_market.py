@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 import pytest
 
 from orderbook.errors import UsageError
+from orderbook.simulator.chance import stream
 from orderbook.simulator.listings import Listing, default_symbols, listing
-from orderbook.simulator.market import PROFILES, Market, SymbolMarket, stream
+from orderbook.simulator.market import PROFILES, Market, SymbolMarket
 from orderbook.simulator.profiles import PRICE_TICKS, profile_named
 from orderbook.simulator.truth import Rules, Tick
 from orderbook.types import Side

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from orderbook.simulator.toxics import HEALTHY, Conditions, Toxics
 from orderbook.simulator.wire import Ends
 from tests.raw_server import TEXT, Target, raw_target, rest_of
 from tests.simulator_clients import BOUND_S, until
+from tests.unchecked import unchecked
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -270,6 +273,14 @@ async def test_nobody_hears_of_an_end_through_a_black_hole() -> None:
         assert "reset" == target.ends[0]
 
 
+def _all_clogged(proxy: FaultProxy) -> bool:
+    return all(wire.down is not None for wire in proxy.wires)
+
+
+def _have_come(order: list[int], count: int) -> bool:
+    return len(order) == count
+
+
 async def test_a_swizzle_lets_go_in_another_order() -> None:
     """All are clogged for a while; each gets everything; and the order is of the seed."""
     orders = []
@@ -286,13 +297,13 @@ async def test_a_swizzle_lets_go_in_another_order() -> None:
                 clients.append(await asyncio.open_connection("127.0.0.1", proxy.port))
                 await _reached(target, number + 1)
             swizzling = tasks.create_task(proxy.swizzle(5))
-            await until(lambda wires=proxy.wires: all(wire.down is not None for wire in wires))
+            await until(partial(_all_clogged, proxy))
             for number, (reader, _) in enumerate(clients):
                 tasks.create_task(listen(reader, number))
                 target.say(b"x", number)
             assert [] == order
             await swizzling
-            await until(lambda order=order: len(order) == 4)
+            await until(partial(_have_come, order, 4))
             for _, writer in clients:
                 writer.transport.abort()
         orders.append(order)
@@ -316,7 +327,7 @@ async def test_one_wire_alone() -> None:
 def test_toxics_that_cannot_be(name: str) -> None:
     """The field is named."""
     with pytest.raises(UsageError, match=f"{name} is . or more, not -1"):
-        Toxics(**{name: -1})  # type: ignore[arg-type]
+        replace(Toxics(), **unchecked({name: -1}))
 
 
 def test_it_serves_this_machine_only() -> None:

@@ -9,6 +9,7 @@ import pytest
 from orderbook.simulator.framing import framed_close
 from orderbook.simulator.server import LocalKuCoin
 from tests.simulator_clients import BOUND_S, connected, mute_client, plan, subscribe, until
+from tests.unchecked import unchecked
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -25,14 +26,14 @@ async def test_the_socket_stays_open_after_the_closing_frame() -> None:
     async with asyncio.timeout(BOUND_S), LocalKuCoin(rate=500, faults=faults) as venue:
         async with mute_client(venue) as reader, connected(venue) as other:
             await reader.readuntil(b"}")
-            client = reader._transport  # type: ignore[attr-defined]
+            client = unchecked(reader)._transport
             client.write(TEXT)
             said = await reader.readexactly(9)
             client.write(CLOSE)
             await subscribe(other)
             for _ in range(50):
                 await other.recv()
-            assert (b"", False, 2) == (bytes(reader._buffer), reader.at_eof(), len(venue._links))  # type: ignore[attr-defined]
+            assert (b"", False, 2) == (bytes(unchecked(reader)._buffer), reader.at_eof(), len(venue._links))
         await until(lambda: not venue._links)
 
     assert b"\x88\x07" + (1012).to_bytes(2, "big") + b"later" == said

@@ -27,12 +27,22 @@ def test_a_spelling_is_legal_and_true_or_refused(how: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ("power", "670123e-1"), ("scientific", "6.70123E+4"), ("plus", "+67012.3"), ("minus", "-67012.3"),
-        ("zero", "067012.3"), ("no_whole", ".670123e5"), ("no_fraction", "670123.e-1"), ("underscore", "6_7012.3"),
-        ("wide", "６７０１２.３"), ("blank", " 67012.3 "), ("hex", "0x105c4"), ("nan", "NaN"),
-        ("infinity", "Infinity"), ("exponent", "67012.3e999999"),
+        ("power", "670123e-1"),
+        ("scientific", "6.70123E+4"),
+        ("plus", "+67012.3"),
+        ("minus", "-67012.3"),
+        ("zero", "067012.3"),
+        ("no_whole", ".670123e5"),
+        ("no_fraction", "670123.e-1"),
+        ("underscore", "6_7012.3"),
+        ("wide", "６７０１２.３"),
+        ("blank", " 67012.3 "),
+        ("hex", "0x105c4"),
+        ("nan", "NaN"),
+        ("infinity", "Infinity"),
+        ("exponent", "67012.3e999999"),
     ],
-)  # fmt: skip
+)
 def test_spellings_are_what_they_are_called(how: str, told: str) -> None:
     """Those that Python's own constructors take tell the true value."""
     assert told == SPELLINGS[how]("67012.3")

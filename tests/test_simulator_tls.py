@@ -31,6 +31,7 @@ from tests.feed_books import BTC, FAST, Stage, Way, stage, until
 from tests.proxied import Line, proxied
 from tests.simulator_clients import connected, fetched
 from tests.source_tree import ROOT, modules, plant
+from tests.unchecked import unchecked
 
 AUTHORITY = Authority()
 SAID: dict[Flaw, str] = {
@@ -66,8 +67,8 @@ async def test_a_book_is_kept_over_tls() -> None:
 async def test_open_feed_over_tls() -> None:
     """As a user writes it."""
     async with LocalKuCoin(tls=AUTHORITY, rate=200) as venue:
-        ours = {"url": venue.url, "tls": AUTHORITY.client_context(), "credentials": venue.credentials}
-        async with open_feed("kucoin", [BTC], **ours) as feed:  # type: ignore[arg-type]
+        tls, credentials = AUTHORITY.client_context(), venue.credentials
+        async with open_feed("kucoin", [BTC], url=venue.url, tls=tls, credentials=credentials) as feed:
             book = await feed.ready(BTC, timeout_s=20)
             assert book.best_bid is not None
 
@@ -207,7 +208,7 @@ def _is_enough(line: Line, count: int) -> bool:
 def test_no_such_flaw() -> None:
     """The flaws are named."""
     with pytest.raises(UsageError, match="a certificate can be expired, not_yet_valid"):
-        AUTHORITY.server_context("odd")  # type: ignore[arg-type]
+        AUTHORITY.server_context(unchecked("odd"))
 
 
 def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +310,7 @@ async def test_a_wrong_password_is_told_when_a_feed_is_opened(monkeypatch: pytes
 # --- no way round ---
 
 
-def unchecked(root: Path) -> list[str]:
+def unverified(root: Path) -> list[str]:
     """Certificates and host names are always checked: no source says anything else."""
     return [
         f"{module}, line {getattr(node, 'lineno', 0)}: {problem}"
@@ -342,7 +343,7 @@ def _weakens(node: ast.AST) -> str | None:
 
 def test_there_is_no_way_round_certificates() -> None:
     """Neither in the library nor in what it needs of ``snapshots``."""
-    assert [] == unchecked(ROOT)
+    assert [] == unverified(ROOT)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +365,7 @@ def test_there_is_no_way_round_certificates() -> None:
 def test_a_planted_way_round_is_found(text: str, tmp_path: Path) -> None:
     """Each way that people write it."""
     files = {"orderbook/__init__.py": "ssl = True\nget(url, ssl=True)", "snapshots/fetch.py": text}
-    found = unchecked(plant(tmp_path, files))
+    found = unverified(plant(tmp_path, files))
 
     assert found
     assert all(one.startswith("snapshots.fetch, line ") for one in found)

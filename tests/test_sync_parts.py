@@ -6,9 +6,9 @@ import pytest
 
 from orderbook.fixedpoint import parse_number
 from orderbook.sync.buffer import DeltaBuffer, RecentDeltas
+from orderbook.sync.facts import NEVER, TimerFacts
 from orderbook.sync.journal import GapJournal, Loss, SyncCounters
 from orderbook.sync.provenance import Provenance
-from orderbook.sync.table import NEVER, TimerFacts
 from orderbook.sync.waits import Name, Wait, Waits
 from orderbook.types import Change, Delta
 

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from orderbook.sync.table import (
+from orderbook.sync.facts import (
     NEVER,
-    RULES,
     AppliedFacts,
     ComparedFacts,
     DeltaFacts,
@@ -17,11 +16,8 @@ from orderbook.sync.table import (
     ProbeFacts,
     SnapshotFacts,
     UnreadableFacts,
-    Verdict,
-    continues,
-    decide,
-    indexed,
 )
+from orderbook.sync.table import RULES, Verdict, continues, decide, indexed
 from orderbook.types import BookState
 
 S, L, T = BookState.SYNCING, BookState.LIVE, BookState.STALE

@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 
-from orderbook.sync.table import NEXT, RULES, Input, TimerFacts, Verdict, indexed
+from orderbook.sync.facts import Input, TimerFacts
+from orderbook.sync.table import NEXT, RULES, Verdict, indexed
 from orderbook.types import BookState
 
 S, L, T = BookState.SYNCING, BookState.LIVE, BookState.STALE

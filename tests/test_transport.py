@@ -26,6 +26,8 @@ from orderbook.venues.kucoin_auth import verify
 from snapshots.budget import WeightBudget
 from snapshots.fetch import CallSettings, Rest
 from snapshots.transport import BodyReader, HttpTransport, _problem
+from tests.unchecked import unchecked
+from tests.waiting import until
 
 BOOK = b'{"code":"200000","data":{"sequence":"7","bids":[["1","2"]],"asks":[]}}'
 CREDENTIALS = Credentials.of("canary-key", "canary-secret", "canary-passphrase")
@@ -84,12 +86,12 @@ def always(body: bytes, headers: dict[str, str] | None = None) -> Handler:
     return handler
 
 
-async def fetch(url: str, *, timeout_ms: int = 10_000, **options: object) -> bytes:
+async def fetch(url: str, *, timeout_ms: int = 10_000, **options: Any) -> bytes:
     """One snapshot, tried once."""
     request = kucoin_rest.book_request("A-B", "full" if "credentials" in options else 100)
     options.setdefault("budget", WeightBudget())
     calls = CallSettings(timeout_ms=timeout_ms, wall=lambda: WALL_MS * 1_000_000, rng=random.Random(1))
-    async with Rest(url, calls=calls, **options) as rest:  # type: ignore[arg-type]
+    async with Rest(url, calls=calls, **options) as rest:
         return await rest.call(request, attempts=1)
 
 
@@ -285,7 +287,7 @@ def test_certificates_are_always_checked() -> None:
     with pytest.raises(UsageError, match="must check"):
         Rest(ssl=lax)
     with pytest.raises(UsageError, match="always checked"):
-        Rest(ssl=False)  # type: ignore[arg-type]
+        Rest(ssl=unchecked(False))
     assert kucoin_rest.HOST == Rest(ssl=ssl.create_default_context()).base_url
 
 
@@ -339,10 +341,8 @@ async def test_closing_leaves_nothing() -> None:
         before = descriptors()
         for _ in range(20):
             await fetch(url)
-        async with asyncio.timeout(10):
-            # The server learns of it a little later than we do.
-            while before < descriptors():  # noqa: ASYNC110 - no event tells of it
-                await asyncio.sleep(0)
+        # The server learns of it a little later than we do.
+        await until(lambda: before >= descriptors(), 10)
     assert {asyncio.current_task()} == asyncio.all_tasks()
 
 

@@ -27,6 +27,7 @@ from tests.feed_world import (
     PEM,
     nothing_left,
 )
+from tests.unchecked import unchecked
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -193,7 +194,7 @@ async def test_compression_is_not_offered() -> None:
     """A small frame could become any amount of memory."""
     async with _server() as url:
         wire = await connector(SHORT)(Secret(url))
-        assert [] == wire._connection.protocol.extensions  # type: ignore[attr-defined]
+        assert [] == unchecked(wire)._connection.protocol.extensions
         await wire.close()
 
 

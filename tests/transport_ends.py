@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from orderbook.simulator.server import LocalKuCoin
 from orderbook.testing.network import Route, VirtualTransport
 from orderbook.testing.virtual import VirtualKuCoin
 from snapshots.transport import Answer, HttpTransport, Transport
+from tests import waiting
 
 BTC = "BTC-USDT"
 SHORT = FeedSettings(connect_timeout_ms=150, close_timeout_ms=150, sync=SyncSettings(frame_bytes_max=100_000))
@@ -97,10 +99,8 @@ class Ends:
         await until(lambda: not self.venue.exchange.sessions)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is so; the law has a bound."""
-    while not condition():  # noqa: ASYNC110 - whatever can be asked for, without an event of its own
-        await asyncio.sleep(0.002)
+until = partial(waiting.until, bound_s=BOUND_S)
+"""Wait until something is so."""
 
 
 def sequences(frame: bytes) -> list[int]:

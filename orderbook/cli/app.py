@@ -40,11 +40,11 @@ that takes longer to import than the others to run. What they do stands here, to
 class CommandLine(click.Group):
     """A group whose every failure is one line on stderr and a non-zero exit code."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, _ctx: click.Context, /) -> list[str]:
         """The names, in the order of a first acquaintance."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, _ctx: click.Context, cmd_name: str, /) -> click.Command | None:
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
@@ -61,7 +61,7 @@ class CommandLine(click.Group):
             raise click.UsageError(f"no command {args[0]!a:.40}; {advice}", ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter, /) -> None:
         """List them, without an import."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -156,8 +156,12 @@ anything else ends with 130 then.
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(__version__, prog_name="orderbook", message="%(prog)s %(version)s")
-@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Write a line for every change of state and every trouble; - is stderr.")  # fmt: skip
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a line for every change of state and every trouble; - is stderr.",
+)
 @click.option("--debug", is_flag=True, help="Everything there is, in the log.")
 @click.pass_context
 def main(ctx: click.Context, *, log: Path | None, debug: bool) -> None:

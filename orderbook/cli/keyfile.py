@@ -54,7 +54,7 @@ def write_keys(path: Path, key: Mapping[str, str]) -> None:
     # Whole or not at all; and what is replaced may be readable for others, which this must never be.
     file = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(file, "w", encoding="utf-8") as out:  # noqa: PTH123 - a descriptor
+        with os.fdopen(file, "w", encoding="utf-8") as out:
             out.write(json.dumps(MARK | dict(key), indent=2) + "\n")
         made.replace(path)
     except BaseException:

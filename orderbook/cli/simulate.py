@@ -169,10 +169,25 @@ def _shown(name: str, knob: Knob) -> str:
 @click.option("--list-faults", is_flag=True, help="Name every fault and its knobs, and end.")
 @format_option
 def simulate(
-    *, host: str, port: int, symbols: int | tuple[str, ...] | None, seed: int, profile: str, rate: float | None,
-    faults: Path | None, capture: Path | None, speed: float, repeat: bool, seconds: float, every: float,
-    keys_file: Path | None, is_tls: bool, ca_file: Path | None, list_faults: bool, form: str,
-) -> None:  # fmt: skip
+    *,
+    host: str,
+    port: int,
+    symbols: int | tuple[str, ...] | None,
+    seed: int,
+    profile: str,
+    rate: float | None,
+    faults: Path | None,
+    capture: Path | None,
+    speed: float,
+    repeat: bool,
+    seconds: float,
+    every: float,
+    keys_file: Path | None,
+    is_tls: bool,
+    ca_file: Path | None,
+    list_faults: bool,
+    form: str,
+) -> None:
     """Run a local KuCoin to test bots against.
 
     It speaks KuCoin's REST and WebSocket protocol on this machine only, knows the true book at every sequence, enforces
@@ -194,8 +209,14 @@ def simulate(
     venue = LocalKuCoin(
         None if capture is None else read_market(capture, symbols=wanted, speed=speed, repeat=repeat),
         symbols=3 if symbols is None else symbols,
-        seed=seed, profile=profile, rate=rate, faults=plan, host=host, port=port, tls=authority,
-    )  # fmt: skip
+        seed=seed,
+        profile=profile,
+        rate=rate,
+        faults=plan,
+        host=host,
+        port=port,
+        tls=authority,
+    )
     files = _Files(keys_file, ca_file, authority)
     asyncio.run(_serve(venue, seconds, every, files, is_json=form == "json"))
 

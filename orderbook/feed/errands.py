@@ -34,9 +34,6 @@ class Errands:
         probe: Gets the venue's present sequence.
         interest: How much the symbol matters.
         refused: Told when only the user can help, and how.
-
-    Attributes:
-        problem: Why the last request brought nothing; ``None`` after one that did.
     """
 
     def __init__(
@@ -52,7 +49,7 @@ class Errands:
         interest: Interest,
         refused: Callable[[str], None],
     ) -> None:
-        self.problem: str | None = None
+        self._problem: str | None = None
         self._sync = sync
         self._symbol = sync.symbol
         self._depth = depth
@@ -81,6 +78,12 @@ class Errands:
         self._begin("probe", self._serve_probe())
 
     @property
+    def problem(self) -> str | None:
+        """Why the last attempt at a snapshot brought nothing; ``None`` after one that did."""
+        # A request is tried several times, for minutes if nobody answers: who looks need not wait for its end.
+        return self._world.line.problem(self._symbol) or self._problem
+
+    @property
     def place(self) -> int | None:
         """The place in the line of those who wait for a snapshot; ``None``: it is not in it."""
         return self._world.line.place(self._symbol) if "snapshot" in self._tasks else None
@@ -98,7 +101,7 @@ class Errands:
 
     def drop(self) -> list[asyncio.Task[None]]:
         """Nothing of all this is wanted any more. The tasks, which are cancelled."""
-        self.problem = None
+        self._problem = None
         return [task for name in tuple(self._tasks) if (task := self._cancel(name)) is not None]
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -142,8 +145,8 @@ class Errands:
                 )
             except RestError as error:
                 self._metrics.snapshot_errors += 1
-                self.problem = str(error)
-                if isinstance(error, Refused) and error.code is not None:
+                self._problem = str(error)
+                if isinstance(error, Refused) and error.code is not None and not error.is_transient:
                     self._tasks.pop("snapshot", None)
                     self._refused(str(error))
                     return
@@ -153,7 +156,7 @@ class Errands:
                 delay_ms = (patience if is_patient else backoff).next_ms()
                 log.warning("%s: no snapshot: %s; again in %d ms", self._symbol, error, delay_ms)
                 continue
-            self.problem = None
+            self._problem = None
             self._metrics.snapshot_rtt_ns.observe(self._world.clock() - started_ns)
             # This task is at its end: what the answer makes the book wish for next may begin another.
             self._tasks.pop("snapshot", None)

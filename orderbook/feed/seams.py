@@ -77,6 +77,9 @@ class Line(Protocol):
     def is_sent(self, symbol: str) -> bool:
         """Whether its request is on the way."""
 
+    def problem(self, symbol: str) -> str | None:
+        """Why its last attempt brought nothing, while the next one is waited for; ``None``: there was none."""
+
     def move(self, symbol: str, rank: int) -> None:
         """What matters more has a lower number, and comes first."""
 
@@ -97,6 +100,9 @@ class NoLine:
     def is_sent(self, symbol: str) -> bool:  # noqa: ARG002 - as Line has it
         """At once."""
         return True
+
+    def problem(self, symbol: str) -> None:
+        """Whoever asks is told at once."""
 
     def move(self, symbol: str, rank: int) -> None:
         """There is nothing to come before."""

@@ -84,7 +84,9 @@ def instead(fault: Fault, delay_ns: int, quota: int) -> Answer:
         case "rate_limited":
             reset_ms = knobs["reset_ms"]
             # Without headers the venue means: overloaded, not your quota.
-            extra = {} if reset_ms is None else rate_headers(Share(False, quota, 0, reset_ms))  # noqa: FBT003
+            extra = {}
+            if reset_ms is not None:
+                extra = rate_headers(Share(is_granted=False, limit=quota, remaining=0, reset_ms=reset_ms))
             return envelope(delay_ns, 429, "429000", "Too many requests", extra)
         case _:
             return envelope(delay_ns, knobs["status"], knobs["code"], knobs["msg"], {})

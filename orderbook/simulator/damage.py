@@ -98,17 +98,19 @@ def _swapped(text: str) -> str:
     return _END.sub(f'"sequenceEnd":{start[1]}', changed)
 
 
-FIELDS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType({
-    "swapped": _swapped,
-    "no_start": lambda text: _START.sub('"sequence":0', text),
-    "no_end": lambda text: _END.sub('"sequence":0', text),
-    "null": _both("null"),
-    "float": lambda text: _END.sub(r'"sequenceEnd":\1.0', text),
-    "true": _both("true"),
-    "negative": _both("-1"),
-    "huge": lambda text: _END.sub(f'"sequenceEnd":{2**63}', text),
-    "null_sides": lambda text: text.replace('s":[]', 's":null'),
-})  # fmt: skip
+FIELDS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
+    {
+        "swapped": _swapped,
+        "no_start": lambda text: _START.sub('"sequence":0', text),
+        "no_end": lambda text: _END.sub('"sequence":0', text),
+        "null": _both("null"),
+        "float": lambda text: _END.sub(r'"sequenceEnd":\1.0', text),
+        "true": _both("true"),
+        "negative": _both("-1"),
+        "huge": lambda text: _END.sub(f'"sequenceEnd":{2**63}', text),
+        "null_sides": lambda text: text.replace('s":[]', 's":null'),
+    }
+)
 """What may become of a delta's sequence fields, and (``null_sides``, which is legal) of its sides without rows."""
 
 # -- frames --
@@ -125,19 +127,21 @@ def _not_utf8(text: str, _: Draw) -> Payload:
     return data[: len(data) // 2] + b"\xff" + data[len(data) // 2 :]
 
 
-GARBLES: Final[Mapping[str, Callable[[str, Draw], Payload]]] = MappingProxyType({
-    "cut": lambda text, _: text[: len(text) // 2],
-    "flip": _flipped,
-    "utf8": _not_utf8,
-    "binary": lambda text, _: Binary(text.encode()),
-    "nest": lambda _text, _: "[" * _NEST,
-    "extra": lambda text, _: f'{{"novel":[{{"key":null}}],{text[1:]}',
-    "twice": lambda text, _: text + text,
-    "bom": lambda text, _: f"\ufeff{text}",
-    "keys": lambda text, _: f'{text[:-1]},"type":"pong"}}',
-    "surrogate": lambda text, _: f'{{"novel":"\\ud800",{text[1:]}',
-    "nul": lambda text, _: _SYMBOL.sub(r'\1\2\\u0000"', text),
-})  # fmt: skip
+GARBLES: Final[Mapping[str, Callable[[str, Draw], Payload]]] = MappingProxyType(
+    {
+        "cut": lambda text, _: text[: len(text) // 2],
+        "flip": _flipped,
+        "utf8": _not_utf8,
+        "binary": lambda text, _: Binary(text.encode()),
+        "nest": lambda _text, _: "[" * _NEST,
+        "extra": lambda text, _: f'{{"novel":[{{"key":null}}],{text[1:]}',
+        "twice": lambda text, _: text + text,
+        "bom": lambda text, _: f"\ufeff{text}",
+        "keys": lambda text, _: f'{text[:-1]},"type":"pong"}}',
+        "surrogate": lambda text, _: f'{{"novel":"\\ud800",{text[1:]}',
+        "nul": lambda text, _: _SYMBOL.sub(r'\1\2\\u0000"', text),
+    }
+)
 """Ways to damage a frame: cut in the middle, one bit flipped, no UTF-8, a binary frame, nested too deep, with a key
 that nobody has heard of, two objects in one frame, a byte order mark, a key that stands twice, a lone surrogate, or a
 NUL in the symbol. One flipped bit may leave a sound delta that lies; ``extra`` and ``binary`` leave all that was said.

@@ -6,7 +6,6 @@ Real sockets do that in ``server``; tests do it by hand; a virtual clock can do 
 
 from __future__ import annotations
 
-import random
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -17,6 +16,7 @@ from orderbook.errors import UsageError
 from orderbook.secret import Credentials
 from orderbook.simulator import messages
 from orderbook.simulator.actions import Actions
+from orderbook.simulator.chance import stream
 from orderbook.simulator.common import MS, Common, Past, Tokens
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
 from orderbook.simulator.injector import Active, Injector, Ledger, delay_ns
@@ -73,10 +73,7 @@ class Exchange:
         self._plan = faults or FaultPlan()
         self._plan.check_symbols(market)
         self._past = Past()
-        self._tokens = Tokens(
-            random.Random(f"{seed}/tokens"),  # noqa: S311 - worth nothing outside the simulator
-            self.common.manners.token_life_ms * MS,
-        )
+        self._tokens = Tokens(stream(seed, "tokens"), self.common.manners.token_life_ms * MS)
         self._stream = Stream(self.common, market, self._strike)
         self._reception = Reception(self.common, self._stream, market, self._strike)
         self._actions = Actions(self.common, market, self.sessions, self._stream)

@@ -28,10 +28,16 @@ from orderbook.simulator.catalogue import FAULTS, Kind, Knob, Point
 
 __all__ = ["FAULTS", "Fault", "FaultPlan", "Kind", "Knob", "Point"]
 
-_TRIGGERS: Final = MappingProxyType({
-    "at_ms": Knob(0, 0), "for_ms": Knob(None, 1), "p": Knob(None, 0, kind=float), "every": Knob(None, 1),
-    "every_ms": Knob(None, 1), "times": Knob(None, 1),
-})  # fmt: skip
+_TRIGGERS: Final = MappingProxyType(
+    {
+        "at_ms": Knob(0, 0),
+        "for_ms": Knob(None, 1),
+        "p": Knob(None, 0, kind=float),
+        "every": Knob(None, 1),
+        "every_ms": Knob(None, 1),
+        "times": Knob(None, 1),
+    }
+)
 _SELECTORS: Final = ("p", "nth", "every")
 _TRIGGER_POINTS: Final = (Point.DELTA, Point.MESSAGE, Point.CONNECT, Point.ACK)
 _CONNECTION: Final = "connection:"
@@ -148,9 +154,15 @@ def _fault(entry: object, where: str) -> Fault:
         trigger["times"] = None if trigger["for_ms"] is not None or (name == "mute") else 1
     text = json.dumps(entry, sort_keys=True)
     return Fault(
-        name=str(name), point=point, symbols=symbols, connection=connection, nth=nth, knobs=knobs, text=text,
+        name=str(name),
+        point=point,
+        symbols=symbols,
+        connection=connection,
+        nth=nth,
+        knobs=knobs,
+        text=text,
         **trigger,
-    )  # fmt: skip
+    )
 
 
 def _point(where: str, kind: Kind, entry: Mapping[str, object], trigger: Mapping[str, Any], nth: object) -> Point:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from orderbook.simulator.chance import named
 from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import Fault, FaultPlan, Point
 
@@ -141,7 +142,7 @@ class Injector:
             twin = self._twins[fault.text]
             self._twins[fault.text] += 1
             name = f"{self._seed}/faults/{twin}/{fault.text}"
-            active = Active(fault, now_ns, name, random.Random(name))  # noqa: S311 - a simulation
+            active = Active(fault, now_ns, name, named(name))
             if fault.point is Point.MOMENT:
                 moments.append(active)
             else:

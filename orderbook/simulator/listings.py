@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from orderbook.errors import UsageError
+from orderbook.simulator.chance import stream
 from orderbook.simulator.truth import Rules
 
 # Symbol: (tick, lot, price at the opening).
@@ -88,7 +88,7 @@ def listing(symbol: str) -> Listing:
     if symbol in _KNOWN:
         tick, lot, price = _KNOWN[symbol]
     else:
-        rng = random.Random(f"listing/{symbol}")  # noqa: S311  nothing secret is drawn
+        rng = stream("listing", symbol)
         decimals = rng.choice((1, 2, 3, 4, 5, 6))
         tick, lot = str(step(decimals)), str(step(8 - decimals))
         price = format(Decimal(rng.randrange(240_000, 900_000)).scaleb(-decimals), "f")

@@ -7,13 +7,13 @@ beside it.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from orderbook.errors import UsageError
 from orderbook.simulator.behaviour import Behaviour, Weighted
+from orderbook.simulator.chance import stream
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.listings import Listing, default_symbols, listing, step
 from orderbook.simulator.profiles import PROFILES, Profile, profile_named
@@ -63,11 +63,6 @@ _DECIMALS_MAX: Final = 14
 _KEY_MAX: Final = 10**15
 _GRID_MIN: Final = 1_000
 """A tick is not made coarser than the price divided by this."""
-
-
-def stream(seed: int | str, name: str) -> random.Random:
-    """The sub-stream of a seed that has this name, the same on every machine."""
-    return random.Random(f"{seed}/{name}")  # noqa: S311  nothing secret is drawn
 
 
 class SymbolMarket(TruthTeller):
@@ -201,6 +196,16 @@ class SymbolMarket(TruthTeller):
             return (*ZERO_ROW, str(sequence))
         price = scaled_text(abs(key), self.truth.price_decimals, padded=sequence % 8 == 0)
         return price, scaled_text(size, self._size_decimals, padded=size > 0 and sequence % 7 == 0), str(sequence)
+
+
+def made_market(symbols: int | Sequence[str], seed: int, profile: str, rate: float | None) -> Market:
+    """A market of a venue's settings: ``rate`` is that of all symbols together, and shared by them evenly.
+
+    Raises:
+        UsageError: As for ``Market``.
+    """
+    count = symbols if isinstance(symbols, int) else len(symbols)
+    return Market(symbols, seed, profile, None if rate is None else rate / max(1, count))
 
 
 class Market(Mapping[str, Source]):

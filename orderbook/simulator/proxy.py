@@ -13,11 +13,11 @@ never missing in the middle, changed or in another order.
 from __future__ import annotations
 
 import asyncio
-import random
 from types import TracebackType
 from typing import Self
 
 from orderbook.errors import UsageError
+from orderbook.simulator.chance import stream
 from orderbook.simulator.toxics import Conditions, Toxics
 from orderbook.simulator.wire import Ends, Wire, reset
 from orderbook.venues.rest import is_loopback
@@ -104,7 +104,7 @@ class FaultProxy(Conditions):
 
     async def swizzle(self, step_ms: float) -> None:
         """Clog one connection after another, then let them go, one after another in another order."""
-        rng = random.Random(f"{self._seed}/swizzle/{self.accepted}")  # noqa: S311 - of a simulator
+        rng = stream(self._seed, f"swizzle/{self.accepted}")
         for toxics in (Toxics(is_clogged=True), None):
             for wire in rng.sample(self.wires, len(self.wires)):
                 wire.up = wire.down = toxics

@@ -87,7 +87,7 @@ _REFUSALS: Final = {
     "400004": (401, "KC-API-PASSPHRASE error"),
     "400005": (401, "Signature error"),
     "400008": (401, "the version of the API key is not supported"),
-}  # fmt: skip
+}
 
 
 class RestDesk:
@@ -267,15 +267,30 @@ class RestDesk:
 
     def _listed(self, rules: Rules) -> dict[str, object]:
         return {
-            "symbol": rules.symbol, "name": rules.symbol, "baseCurrency": rules.base, "quoteCurrency": rules.quote,
-            "feeCurrency": rules.quote, "market": "USDS" if rules.quote.startswith("USD") else rules.quote,
-            "baseMinSize": rules.lot, "quoteMinSize": "0.1", "baseMaxSize": "10000000000",
-            "quoteMaxSize": "99999999", "baseIncrement": rules.lot, "quoteIncrement": rules.tick,
-            "priceIncrement": rules.tick, "priceLimitRate": "0.1", "minFunds": "0.1", "isMarginEnabled": True,
-            "enableTrading": rules.symbol not in self._common.delisted, "feeCategory": 1,
-            "makerFeeCoefficient": "1.00", "takerFeeCoefficient": "1.00", "st": False,
-            "callauctionIsEnabled": False, "tradingStartTime": None,
-        }  # fmt: skip
+            "symbol": rules.symbol,
+            "name": rules.symbol,
+            "baseCurrency": rules.base,
+            "quoteCurrency": rules.quote,
+            "feeCurrency": rules.quote,
+            "market": "USDS" if rules.quote.startswith("USD") else rules.quote,
+            "baseMinSize": rules.lot,
+            "quoteMinSize": "0.1",
+            "baseMaxSize": "10000000000",
+            "quoteMaxSize": "99999999",
+            "baseIncrement": rules.lot,
+            "quoteIncrement": rules.tick,
+            "priceIncrement": rules.tick,
+            "priceLimitRate": "0.1",
+            "minFunds": "0.1",
+            "isMarginEnabled": True,
+            "enableTrading": rules.symbol not in self._common.delisted,
+            "feeCategory": 1,
+            "makerFeeCoefficient": "1.00",
+            "takerFeeCoefficient": "1.00",
+            "st": False,
+            "callauctionIsEnabled": False,
+            "tradingStartTime": None,
+        }
 
     # -- books --
 
@@ -335,10 +350,15 @@ class RestDesk:
         bid, ask = source.ticker()
         (bid_price, bid_size), (ask_price, ask_size) = bid or ("", ""), ask or ("", "")
         data = {
-            "time": now_ms + self._common.skew_ns // MS, "sequence": str(source.sequence),
-            "price": ask_price or bid_price, "size": ask_size or bid_size, "bestBid": bid_price,
-            "bestBidSize": bid_size, "bestAsk": ask_price, "bestAskSize": ask_size,
-        }  # fmt: skip
+            "time": now_ms + self._common.skew_ns // MS,
+            "sequence": str(source.sequence),
+            "price": ask_price or bid_price,
+            "size": ask_size or bid_size,
+            "bestBid": bid_price,
+            "bestBidSize": bid_size,
+            "bestAsk": ask_price,
+            "bestAskSize": ask_size,
+        }
         return json.dumps({"code": "200000", "data": data}, separators=(",", ":"))
 
 

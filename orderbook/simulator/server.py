@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import random
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +22,12 @@ from orderbook.clock import loop_clock
 from orderbook.errors import PortInUse, UsageError
 from orderbook.secret import Credentials
 from orderbook.simulator import window
+from orderbook.simulator.chance import stream
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.framing import framed, framed_close
 from orderbook.simulator.limits import Limits
-from orderbook.simulator.market import Market
+from orderbook.simulator.market import made_market
 from orderbook.simulator.rest import Answer, Drop, Hang, Late, Reply
 from orderbook.simulator.timeline import NEVER, Abort, Binary, Close, Hole, Sent
 from orderbook.simulator.tls import Authority
@@ -44,7 +44,7 @@ CLOSE_S: Final = 1.0
 
 def throwaway_credentials(seed: int) -> Credentials:
     """A key that no venue knows, the same for the same seed."""
-    rng = random.Random(f"{seed}/credentials")  # noqa: S311 - it opens nothing but the simulator
+    rng = stream(seed, "credentials")
     key, secret, passphrase = (f"{rng.getrandbits(size):0{size // 4}x}" for size in (96, 128, 64))
     return Credentials.of(key, secret, passphrase)
 
@@ -129,10 +129,7 @@ class LocalKuCoin:
             raise UsageError(f"{ascii(host)[:60]} is not a loopback address; the local KuCoin serves this machine only")
         if fragment_bytes is not None and fragment_bytes < 1:
             raise UsageError(f"fragments have at least one byte, not {fragment_bytes}")
-        if market is None:
-            count = symbols if isinstance(symbols, int) else len(symbols)
-            market = Market(symbols, seed, profile, None if rate is None else rate / max(1, count))
-        self.market: Mapping[str, Source] = market
+        self.market: Mapping[str, Source] = made_market(symbols, seed, profile, rate) if market is None else market
         self.credentials = credentials or throwaway_credentials(seed)
         self.exchange = Exchange(
             self.market, limits=limits, faults=faults, seed=seed, credentials=self.credentials, **manners

@@ -59,24 +59,26 @@ def _long(text: str) -> str:
 LEGAL: Final = ("plain", "power", "scientific")
 """Spellings that leave the value as it was."""
 
-SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType({
-    "plain": str,
-    "power": _power,
-    "scientific": _scientific,
-    "plus": "+{}".format,
-    "minus": "-{}".format,
-    "zero": "0{}".format,
-    "no_whole": _no_whole,
-    "no_fraction": _no_fraction,
-    "underscore": _underscore,
-    "wide": lambda text: text.translate(_WIDE),
-    "blank": " {} ".format,
-    "hex": lambda text: hex(int(Decimal(text))),
-    "nan": lambda _: "NaN",
-    "infinity": lambda _: "Infinity",
-    "digits": _long,
-    "exponent": "{}e999999".format,
-})  # fmt: skip
+SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
+    {
+        "plain": str,
+        "power": _power,
+        "scientific": _scientific,
+        "plus": "+{}".format,
+        "minus": "-{}".format,
+        "zero": "0{}".format,
+        "no_whole": _no_whole,
+        "no_fraction": _no_fraction,
+        "underscore": _underscore,
+        "wide": lambda text: text.translate(_WIDE),
+        "blank": " {} ".format,
+        "hex": lambda text: hex(int(Decimal(text))),
+        "nan": lambda _: "NaN",
+        "infinity": lambda _: "Infinity",
+        "digits": _long,
+        "exponent": "{}e999999".format,
+    }
+)
 """Every spelling by name."""
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from orderbook.errors import UsageError
 from orderbook.simulator.catalogue import FAULTS, Point
-from orderbook.simulator.market import stream
+from orderbook.simulator.chance import stream
 from orderbook.simulator.profiles import PROFILES
 from orderbook.simulator.sparing import can_spare
 
@@ -73,6 +73,7 @@ _MS: Final = Span(10, 2_000)
 _JITTER: Final = (0, Span(10, 1_000))
 _LATE: Final = MappingProxyType({"ms": _MS, "jitter_ms": _JITTER})
 _PATH: Final = ("", "orderbook", "level2", "bullet", "symbols")
+_FAILURES: Final = (200, 400, 403, 500, 502)
 # Codes with which venues close.
 _CODES: Final = (1000, 1001, 1008, 1011, 1012, 1013)
 # What no number grammar should take, and what ours does.
@@ -80,8 +81,11 @@ _SPELLINGS: Final = (
     *("plus", "minus", "zero", "no_whole", "no_fraction", "underscore", "wide", "blank", "hex", "nan", "infinity"),
     *("digits", "exponent", "plain", "power", "scientific"),
 )
+_GARBLES: Final = ("cut", "utf8", "binary", "nest", "extra", "twice", "bom", "keys", "surrogate", "nul")
+_FIELDS: Final = ("swapped", "no_start", "no_end", "null", "float", "true", "negative", "huge", "null_sides")
+_PLAIN_URLS: Final = ("http://example.invalid/", "ws://example.invalid/")
 
-FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType({
+_FAMILIES: Final[dict[str, tuple[Template, ...]]] = {
     "loss": (
         Template("drop", {"run": (1, 1, Span(2, 40))}),
         Template("mute", rate=Span(0.1, 1.5)),
@@ -104,10 +108,8 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
         Template("ghost_delete", rate=Span(0.1, 8)),
     ),
     "bytes": (
-        Template("garble", {"how": ("cut", "utf8", "binary", "nest", "extra", "twice", "bom", "keys", "surrogate",
-                                    "nul")}, Span(0.3, 2)),
-        Template("fields", {"how": ("swapped", "no_start", "no_end", "null", "float", "true", "negative", "huge",
-                                    "null_sides")}, Span(0.5, 3)),
+        Template("garble", {"how": _GARBLES}, Span(0.3, 2)),
+        Template("fields", {"how": _FIELDS}, Span(0.5, 3)),
         Template("wrong_symbol", {"symbol": ("XXX-YYY", "BTC-USDT\0", "btc-usdt", "")}, Span(0.3, 2)),
         Template("oversize", {"bytes": (Span(5_000, 100_000), 5_000_000)}, Span(0.1, 1.0)),
     ),
@@ -123,8 +125,7 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
         Template("bad_snapshot", {"how": ("unsorted", "crossed", "null")}, _MOST),
     ),
     "answers": (
-        Template("rest_error", {"path": _PATH, "status": (200, 400, 403, 500, 502), "code": ("500000", "230005")},
-                 _MOST),
+        Template("rest_error", {"path": _PATH, "status": _FAILURES, "code": ("500000", "230005")}, _MOST),
         Template("html", {"path": _PATH, "status": (403, 502, 503)}, _MOST),
         Template("cut_body", {"path": _PATH}, _MOST),
         Template("big_body", {"path": _PATH}, Span(0.1, 0.5)),
@@ -139,8 +140,7 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
     ),
     "tokens": (
         Template("bad_token", {"how": ("empty", "no_ping", "no_token")}, _MANY),
-        Template("bad_token", {"how": ("downgrade",), "endpoint": ("http://example.invalid/", "ws://example.invalid/")},
-                 _MANY),
+        Template("bad_token", {"how": ("downgrade",), "endpoint": _PLAIN_URLS}, _MANY),
         Template("bad_token", {"how": ("moved",), "endpoint": ("ws://127.0.0.1:9/",)}, _MANY),
         Template("token_life", {"ms": Span(1, 5_000)}, _MANY),
         Template("token_expired", rate=_MANY),
@@ -186,21 +186,21 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
         # Signed requests are refused until a client has asked for the time; then it is set right, and again.
         Template("clock_skew", {"ms": (-3_600_000, -20_000, 20_000, 3_600_000)}, Span(1, 1), undo={"ms": 0}),
     ),
-})  # fmt: skip
+}
+FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(_FAMILIES)
 """Families of faults from which a book can and must protect itself."""
 
 # A book cannot notice these by looking at what it is told: a well-formed delta that says a wrong size; a flipped bit
 # that makes another digit of one; a snapshot with a wrong level, of another symbol (the answer does not name it), with
 # too few rows (a side shorter than its limit is a complete one), with one empty side, or with none twice in a row. An
 # audit finds them later. Whoever turns them on cannot ask that LIVE is true, only that it is put right in time.
-LIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType({
-    "lies": (
-        Template("corrupt", {"what": ("size", "delete", "missing")}, Span(2, 40)),
-        Template("garble", {"how": ("flip",)}, Span(0.5, 5)),
-        Template("bad_snapshot", {"how": ("corrupt", "other", "empty", "bids", "asks")}, _MOST),
-        Template("shallow_snapshot", {"rows": Span(1, 50)}, _MOST),
-    ),
-})  # fmt: skip
+_LIES: Final = (
+    Template("corrupt", {"what": ("size", "delete", "missing")}, Span(2, 40)),
+    Template("garble", {"how": ("flip",)}, Span(0.5, 5)),
+    Template("bad_snapshot", {"how": ("corrupt", "other", "empty", "bids", "asks")}, _MOST),
+    Template("shallow_snapshot", {"rows": Span(1, 50)}, _MOST),
+)
+LIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType({"lies": _LIES})
 """Off unless asked for: ``families=FAMILIES | LIES``."""
 
 MARKETS: Final[MappingProxyType[str, int]] = MappingProxyType(
@@ -393,5 +393,5 @@ def from_text(text: str) -> list[Entry]:
     """The entries of such a text, unchanged and not checked. Raises ``ValueError`` where it is no JSON list."""
     entries = json.loads(text)
     if not isinstance(entries, list):
-        raise ValueError("a plan is a list of entries")  # noqa: TRY004 - as of any other text that is no plan
+        raise ValueError("a plan is a list of entries")  # noqa: TRY004 - the error that any other text that is no plan has
     return entries

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -28,8 +28,8 @@ HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 """Whom a good certificate is for."""
 MARK: Final = "Certificate of a throw-away authority, made by `orderbook simulate`.\n"
 """Stands before the certificate in a file of ours; readers of PEM pass over it."""
-_LONG_AGO: Final = datetime(2001, 1, 1)  # noqa: DTZ001 - what the library takes is UTC without saying so
-_FAR_OFF: Final = datetime(2999, 1, 1)  # noqa: DTZ001
+_LONG_AGO: Final = datetime(2001, 1, 1, tzinfo=UTC)
+_FAR_OFF: Final = datetime(2999, 1, 1, tzinfo=UTC)
 
 
 class Authority:

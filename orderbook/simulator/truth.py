@@ -370,7 +370,7 @@ class TruthTeller:
         """The venue counts anew from ``base``; the book stays as it is, and so does what was true before."""
         self.truth.reset(base)
 
-    def change_tick(self, *, finer: bool) -> bool:  # noqa: ARG002 - for markets that can
+    def change_tick(self, *, finer: bool) -> bool:  # noqa: ARG002 - asks something of markets that can
         """Whether the price grid became ten times finer or coarser: that of a market like this one is what it is."""
         return False
 

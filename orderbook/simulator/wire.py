@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from orderbook.simulator.chance import named
 from orderbook.simulator.toxics import Conditions, Direction, Toxics
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -95,7 +95,7 @@ class _Pipe:
         self._direction = direction
         self._reader = reader
         self._writer = writer
-        self._rng = random.Random(seed)  # noqa: S311 - of a simulator
+        self._rng = named(seed)
         self._held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_HELD_MAX)
         self._clock = asyncio.get_running_loop().time
         self._free_at = 0.0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from orderbook.settings import SyncSettings
+from orderbook.sync.facts import Input
 from orderbook.sync.machine import Machine
-from orderbook.sync.table import Input, Rule, Verdict
+from orderbook.sync.table import Rule, Verdict
 
 
 class Alarms:

@@ -6,8 +6,9 @@ from orderbook.content import BookContent
 from orderbook.errors import NumberError
 from orderbook.events import AuditFailed, AuditPassed
 from orderbook.settings import SyncSettings
+from orderbook.sync.facts import NEVER, ComparedFacts, Input, ProbeFacts, SnapshotFacts
 from orderbook.sync.machine import Machine
-from orderbook.sync.table import NEVER, ComparedFacts, Input, ProbeFacts, SnapshotFacts, Verdict
+from orderbook.sync.table import Verdict
 from orderbook.types import BookState
 
 

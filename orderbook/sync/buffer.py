@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
-from orderbook.sync.table import NEVER, continues
+from orderbook.sync.facts import NEVER
+from orderbook.sync.table import continues
 from orderbook.types import Change, Delta, Side
 
 _UNTIL_TIME = Delta._fields.index("venue_ms")

@@ -18,19 +18,9 @@ from orderbook.settings import SyncSettings
 from orderbook.sync.audit import Auditor
 from orderbook.sync.buffer import DeltaBuffer, RecentDeltas
 from orderbook.sync.desk import Desk
+from orderbook.sync.facts import NEVER, AppliedFacts, DeltaFacts, Facts, Input, UnreadableFacts
 from orderbook.sync.provenance import Provenance
-from orderbook.sync.table import (
-    NEVER,
-    AppliedFacts,
-    DeltaFacts,
-    Facts,
-    Input,
-    Rule,
-    UnreadableFacts,
-    Verdict,
-    decide,
-    indexed,
-)
+from orderbook.sync.table import Rule, Verdict, decide, indexed
 from orderbook.types import BookState, Delta
 
 Observer = Callable[[BookContent, Delta | None], None]

@@ -15,7 +15,8 @@ from typing import Final
 from orderbook.content import BookContent
 from orderbook.errors import NumberError
 from orderbook.sync.audit import Audit, compare
-from orderbook.sync.table import NEVER, continues
+from orderbook.sync.facts import NEVER
+from orderbook.sync.table import continues
 from orderbook.types import Delta
 
 COUNTS_MAX: Final = 4

@@ -7,8 +7,8 @@ may be older than the loss: it takes two, with no frame in between.
 
 from __future__ import annotations
 
+from orderbook.sync.facts import NEVER
 from orderbook.sync.old_count import OldCounts
-from orderbook.sync.table import NEVER
 
 
 class Provenance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from orderbook.sync.table import TimerFacts
+from orderbook.sync.facts import TimerFacts
 
 Name = Literal["first_delta", "hold", "unanswered", "ahead", "audit", "link", "behind", "answer", "symbol"]
 

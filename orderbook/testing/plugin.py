@@ -119,7 +119,7 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
         return None
     if FIXTURES[0] not in inspect.signature(obj).parameters:
         return None
-    from orderbook.testing.coroutines import in_virtual_time  # noqa: PLC0415 - see above
+    from orderbook.testing.coroutines import in_virtual_time
 
     function = in_virtual_time(obj, limit_s=_time_limit_s.get)
     setattr(collector.obj, name, function)
@@ -157,7 +157,7 @@ def _last_lines(text: str) -> str:
 @pytest.fixture
 def virtual_kucoin(request: pytest.FixtureRequest) -> Iterator[VirtualKuCoin]:
     """A KuCoin in memory. A coroutine test that takes it runs in virtual time, and finds it running."""
-    from orderbook.testing.virtual import VirtualKuCoin  # noqa: PLC0415 - see above
+    from orderbook.testing.virtual import VirtualKuCoin
 
     marked = _marked(request, VirtualKuCoin)
     venue = _made(VirtualKuCoin, marked.options)
@@ -171,8 +171,8 @@ def virtual_kucoin(request: pytest.FixtureRequest) -> Iterator[VirtualKuCoin]:
 @pytest.fixture
 def local_kucoin(request: pytest.FixtureRequest) -> Iterator[HostedKuCoin]:
     """A KuCoin on real sockets, which serves on a thread of its own while the test runs."""
-    from orderbook.simulator.server import LocalKuCoin  # noqa: PLC0415 - see above
-    from orderbook.testing.hosted import HostedKuCoin  # noqa: PLC0415 - see above
+    from orderbook.simulator.server import LocalKuCoin
+    from orderbook.testing.hosted import HostedKuCoin
 
     marked = _marked(request, LocalKuCoin)
     venue = _made(HostedKuCoin, marked.options)
@@ -184,7 +184,7 @@ def local_kucoin(request: pytest.FixtureRequest) -> Iterator[HostedKuCoin]:
 
 def _marked(request: pytest.FixtureRequest, kind: type) -> Marked:
     """What the markers say, those of the test before those of its class and module; checked."""
-    from orderbook.simulator.limits import Manners  # noqa: PLC0415 - see above
+    from orderbook.simulator.limits import Manners
 
     options: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers(MARKER))):
@@ -217,7 +217,7 @@ def _time_limit(value: object) -> float | None:
 
 
 def _plan(faults: object) -> FaultPlan | None:
-    from orderbook.simulator.faults import FaultPlan  # noqa: PLC0415 - see above
+    from orderbook.simulator.faults import FaultPlan
 
     if faults is None or isinstance(faults, FaultPlan):
         return faults
@@ -226,7 +226,7 @@ def _plan(faults: object) -> FaultPlan | None:
 
 
 def _made(kind: Any, options: Mapping[str, Any]) -> Any:
-    from orderbook.errors import UsageError  # noqa: PLC0415 - see above
+    from orderbook.errors import UsageError
 
     try:
         return kind(**options)

@@ -20,11 +20,12 @@ from orderbook.feed.opening import Outside, open_feed
 from orderbook.feed.seams import Connect, Socket
 from orderbook.feed.settings import FeedSettings
 from orderbook.secret import Credentials, Secret
+from orderbook.simulator.chance import stream
 from orderbook.simulator.common import WALL_NS
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.limits import Limits
-from orderbook.simulator.market import Market
+from orderbook.simulator.market import made_market
 from orderbook.simulator.rest import Reply
 from orderbook.simulator.server import throwaway_credentials
 from orderbook.simulator.timeline import NEVER
@@ -82,13 +83,16 @@ class VirtualKuCoin:
         route: Route | None = None,
         **manners: Any,
     ) -> None:
-        if market is None:
-            count = symbols if isinstance(symbols, int) else len(symbols)
-            market = Market(symbols, seed, profile, None if rate is None else rate / max(1, count))
-        self.market: Mapping[str, Source] = market
+        self.market: Mapping[str, Source] = made_market(symbols, seed, profile, rate) if market is None else market
         self.credentials: Credentials = throwaway_credentials(seed)
         self.exchange = Exchange(
-            market, limits=limits, faults=faults, seed=seed, credentials=self.credentials, endpoint=_ENDPOINT, **manners
+            self.market,
+            limits=limits,
+            faults=faults,
+            seed=seed,
+            credentials=self.credentials,
+            endpoint=_ENDPOINT,
+            **manners,
         )
         self.route = route or Route()
         self.url = URL
@@ -161,7 +165,7 @@ class VirtualKuCoin:
 
     def stream(self, name: str) -> random.Random:
         """Random numbers of a name, from the seed."""
-        return random.Random(f"{self._seed}/{name}")  # noqa: S311 - a simulation
+        return stream(self._seed, name)
 
     def now_ns(self) -> int:
         """The loop's clock."""

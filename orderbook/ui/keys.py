@@ -97,8 +97,7 @@ async def keys(source: Input | None = None) -> AsyncIterator[AsyncIterator[str]]
         if sys.stdin is None or not sys.stdin.isatty():
             yield NoKeys()
             return
-        # Imported late: it takes a tenth of a second, which other commands need not wait for.
-        from prompt_toolkit.input import create_input  # noqa: PLC0415
+        from prompt_toolkit.input import create_input  # noqa: PLC0415 - takes 0.1 s, for which nobody else need wait
 
         source = create_input()
     with ExitStack() as stack:

@@ -19,6 +19,8 @@ from orderbook.venues.rest import Depth, Instrument, Pool, RateLimit, RestReques
 HOST: Final = "https://api.kucoin.com"
 
 TIMESTAMP_PATH: Final = "/api/v1/timestamp"
+CLOCK_IS_WRONG: Final = "400002"
+"""The code of a time stamp that is too far from the venue's clock."""
 
 SNAPSHOT_WEIGHTS: Final[Mapping[Depth, int]] = {20: 2, 100: 4, "full": 3}
 """What a snapshot costs. For 100 levels KuCoin's own client library says 2 and ccxt counts 4: the dearer guess costs a
@@ -47,7 +49,7 @@ _ADDRESS: Final = "check the address of the server (--url)"
 
 _REFUSALS: Final[Mapping[str, str]] = {
     "400001": "the request was not signed: give key, secret and passphrase",
-    "400002": "set this machine's clock right (NTP): the venue allows 5 s",
+    CLOCK_IS_WRONG: "set this machine's clock right (NTP): the venue allows 5 s",
     "400003": "check the API key, and that it belongs to this site (kucoin.com or kucoin.eu)",
     "400004": "check the passphrase (the one chosen when the key was made, not the login password) and the API secret",
     "400005": "check the API secret, and that nothing between here and the venue rewrites requests",
@@ -294,7 +296,8 @@ def _venue_problem(status: int, code: str, message: str, headers: Mapping[str, s
     if code in _LIMIT_CODES or status == 429:
         return _rate_limited(status, code, said, headers)
     if code in _REFUSALS:
-        return Refused(code, said, status, _REFUSALS[code])
+        # A clock is set, or its stamp was under way for too long; a key does not become right.
+        return Refused(code, said, status, _REFUSALS[code], is_transient=code == CLOCK_IS_WRONG)
     if code in _SYMBOL_CODES or (code == "400100" and symbol and "symbol" in message.lower()):
         about = f"{symbol}: {said}" if symbol else said
         return UnknownSymbol(code, about, status, "check its name, such as BTC-USDT, and that it trades", symbol=symbol)

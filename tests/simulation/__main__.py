@@ -95,10 +95,15 @@ def _of_a_run(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name a run."""
     for option in (
         click.option("--planted", metavar="NAME", help="Run this wrong engine instead; `planted` lists them."),
-        click.option("--case", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-                     help="The run of a file: one that failed, or a regression."),
+        click.option(
+            "--case",
+            "path",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            metavar="FILE",
+            help="The run of a file: one that failed, or a regression.",
+        ),
         click.option("--seed", type=click.IntRange(0), metavar="N", help="The run that is drawn for a seed."),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
@@ -149,25 +154,39 @@ def run(*, seed: int | None, path: Path | None, planted: str | None, replay: boo
 
 @main.command("shrink")
 @_of_a_run
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Where the small case goes. Default: a new file of build/simulation with a wrong engine, else of "
-                   "tests/regressions.")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where the small case goes. Default: a new file of build/simulation with a wrong engine, else of "
+    "tests/regressions.",
+)
 @click.option("--comment", default="", help="What it was, for the file.")
 @click.option("--seconds", type=click.FloatRange(1), default=SECONDS_MAX, show_default=True, help="At most.")
 @click.option("--probes", type=click.IntRange(1), default=PROBES_MAX, show_default=True, help="Runs at most.")
 def shrink_command(
-    *, seed: int | None, path: Path | None, planted: str | None, out: Path | None, comment: str, seconds: float,
+    *,
+    seed: int | None,
+    path: Path | None,
+    planted: str | None,
+    out: Path | None,
+    comment: str,
+    seconds: float,
     probes: int,
-) -> None:  # fmt: skip
+) -> None:
     """Make a failing run small, and keep it as a file. Ctrl-C ends the search with the smallest so far."""
     asked = _asked(seed, path, planted)
     make, patched = engine_named(planted)
     try:
         with patched():
             small = shrink(
-                asked.kept.case, make, known=asked.kept.breach, seconds_max=seconds, probes_max=probes,
+                asked.kept.case,
+                make,
+                known=asked.kept.breach,
+                seconds_max=seconds,
+                probes_max=probes,
                 tell=lambda line: click.echo(line, err=True),
-            )  # fmt: skip
+            )
     except ItHolds as error:
         raise click.ClickException(str(error)) from None
     default = (REGRESSIONS if planted is None else FOUND) / f"{name_of(small.case)}.json"
@@ -192,9 +211,15 @@ def shrink_command(
 @click.option("--planted", metavar="NAME", help="Run this wrong engine; with --seeds. `planted` lists them.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Default: table.")
 def campaign(
-    *, window: int | None, seeds: range | None, workers: int, seconds: float | None, ledger: Path, planted: str | None,
+    *,
+    window: int | None,
+    seeds: range | None,
+    workers: int,
+    seconds: float | None,
+    ledger: Path,
+    planted: str | None,
     form: str,
-) -> None:  # fmt: skip
+) -> None:
     """Many seeds: the window that follows the last one of the ledger, or those that are named.
 
     Of each seed that breaks a law the case is written to build/simulation, and the command that runs it is printed.
@@ -230,9 +255,13 @@ def campaign(
 def _follow(task: Task, tally: Tally, results: Iterator[Result], count: int, end_s: float | None) -> None:
     """Take results until all are there or the time is up, with a bar on stderr; tell of each failure at once."""
     columns = (
-        TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("seeds"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=count, told="")

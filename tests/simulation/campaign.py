@@ -78,9 +78,14 @@ def examine(task: Task, seed: int) -> Result:
     with engine[1]():
         outcome = outcome_of(task.draw(seed), engine[0], replay=task.is_replayed(seed))
     return Result(
-        seed, outcome.frames, outcome.compared, sum(outcome.told.values()), sum(outcome.injected.values()),
-        outcome.trace, tuple(outcome.breaches),
-    )  # fmt: skip
+        seed,
+        outcome.frames,
+        outcome.compared,
+        sum(outcome.told.values()),
+        sum(outcome.injected.values()),
+        outcome.trace,
+        tuple(outcome.breaches),
+    )
 
 
 def engine_named(name: str | None) -> tuple[Callable[..., BookSync], Callable[[], Any]]:

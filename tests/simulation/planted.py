@@ -17,7 +17,8 @@ from click import echo
 
 from orderbook.events import Gap, StateChanged
 from orderbook.sync import BookSync
-from orderbook.sync.table import Input, Verdict
+from orderbook.sync.facts import Input
+from orderbook.sync.table import Verdict
 from orderbook.types import BookState
 from tests.simulation.case import SYMBOLS, Case, Entry, drawn
 from tests.simulation.planted_errors import (
@@ -307,8 +308,9 @@ PLANTED: Final = (
         name="audits see nothing",
         patched=seeing_nothing_in_audits,
         laws=_law("I1"),
-        case=case_of({"fault": "corrupt", "what": "size", "at_ms": 2_000, "for_ms": 2_000}, duration_ms=20_000,
-                     lies=True),
+        case=case_of(
+            {"fault": "corrupt", "what": "size", "at_ms": 2_000, "for_ms": 2_000}, duration_ms=20_000, lies=True
+        ),
     ),
     Planted(
         name="subscribers get nothing",
@@ -340,7 +342,7 @@ PLANTED: Final = (
         laws=_law("I5"),
         case=case_of(),
     ),
-)  # fmt: skip
+)
 """All of them. The first laws are those of the book, the last those of the bookkeeping."""
 
 

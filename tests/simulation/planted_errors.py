@@ -20,7 +20,8 @@ from orderbook.settings import SyncSettings
 from orderbook.simulator.virtual_time import BEGIN_S
 from orderbook.sync import BookSync, audit
 from orderbook.sync.buffer import DeltaBuffer
-from orderbook.sync.table import RULES, Input, Rule, Verdict
+from orderbook.sync.facts import Input
+from orderbook.sync.table import RULES, Rule, Verdict
 from orderbook.types import BookState, Change, Delta, Message, Side
 from orderbook.venues import kucoin
 

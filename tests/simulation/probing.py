@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 from orderbook.feed.feed import Feed
 from orderbook.simulator.injector import Active
@@ -127,8 +128,5 @@ def _noted() -> Iterator[dict[str, list[int]]]:
             strikes[self.fault.text].append(self.seen)
         return has_struck
 
-    Active.strikes = noted  # type: ignore[method-assign]
-    try:
+    with patch.object(Active, "strikes", noted):
         yield strikes
-    finally:
-        Active.strikes = original  # type: ignore[method-assign]

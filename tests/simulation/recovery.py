@@ -17,6 +17,7 @@ from orderbook.simulator.injector import Ledger
 from orderbook.types import BookState
 from tests.simulation.readers import Broken
 from tests.simulation.terms import RETRY_MAX_MS, Terms
+from tests.unchecked import hook
 
 LOSSES_A_FAULT: Final = 2
 """One fault may open a hole, and what was kept back another one when it comes."""
@@ -73,7 +74,7 @@ class Recovery:
         self._live_polls: Counter[str] = Counter()
         self._polled_ns = 0
         self._noted = ledger.note
-        ledger.note = self._note  # type: ignore[method-assign]
+        hook(ledger, "note", self._note)
 
     def _note(self, at_ns: int, fault: str, *, symbol: str | None = None, **about: Any) -> None:
         self._noted(at_ns, fault, symbol=symbol, **about)

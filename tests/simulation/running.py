@@ -35,7 +35,7 @@ from orderbook.simulator.virtual_time import run as run_virtual
 from orderbook.sync import BookSync
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState, Side
-from snapshots.records import Record
+from snapshots.records import Kind, Record
 from snapshots.replay import Replay
 from tests.simulation.case import LYING, SETTINGS, Case
 from tests.simulation.oracle import POLL_MS, Breach, Oracle
@@ -304,9 +304,9 @@ class _Run:
 
     # -- replay --
 
-    def _record(self, kind: str, url: str, raw: bytes, status: int | None) -> None:
+    def _record(self, kind: Kind, url: str, raw: bytes, status: int | None) -> None:
         assert self._records is not None
-        self._records.append(Record(self.venue.wall_ns(), kind, url, raw, status))  # type: ignore[arg-type]
+        self._records.append(Record(self.venue.wall_ns(), kind, url, raw, status))
 
     def _replay(self) -> None:
         """What was received, once more: never LIVE and wrong, and each book as it was when the feed was closed."""

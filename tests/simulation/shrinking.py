@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 from typing import Final, NamedTuple, TypeVar
 
 from orderbook.sync import BookSync
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 PROBES_MAX: Final = 2_000
 SECONDS_MAX: Final = 120.0
+_SMALLER: Final = (simpler.scaled, simpler.shifted, simpler.shorter, simpler.slower)
+"""Ways to have less of everything."""
 
 
 class ItHolds(ValueError):
@@ -166,8 +169,7 @@ class _Search:
         before = None
         while before != self.best:
             before = self.best
-            self._lessen(lambda case: (one for way in (simpler.scaled, simpler.shifted, simpler.shorter, simpler.slower)
-                                       for one in way(case)))  # fmt: skip
+            self._lessen(lambda case: chain.from_iterable(way(case) for way in _SMALLER))
             self._lessen(simpler.alone)
             self._fewer_entries()
             self._lessen(simpler.plainer)
@@ -208,11 +210,7 @@ class _Search:
         # Without chance in them, entries no longer hang together.
         self._fewer_entries()
         for number in range(len(self.best.plan)):
-            self._lessen(
-                lambda case, number=number: (  # type: ignore[misc]
-                    simpler.with_entry(case, number, entry) for entry in simpler.simpler_entries(case.plan[number])
-                )
-            )
+            self._lessen(partial(_simpler_at, number))
 
     def _count(self, number: int) -> None:
         """Name the messages that an entry must strike, and then fewer of them."""
@@ -223,6 +221,14 @@ class _Search:
                 self._fails(simpler.with_entry(self.best, number, counted))
         numbers = simpler.chosen(self.best.plan[number])
         if len(numbers) > 1:
-            ddmin(numbers, lambda some: bool(some) and self._fails(
-                simpler.with_entry(self.best, number, simpler.choosing(self.best.plan[number], list(some)))
-            ))  # fmt: skip
+            ddmin(numbers, partial(self._fails_with, number))
+
+    def _fails_with(self, number: int, some: Sequence[int]) -> bool:
+        """Whether the case fails when an entry strikes only these messages; without any it is another entry."""
+        entry = self.best.plan[number]
+        return bool(some) and self._fails(simpler.with_entry(self.best, number, simpler.choosing(entry, list(some))))
+
+
+def _simpler_at(number: int, case: Case) -> Iterator[Case]:
+    """The case with each simpler form of its entry ``number``."""
+    return (simpler.with_entry(case, number, entry) for entry in simpler.simpler_entries(case.plan[number]))

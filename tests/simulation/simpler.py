@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from orderbook.errors import UsageError
 from orderbook.simulator.faults import FAULTS, FaultPlan, Point
@@ -231,7 +231,8 @@ def counted(entry: Entry, strikes: Strikes) -> Entry | None:
 
 
 def _numbers(value: object) -> list[int]:
-    return list(value) if isinstance(value, list) else [value]  # type: ignore[list-item]
+    """What ``nth`` says: a number stands for a list of one."""
+    return cast("list[int]", value if isinstance(value, list) else [value])
 
 
 def chosen(entry: Entry) -> list[int]:
