@@ -2,7 +2,8 @@
 
 What a request costs is taken from the budget before it is sent. A failure that may pass is tried again after a random
 wait that grows (full jitter: many clients that failed together do not come back together); a quota that is used up
-holds back all requests of its pool until the moment that the venue named.
+holds back all requests of its pool until the moment that the venue named. What a refused time stamp asks for stands in
+``snapshots.venue_clock``.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from orderbook.clock import loop_clock
-from orderbook.errors import BadAnswer, RateLimited, Refused, RestError, UsageError
+from orderbook.errors import BadAnswer, RateLimited, Refused, RestError, Unreachable, UsageError
 from orderbook.redact import hide, redact_url
 from orderbook.secret import Credentials, check_credentials
 from orderbook.venues import kucoin_rest
@@ -27,6 +29,7 @@ from orderbook.venues.kucoin_auth import signed_headers
 from orderbook.venues.rest import Pool, Priority, RestRequest
 from snapshots.budget import Clock, WeightBudget, shared_budget
 from snapshots.transport import Answer, Transport
+from snapshots.venue_clock import Stamp, VenueClock
 
 T = TypeVar("T")
 
@@ -39,7 +42,6 @@ answers that hand out tokens, too: a capture's writer refuses them."""
 
 ATTEMPTS: Final = 5
 
-_CLOCK_IS_WRONG: Final = "400002"
 _EDGE_BLOCK: Final = "1015"
 _CLOSED: Final = "this REST client is closed"
 _NO_KEY: Final = "set KUCOIN_API_KEY, KUCOIN_API_SECRET and KUCOIN_API_PASSPHRASE, or hand credentials in"
@@ -54,12 +56,14 @@ class Urgency:
         key: The name.
         rank: See ``WeightBudget.acquire``.
         is_sent: Whether it is on its way to the venue and back at this moment.
+        problem: Why the last attempt brought nothing; ``None``: there was none.
     """
 
     priority: Priority
     key: Hashable = None
     rank: int = 0
     is_sent: bool = False
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,14 @@ class CallSettings:
     wall: Clock = time.time_ns
     rng: random.Random = field(default_factory=random.Random)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class _Sent(NamedTuple):
+    """An answer, the clock at which its request left, and the time stamp that it was signed with, if it was."""
+
+    answer: Answer
+    at_ns: int
+    stamp: Stamp | None
 
 
 class Caller:
@@ -115,13 +127,15 @@ class Caller:
     ) -> None:
         check_credentials(credentials)
         self.base_url = base_url
-        self._skew_ms = 0
         self._transport = transport
         self._credentials = credentials
         self._secrets = (credentials.key, credentials.secret, credentials.passphrase) if credentials else ()
         self._given_budget = budget
         self._on_answer = on_answer
         self._settings = settings
+        # Half of what an attempt waits at most: whoever failed with it finds it ready to be tried.
+        pauses_ms = (max(1, settings.retry_base_ms // 2), max(1, settings.retry_max_ms // 2))
+        self._venue_clock = VenueClock(settings.wall, settings.clock, *pauses_ms)
         self._is_closed = False
 
     @property
@@ -150,7 +164,7 @@ class Caller:
         symbol: str = "",
         attempts: int = ATTEMPTS,
     ) -> T:
-        """Make a request: try, and try again what may pass. A wrong clock is set once, which is no attempt.
+        """Make a request: try, and try again what may pass. A wrong clock is set, which is no attempt.
 
         Args:
             request: Which.
@@ -164,38 +178,50 @@ class Caller:
             UsageError: Closed.
         """
         self.check_open()
-        may_set_clock = request.signed
-
-        async def attempt() -> T:
-            nonlocal may_set_clock
-            try:
-                return await self._attempt(request, decode, urgency, symbol)
-            except Refused as error:
-                if error.code != _CLOCK_IS_WRONG or not may_set_clock:
-                    raise
-            may_set_clock = False
-            await self._set_clock()
-            return await self._attempt(request, decode, urgency, symbol)
-
         retrying = AsyncRetrying(
             sleep=self._settings.sleep,
             stop=stop_after_attempt(attempts),
             wait=self._pause_s,
             retry=retry_if_exception(_may_pass),
+            before_sleep=partial(_note_problem, urgency),
             reraise=True,
         )
-        result: T = await retrying(attempt)
+        result: T = await retrying(self._attempt, request, decode, urgency, symbol)
         return result
 
     def _pause_s(self, state: RetryCallState) -> float:
         """Full jitter. What the venue named as a time to wait is in the budget, as a ban."""
         power = min(state.attempt_number - 1, 30)
         longest_ms = min(self._settings.retry_max_ms, self._settings.retry_base_ms * 2**power)
-        return self._settings.rng.uniform(0, longest_ms) / 1_000
+        pause_ms = self._settings.rng.uniform(0, longest_ms)
+        if state.outcome is not None and isinstance(state.outcome.exception(), Refused):
+            # An attempt before the clock may be tried would be none.
+            pause_ms = max(pause_ms, self._venue_clock.quiet_ms + 1)
+        return pause_ms / 1_000
 
     async def _attempt(self, request: RestRequest, decode: Decode[T], urgency: Urgency, symbol: str) -> T:
-        answer, _ = await self._send(request, urgency)
-        body, text = self._accepted(request, answer, symbol)
+        """Make a request once; twice, if the clock was believed to be right and had to be set."""
+        clock = self._venue_clock
+        if not request.signed or not clock.is_wrong:
+            try:
+                return await self._once(request, decode, urgency, symbol)
+            except Refused as error:
+                if not request.signed or error.code != kucoin_rest.CLOCK_IS_WRONG:
+                    raise
+        return await clock.mend(self._ask_skew_ms, partial(self._once, request, decode, urgency, symbol))
+
+    async def _once(
+        self, request: RestRequest, decode: Decode[T], urgency: Urgency, symbol: str, *, is_trial: bool = False
+    ) -> T:
+        answer, _, stamp = await self._send(request, urgency, is_trial=is_trial)
+        try:
+            body, text = self._accepted(request, answer, symbol)
+        except Refused as error:
+            if stamp is None or error.code != kucoin_rest.CLOCK_IS_WRONG:
+                raise
+            raise self._venue_clock.refused(stamp, error) from None
+        if stamp is not None:
+            self._venue_clock.accepted(stamp)
         return decode(body, text)
 
     def _accepted(self, request: RestRequest, answer: Answer, symbol: str) -> tuple[bytes, str]:
@@ -210,22 +236,27 @@ class Caller:
             raise problem
         return body, text
 
-    async def _send(self, request: RestRequest, urgency: Urgency) -> tuple[Answer, int]:
-        """The answer, and the clock at which the request left."""
+    async def _send(self, request: RestRequest, urgency: Urgency, *, is_trial: bool = False) -> _Sent:
+        """Wait for the request's turn, and make it. With a clock that is wrong only the one that tries it is made."""
         if request.signed and self._credentials is None:
             raise Refused(None, "this request needs an API key", None, _NO_KEY)
-        told, turned_away = None, False
+        stamp, told, turned_away = None, None, False
         # Whoever tries again stands at the end of the line.
         grant = await self.budget.acquire(
             request.pool, request.weight, urgency.priority, key=urgency.key, rank=urgency.rank
         )
+        if request.signed and self._venue_clock.is_wrong and not is_trial:
+            # It was found out while this one waited for its turn. What would be refused is not sent.
+            self.budget.give_back(grant)
+            raise self._venue_clock.problem()
         urgency.is_sent = True
         try:
             self.check_open()
             headers: dict[str, str] = {}
             if request.signed and self._credentials is not None:
                 # Signed after the wait for its turn: a timestamp is good for 5 s.
-                headers = signed_headers(self._credentials, self._wall_ms(), request)
+                stamp = self._venue_clock.stamp()
+                headers = signed_headers(self._credentials, stamp.ms, request)
             sent_ns = self._settings.clock()
             answer = await self._transport.send(
                 request.method,
@@ -240,7 +271,7 @@ class Caller:
         finally:
             urgency.is_sent = False
             self.budget.settle(grant, told, turned_away=turned_away)
-        return answer, sent_ns
+        return _Sent(answer, sent_ns, stamp)
 
     def _judged(self, answer: Answer, symbol: str) -> tuple[str, RestError | None]:
         """The body as text, and what is wrong with it. The text of a failure may hold what we sent: it is taken out."""
@@ -261,17 +292,23 @@ class Caller:
             for pool in pools:
                 self.budget.ban(pool, problem.retry_ms)
 
-    async def _set_clock(self) -> None:
-        """Learn how far the venue's clock is from ours, to half a round trip."""
+    async def _ask_skew_ms(self) -> int:
+        """How far the venue's clock is ahead of ours, to half a round trip. Raises ``RestError``."""
         request = kucoin_rest.time_request()
-        answer, sent_ns = await self._send(request, Urgency(Priority.SESSION))
+        try:
+            # Its turn may be minutes away, and whoever waits for this is to hear that the clock is wrong.
+            async with asyncio.timeout(self._settings.timeout_ms / 1_000):
+                answer, sent_ns, _ = await self._send(request, Urgency(Priority.SESSION))
+        except TimeoutError:
+            raise Unreachable(None, "no answer in time, or no turn to ask", is_transient=True) from None
         half_ms = (self._settings.clock() - sent_ns) // 2_000_000
         wall_ms = self._settings.wall() // 1_000_000
         _, text = self._accepted(request, answer, "")
-        self._skew_ms = kucoin_rest.decode_time(text) + half_ms - wall_ms
+        return kucoin_rest.decode_time(text) + half_ms - wall_ms
 
-    def _wall_ms(self) -> int:
-        return self._settings.wall() // 1_000_000 + self._skew_ms
+
+def _note_problem(urgency: Urgency, state: RetryCallState) -> None:
+    urgency.problem = None if state.outcome is None else str(state.outcome.exception())
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from orderbook.content import BookContent
 from orderbook.sync.facts import NEVER
-from orderbook.sync.old_count import COUNTS_MAX, FAR, OldCount, OldCounts
+from orderbook.sync.old_count import OldCount, OldCounts
 from orderbook.types import Delta, Side
 from orderbook.venues.kucoin import KuCoin
 from tests.kucoin_frames import delta, snapshot
@@ -91,10 +91,12 @@ def test_counts_are_remembered_until_the_book_is_beyond_them() -> None:
     assert 15 == counts.nearest(1)
     counts.reached(16)
     assert (40, None) == (counts.nearest(1), counts.have(BOOK, ()))
-    for high in range(50, 50 + COUNTS_MAX):
+    for high in (50, 51, 52, 53):
         counts.leave(high, None, ())
     assert 50 == counts.nearest(1)
-    counts.leave(FAR + 60, None, ())
-    counts.leave(FAR + 61, None, ())
+    counts.leave(54, None, ())
+    assert 51 == counts.nearest(1)
+    counts.leave(100_000 + 60, None, ())
+    counts.leave(100_000 + 61, None, ())
     counts.reached(60)
-    assert FAR + 60 == counts.nearest(FAR + 100)
+    assert 100_000 + 60 == counts.nearest(100_000 + 100)

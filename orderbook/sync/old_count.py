@@ -62,7 +62,7 @@ class OldCount:
         """The deltas that lead from one sequence to another, without a hole; ``None`` if one is missing."""
         chain = []
         for delta in self.deltas:
-            if first < last and continues(delta.sequence_start, delta.sequence_end, first):
+            if continues(delta.sequence_start, delta.sequence_end, first):
                 chain.append(delta)
                 first = delta.sequence_end
         return chain if first >= last else None
