@@ -12,10 +12,14 @@ pure_core := --include='orderbook/*' \
 	--omit='orderbook/cli/*,orderbook/ui/*,orderbook/feed/*,orderbook/simulator/*,orderbook/testing/*,orderbook/__main__.py'
 
 # These say nothing about the branches of the core that the others do not say, and would take minutes while traced: the
-# live part on real sockets, and the long campaigns.
-untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes budget book_machine capture* cli* damage demo effort feed* \
-	fetch* histogram host* link log_redaction long_days metrics pacing prometheus recorder* replay* seeded_market silence simulat* \
-	small_world testing_plugin threaded_feed transport ui* watch_screen websocket)) examples
+# live part on real sockets and in virtual time, the long campaigns, and what only reads the source.
+untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes audit_turns budget book_machine capture* catalogue cli* damage \
+	demo effort feed* fetch* histogram host* layering link log_redaction long_days mass_resync metrics mutants pacing packaging \
+	prometheus readme recorder* replay* seams seeded_market silence simulat* small_world testing* threaded_feed transport ui* \
+	watch_screen websocket)) examples
+
+# Neighbours stay together, so that what they share is made once, until a process has nothing left to do.
+parallel := --numprocesses=auto --dist=worksteal
 
 .PHONY: help demo test coverage campaigns simulation mutation faults schedule long-days awaits crashes soak lint test-suite clean anew
 .DELETE_ON_ERROR:
@@ -28,12 +32,12 @@ demo: $(VENV)/.runtime ## Watch books being kept from a local KuCoin; ARGS='...'
 
 test: lint ## Lint, then every test, with every branch of the pure core covered
 	@$(VENV)/bin/orderbook info
-	@$(run) pytest --numprocesses=auto --cov --cov-report= $(untraced:%=--ignore=%)
+	@$(run) pytest $(parallel) --cov --cov-report= $(untraced:%=--ignore=%) tests
 	@echo "Branch coverage of the pure core (must be 100%):" && $(run) coverage report --fail-under=100 $(pure_core)
-	@$(run) pytest --numprocesses=auto $(untraced)
+	@$(run) pytest $(parallel) $(untraced)
 
 coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes several times as long
-	@$(run) pytest --numprocesses=auto --cov --cov-report=
+	@$(run) pytest $(parallel) --cov --cov-report=
 	@$(run) coverage report
 
 campaigns: $(VENV)/.dev ## Load, recovery, horizon, leaks and bad lines of the live client; about six minutes
@@ -71,7 +75,7 @@ lint: $(VENV)/.dev ## Style, format and types
 
 test-suite: $(VENV)/.dev ## Every test, nothing else; ARGS='...' for pytest
 	@$(VENV)/bin/orderbook info
-	@$(run) pytest --numprocesses=auto $(ARGS)
+	@$(run) pytest $(parallel) $(ARGS)
 
 clean: ## Remove whatever the other targets made
 	@rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -69,8 +69,15 @@ BOOK: Final[Stages] = (
 MODULES: Final[dict[str, Stages]] = {
     **dict.fromkeys(
         (
-            *("sync/table.py", "sync/facts.py", "sync/machine.py", "sync/answers.py", "sync/audit.py", "sync/buffer.py"),
-            *("sync/waits.py", "sync/alarms.py", "sync/desk.py", "sync/provenance.py", "sync/core.py"),
+            *("sync/table.py", "sync/facts.py", "sync/machine.py", "sync/answers.py", "sync/audit.py"),
+            *(
+                "sync/buffer.py",
+                "sync/waits.py",
+                "sync/alarms.py",
+                "sync/desk.py",
+                "sync/provenance.py",
+                "sync/core.py",
+            ),
             *("sync/old_count.py", "sync/journal.py"),
         ),
         SYNC,

@@ -19,7 +19,6 @@ from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.types import BookState
 from tests.examples import share
-from tests.examples import share
 from tests.hostile import SYMBOL, damaged_objects, damaged_texts, json_values, level2, records, rest
 
 MS: Final = 1_000_000

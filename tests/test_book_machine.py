@@ -17,7 +17,6 @@ from orderbook.errors import BeyondHorizon, BookNotLive, NumberError, UsageError
 from orderbook.fixedpoint import to_number
 from orderbook.types import BookState, Change, Side, Snapshot
 from tests.examples import share
-from tests.examples import share
 
 # The same few values in many spellings, so that rows meet.
 spellings = st.sampled_from(

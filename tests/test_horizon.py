@@ -16,7 +16,6 @@ from orderbook.errors import BeyondHorizon, UsageError
 from orderbook.results import Band, Marked
 from orderbook.types import Level, Side
 from tests.examples import share
-from tests.examples import share
 
 ROWS_BID = [(100, 1), (99, 2), (98, 4), (97, 8), (96, 16)]
 ROWS_ASK = [(101, 1), (102, 2), (103, 4), (104, 8), (105, 16)]

@@ -17,7 +17,6 @@ from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import ACCELERATOR, Ladder, chosen
 from orderbook.types import Side
 from tests.examples import share
-from tests.examples import share
 from tests.strategies import raw_prices, raw_sizes
 
 

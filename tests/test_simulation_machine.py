@@ -29,7 +29,6 @@ from orderbook.feed.feed import Feed
 from orderbook.simulator.virtual_time import VirtualLoop, settled
 from orderbook.sync import BookSync
 from tests.examples import share
-from tests.examples import share
 from tests.simulation.case import SETTINGS, SYMBOLS, Case
 from tests.simulation.oracle import POLL_MS, Breach
 from tests.simulation.planted import PLANTED

@@ -98,9 +98,9 @@ class OldCounts:
 def _holds(snapshot: BookContent, deltas: Iterable[Delta]) -> bool:
     """Whether a snapshot shows what the deltas said up to its sequence; what they said before a hole is out of date."""
     before, sequence = snapshot.copy(), snapshot.sequence
-    before.sequence = 0
+    before.sequence = NEVER
     run: list[Delta] = []
-    end = 0
+    end = NEVER
     for delta in deltas:
         if delta.sequence_start > sequence:
             break

@@ -7,6 +7,7 @@ be untouched, and that is looked up anew for the whole book now and then.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from orderbook.content import BookContent
@@ -46,9 +47,7 @@ class Shadow:
     def _put(self, side: Side, price: int, size: int) -> None:
         changed = self._hashes.pop((side, price), 0)
         if size:
-            price_decimals, size_decimals = self._scales
-            hashed = level_digest(side, plain(price, price_decimals), plain(size, size_decimals))
-            self._hashes[side, price] = hashed
+            self._hashes[side, price] = hashed = _hashed(side, price, size, *self._scales)
             changed ^= hashed
         self.digest ^= changed
         edge = self.edges[side]
@@ -80,6 +79,12 @@ class Shadow:
         self._read()
         if self.digest != before:
             raise AssertionError(f"at {self.content.sequence} a level changed that no delta named")
+
+
+@lru_cache(maxsize=1 << 16)
+def _hashed(side: Side, price: int, size: int, price_decimals: int, size_decimals: int) -> int:
+    """The hash of a level; kept, as a whole book is read many times, and other runs begin with the same one."""
+    return level_digest(side, plain(price, price_decimals), plain(size, size_decimals))
 
 
 class Mirror:
