@@ -64,6 +64,7 @@ def test_a_snapshot_is_known_by_its_levels(name: str, found: BookContent, expect
         ("what it does not hold", decoded(delta(5, bids=[("99", "1")])), True),
         ("the same, and the rest of a delta", decoded(delta(5, 7, bids=[["99", "1", "5"], ["98", "1", "6"]])), True),
         ("what it holds, and the rest", decoded(delta(5, 7, bids=[["100", "1", "5"], ["98", "1", "6"]])), None),
+        ("what it does not hold, some time ago", decoded(delta(4, bids=[("99", "1")]), delta(5)), True),
         ("later", decoded(delta(6, bids=[("99", "1")])), None),
         ("before a hole", decoded(delta(3, bids=[("99", "1")]), delta(5)), None),
         ("before a hole at it", decoded(delta(4, bids=[("99", "1")])), None),
@@ -84,6 +85,7 @@ def test_counts_are_remembered_until_the_book_is_beyond_them() -> None:
     counts.leave(15, BOOK, reversed(OLD_DELTAS))
     assert (15, True) == (counts.nearest(15), counts.have(content(14, ("100", "1"), ("91", "1"), ("90", "1")), ()))
     assert False is counts.have(content(15, ("100", "9")), ())
+    assert True is counts.have(content(5, ("100", "1")), decoded(delta(5), delta(4, bids=[("99", "1")])))
     counts.leave(40, None, ())
     assert (15, 40, 40) == (counts.nearest(27), counts.nearest(28), counts.nearest(99))
     assert [True, None] == [counts.have(content(15, ("100", size), ("90", "1")), ()) for size in ("1", "9")]

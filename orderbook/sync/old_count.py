@@ -78,7 +78,7 @@ class OldCounts:
 
     def leave(self, high: int, book: BookContent | None, recent: Iterable[Delta]) -> None:
         """The present count ended."""
-        count = OldCount(high, book, tuple(sorted(recent, key=lambda delta: delta.sequence_start)))
+        count = OldCount(high, book, _in_order(recent))
         self._counts = (*self._counts, count)[-COUNTS_MAX:]
 
     def reached(self, sequence: int) -> None:
@@ -90,9 +90,14 @@ class OldCounts:
         return min((count.high for count in self._counts), key=lambda high: abs(sequence - high), default=NEVER)
 
     def have(self, snapshot: BookContent, heard: Iterable[Delta]) -> bool | None:
-        """Whether a snapshot is of one of them, as ``OldCount.has``; without any, it is not."""
-        known = [count.has(snapshot, heard) for count in self._counts]
+        """Whether a snapshot is of one of them, as ``OldCount.has``, in whatever order the new count's deltas are."""
+        ordered = _in_order(heard) if self._counts else ()
+        known = [count.has(snapshot, ordered) for count in self._counts]
         return True if True in known else None if None in known else False
+
+
+def _in_order(deltas: Iterable[Delta]) -> tuple[Delta, ...]:
+    return tuple(sorted(deltas, key=lambda delta: delta.sequence_start))
 
 
 def _holds(snapshot: BookContent, deltas: Iterable[Delta]) -> bool:
@@ -101,9 +106,7 @@ def _holds(snapshot: BookContent, deltas: Iterable[Delta]) -> bool:
     before.sequence = NEVER
     run: list[Delta] = []
     end = NEVER
-    for delta in deltas:
-        if delta.sequence_start > sequence:
-            break
+    for delta in (delta for delta in deltas if delta.sequence_start <= sequence):
         if delta.sequence_start > end + 1:
             run.clear()
         run.append(delta)
