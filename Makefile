@@ -21,6 +21,9 @@ untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes audit_turns budget
 # Neighbours stay together, so that what they share is made once, until a process has nothing left to do.
 parallel := --numprocesses=auto --dist=worksteal
 
+# Tests on real sockets, and of other processes, wait for a part of their time.
+one_more = $(shell expr $$(nproc) + 1)
+
 .PHONY: help demo test coverage campaigns simulation mutation faults schedule long-days awaits crashes soak lint test-suite clean anew
 .DELETE_ON_ERROR:
 
@@ -34,7 +37,7 @@ test: lint ## Lint, then every test, with every branch of the pure core covered
 	@$(VENV)/bin/orderbook info
 	@$(run) pytest $(parallel) --cov --cov-report= $(untraced:%=--ignore=%) tests
 	@echo "Branch coverage of the pure core (must be 100%):" && $(run) coverage report --fail-under=100 $(pure_core)
-	@$(run) pytest $(parallel) $(untraced)
+	@$(run) pytest $(parallel) --numprocesses=$(one_more) $(untraced)
 
 coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes several times as long
 	@$(run) pytest $(parallel) --cov --cov-report=

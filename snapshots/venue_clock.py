@@ -133,6 +133,8 @@ class VenueClock:
                 if self.quiet_ms:
                     raise self.problem()
                 await self._set(ask)
+            # A stamp that was under way may have been taken meanwhile: then nothing is to be tried.
+            if self._refusal is not None:
                 return await self._try(attempt)
         return await attempt(is_trial=False)
 
@@ -156,6 +158,8 @@ class VenueClock:
         try:
             skew_ms = await ask()
         except RestError as error:
+            if self._refusal is None:
+                return
             self._no_time = error
             if self._is_proven:
                 # Nothing else is known to be right, now. In a while this machine's clock may have been set.

@@ -22,6 +22,8 @@ SMALL = replace(PROFILES["normal"], name="small", bids=20, asks=20)
 NAMES = default_symbols(36)
 PER_WINDOW, WINDOW_S = 9, 1.0
 WINDOWS = len(NAMES) // PER_WINDOW
+SLOW = 4.0
+"""Deltas a second of a symbol, where half a minute passes in which nothing may be asked."""
 
 
 def world(seed: int = 1, **options: Any) -> Any:
@@ -239,7 +241,7 @@ def test_a_ban_is_part_of_the_estimate() -> None:
     """Nothing goes before its end, and the user is told."""
 
     async def main() -> None:
-        async with world() as on:
+        async with world(rate=SLOW) as on:
             on.budget.ban("spot", 20_000)
             banned_s = now_s()
             on.strike()
@@ -303,7 +305,7 @@ def test_a_block_by_the_edge_is_honoured() -> None:
     """A page with 1015: for 30 s not one request goes, then all come back."""
 
     async def main() -> None:
-        async with world() as on:
+        async with world(rate=SLOW) as on:
             on.strike({"fault": "banned", "ms": 30_000, "nth": 12, "path": "level2"})
             await on.all_back()
 

@@ -79,3 +79,12 @@ def test_what_has_just_spoken_is_not_suspected(counts: list[int], late_s: float)
 def test_the_silence_of_a_busy_symbol_is_never_noticed_late(counts: list[int], late_s: float) -> None:
     """At two seconds it has been asked about, wherever between two looks it began."""
     assert asked(counts + [0] * 4, late_s)[-1][1] <= 2
+
+
+def test_a_silence_that_begins_anew_is_asked_about_as_soon_as_the_first() -> None:
+    """What was asked about an earlier one makes nobody patient with this one."""
+    silence = Silence(20, 2.0, 30.0)
+    assert not silence.look(100, 1.0, 0.0)
+    assert [False, True, False, False] == [silence.look(0, 1.0, silent_s) for silent_s in (1.0, 2.0, 3.0, 4.0)]
+    silence.begin()
+    assert [False, True] == [silence.look(0, 1.0, silent_s) for silent_s in (1.0, 2.0)]

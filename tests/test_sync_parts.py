@@ -182,6 +182,24 @@ def test_a_snapshot_makes_up_for_a_loss_from_the_lost_sequence_on() -> None:
     assert NEVER == origin.lost
 
 
+def test_a_stream_is_mute_that_was_found_behind_twice_in_one_silence() -> None:
+    """Until something comes, or it is subscribed anew: then once is enough."""
+    origin = Provenance()
+    assert not origin.is_mute(NEVER)
+    for frames, expected in ((5, False), (5, True), (5, True), (6, False), (6, True)):
+        origin.fell_behind(frames)
+        assert expected == origin.is_mute(frames)
+    assert not origin.is_mute(7)
+    origin.subscribed()
+    assert not origin.is_mute(6)
+    origin.fell_behind(6)
+    assert origin.is_mute(6)
+    origin.forget()
+    origin.subscribed()
+    origin.fell_behind(6)
+    assert not origin.is_mute(6)
+
+
 # -- waits --
 
 

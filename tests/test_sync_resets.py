@@ -134,6 +134,76 @@ def test_an_old_links_request_is_nothing_to_the_new_one() -> None:
     assert "StateChanged" in kinds(sync.receive_snapshot(snapshot(1_000), depth="full"))
 
 
+def test_an_answer_that_is_ahead_shows_that_it_is_old_when_the_stream_is_there() -> None:
+    """It lacks what the new count said meanwhile; the next good answer is joined."""
+    sync = counted(1_300)
+    sync.receive(delta(1_100, bids=[["98", "5", "1100"]]))
+    sync.receive_snapshot(snapshot(1_150, [*OLD, ("98", "5")], ASKS), depth="full")
+    for number in range(1_101, 1_150):
+        assert BookState.SYNCING is sync.state
+        sync.receive(delta(number, bids=[("97", str(number))]))
+    told = sync.receive(delta(1_150))
+    assert ["NeedSnapshot"] == kinds(told)
+    sync.receive_snapshot(snapshot(1_150, [("98", "5"), ("97", "1149")], ASKS), depth="full")
+    assert (LIVE, 1_150) == (sync.state, sync.book.sequence)
+
+
+@pytest.mark.parametrize("received_ns", [0, 1_000_000_000])
+def test_a_reset_that_was_none_costs_a_dozen_answers(received_ns: int) -> None:
+    """A late duplicate looks like one, and the honest answer is the old book for ever in a quiet market."""
+    sync = counted(1_300)
+    assert "SequenceReset" in kinds(sync.receive(delta(1_100), received_ns))
+    sync.receive_snapshot(b"", received_ns)
+    answers = 0
+    while sync.state is not LIVE:
+        answers += 1
+        assert answers < 15
+        sync.receive_snapshot(snapshot(1_300, OLD, ASKS), received_ns, depth="full")
+        if received_ns:
+            sync.receive_probe(1_300, received_ns)
+    assert 12 <= answers
+
+
+def test_a_lie_in_the_new_count_costs_a_dozen_answers() -> None:
+    """What an honest snapshot says is another thing than what a damaged delta said, but not for ever."""
+    sync = counted(1_300)
+    begin_anew(sync, 1_100)
+    sync.receive_snapshot(b"")
+    sync.receive(delta(1_101, bids=[("95", "7")]))
+    for number in range(1_102, 1_116):
+        sync.receive(delta(number))
+        sync.receive_snapshot(snapshot(number, NEW, ASKS), depth="full")
+    assert LIVE is sync.state
+
+
+def test_a_probe_of_before_the_reset_tells_nothing() -> None:
+    """It was under way, and names where the old count ended: far beyond the new one."""
+    second = 1_000_000_000
+    sync = live()
+    sync.receive(delta(2_000, 100_000), second)
+    sync.receive_snapshot(snapshot(100_000), second, depth="full")
+    assert ["NeedProbe"] == kinds(sync.doubt(second))
+    sync.receive(delta(1), second)
+    sync.receive_snapshot(b"", second)
+    sync.receive_snapshot(snapshot(1), second, depth="full")
+    assert (LIVE, 1) == (sync.state, sync.book.sequence)
+    assert () == sync.receive_probe(100_000, second)
+    assert () == sync.check(4 * second)
+    assert LIVE is sync.state
+    sync.receive_probe(2, 4 * second)
+    assert ["StateChanged", "NeedSnapshot"] == kinds(sync.check(5 * second))
+
+
+def test_a_comparison_that_nobody_is_asked_for_makes_no_answer_void() -> None:
+    """Whoever cannot ask waits for no answer of before a reset; what comes is compared all the same."""
+    sync = counted(1_060)
+    assert [] == kinds(sync.audit(ask=False))
+    assert ["AuditPassed"] == kinds(sync.receive_snapshot(snapshot(1_060, OLD, ASKS), depth="full"))
+    sync.audit(ask=False)
+    begin_anew(sync, 961)
+    assert ["StateChanged"] == kinds(sync.receive_snapshot(snapshot(961, NEW, ASKS), depth="full"))
+
+
 class Round(NamedTuple):
     """What happens to one answer: deltas, a reset, and deltas before it comes."""
 

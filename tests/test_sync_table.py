@@ -40,15 +40,25 @@ SNAPSHOT: Final = SnapshotFacts(
     copied=1_000,
     high=1_000,
     old_high=NEVER,
-    outdated=None,
+    outdated=False,
     void=False,
     behind=False,
+    mute=False,
     doubtful=False,
     unsure=False,
     probed=NEVER,
 )
 PROBE: Final = ProbeFacts(
-    1_000, last=1_000, reset_window=64, whole=True, still=True, doubtful=False, unsure=False, probed=NEVER
+    1_000,
+    last=1_000,
+    reset_window=64,
+    whole=True,
+    still=True,
+    void=False,
+    mute=False,
+    doubtful=False,
+    unsure=False,
+    probed=NEVER,
 )
 
 
@@ -226,7 +236,8 @@ def test_only_an_answer_at_the_very_sequence_confirms(sequence: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "doubt", [{"whole": False}, {"doubtful": True}, {"unsure": True}, {"probed": 1_001}, {"probed": 5_000}]
+    "doubt",
+    [{"whole": False}, {"mute": True}, {"doubtful": True}, {"unsure": True}, {"probed": 1_001}, {"probed": 5_000}],
 )
 def test_an_answer_confirms_only_without_any_doubt(doubt: dict[str, Any]) -> None:
     """Nothing heard or probed beyond the book, no lost frame, and no snapshot from elsewhere."""
@@ -254,11 +265,10 @@ def test_after_a_reset_an_answer_nearer_to_the_old_count_is_of_the_old_count(
 ) -> None:
     """The new count is at 100. Half-way an answer is believed, the stream will show; without a reset nothing is old.
 
-    Where more is known than numbers, that decides; and before a delta of the new count nothing is near to it.
+    So is what is known as such; and before a delta of the new count nothing is near to it.
     """
     facts = SNAPSHOT._replace(sequence=sequence, first=50, last=NEVER, high=100, old_high=old_high, whole=False)
     assert expected is verdict(Input.SNAPSHOT, S, facts)
-    assert Verdict.ADOPT is verdict(Input.SNAPSHOT, S, facts._replace(outdated=False))
     assert Verdict.REJECT is verdict(Input.SNAPSHOT, S, facts._replace(outdated=True))
     assert Verdict.ADOPT is verdict(Input.SNAPSHOT, S, facts._replace(high=NEVER))
     assert Verdict.ADOPT is verdict(Input.SNAPSHOT, S, facts._replace(old_high=NEVER))

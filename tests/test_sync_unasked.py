@@ -138,12 +138,11 @@ def test_a_new_book_needs_no_old_answer() -> None:
     assert () == tuple(event for event in sync.check(41 * SECOND) if isinstance(event, StateChanged))
 
 
-def test_a_doubt_asks_within_the_rate_and_of_a_live_book_alone() -> None:
+def test_a_doubt_is_of_a_live_book_alone() -> None:
     """A driver that knows the symbol's usual gaps need not wait for ``symbol_silence_ms``."""
     sync = asked()
     sync.receive_probe(10, 32 * SECOND)
 
-    assert () == sync.doubt(33 * SECOND)
     assert (NeedProbe(SYMBOL, "an unusual silence"),) == sync.doubt(36 * SECOND)
     assert ["StateChanged"] == kinds(sync.check(46 * SECOND))
     assert () == sync.doubt(99 * SECOND)
@@ -241,3 +240,61 @@ def test_an_acknowledgement_begins_a_silence_that_nobody_dated() -> None:
     sync.subscribed(SECOND)
 
     assert (NeedProbe(SYMBOL, "no delta for a while"),) == sync.check(31 * SECOND)
+
+
+# --- a stream that says nothing while the venue moves on ---
+
+
+def left_behind(sync: BookSync, sequence: int, at_s: int) -> None:
+    """The venue is at a sequence, of which the stream says nothing."""
+    sync.doubt(at_s * SECOND)
+    sync.receive_probe(sequence, at_s * SECOND)
+    sync.check((at_s + 1) * SECOND)
+    assert (STALE, f"venue ahead by {sequence - sync.book.sequence}") == (sync.state, sync.book.reason)
+    sync.receive_snapshot(snapshot(sequence), (at_s + 1) * SECOND, depth="full")
+
+
+def confirmed(sync: BookSync, sequence: int, at_s: int) -> BookState:
+    """What a probe that finds the venue where the book is makes of it, or else the same snapshot, asked for again."""
+    sync.receive_probe(sequence, at_s * SECOND)
+    if sync.state is not LIVE:
+        sync.receive_snapshot(snapshot(sequence), at_s * SECOND, depth="full")
+        sync.check((at_s + 3) * SECOND)
+        sync.receive_snapshot(snapshot(sequence), (at_s + 3) * SECOND, depth="full")
+    return sync.state
+
+
+def mute() -> BookSync:
+    """A book that was found behind twice in one silence, and holds a snapshot that its stream has not reached."""
+    sync = asked()
+    left_behind(sync, 20, 32)
+    assert LIVE is confirmed(sync, 20, 34)
+    left_behind(sync, 30, 36)
+    return sync
+
+
+def test_a_stream_that_was_found_behind_twice_has_to_speak() -> None:
+    """Once it may have been the last delta that was lost; after that no mere answer makes it LIVE, a delta does."""
+    sync = mute()
+    for at_s in range(38, 98, 10):
+        assert LIVE is not confirmed(sync, 30, at_s)
+    sync.receive_snapshot(snapshot(30), 99 * SECOND, depth="full")
+    sync.receive(delta(31), 99 * SECOND)
+    assert (LIVE, 31) == (sync.state, sync.book.sequence)
+
+
+def test_a_stream_that_is_subscribed_anew_may_be_quiet() -> None:
+    """So answers confirm the book again, until the venue moves on without it."""
+    sync = mute()
+    sync.subscribed(38 * SECOND)
+    assert LIVE is confirmed(sync, 30, 39)
+    left_behind(sync, 40, 44)
+    assert LIVE is not confirmed(sync, 40, 46)
+
+
+def test_an_unusual_silence_is_asked_about_at_once() -> None:
+    """However short ago another question was, if it was answered; otherwise one question is enough."""
+    sync = asked()
+    assert () == sync.doubt(32 * SECOND)
+    sync.receive_probe(10, 32 * SECOND)
+    assert (NeedProbe(SYMBOL, "an unusual silence"),) == sync.doubt(32 * SECOND)

@@ -82,7 +82,7 @@ class BookKeeper:
         metrics: What was counted beside the synchroniser's own counters.
         subscriptions: Who gets updates, in this order.
         since_ns: When the state last changed.
-        behind: Called when the stream stays behind the venue, with this symbol.
+        behind: Called when the stream stays behind the venue, with this symbol and how many deltas of it ever came.
         interest: How much it matters.
     """
 
@@ -100,7 +100,7 @@ class BookKeeper:
         self.since_ns = self._spoke_ns = world.clock()
         self.metrics = SymbolMetrics()
         self.subscriptions = Subscribers()
-        self.behind: Callable[[str], None] = lambda _symbol: None
+        self.behind: Callable[[str, int], None] = lambda _symbol, _received: None
         self.pulse = Pulse()
         self.interest = Interest(self.subscriptions)
         self._depth = depth
@@ -289,7 +289,7 @@ class BookKeeper:
                 case NeedSnapshot():
                     self._errands.want_snapshot(event)
                     if event.reason == "venue ahead":
-                        self.behind(self.symbol)
+                        self.behind(self.symbol, self.metrics.received)
                 case NeedProbe():
                     self._errands.want_probe()
                 case AuditFailed():
@@ -323,10 +323,13 @@ class BookKeeper:
         if event.new is BookState.LIVE:
             # The view that goes out now shows all that was applied so far: no second update for it.
             self._published = self.sync.book.sequence
+            # It may have been joined by mere answers, to a stream that is dead: its silence counts from now on.
+            self._spoke_ns = now_ns
+            self.silence.begin()
         for subscription in self.subscriptions:
             subscription.publish(None, now_ns, state_changed=True)
         if event.new is BookState.STALE and event.reason.startswith("venue ahead"):
-            self.behind(self.symbol)
+            self.behind(self.symbol, self.metrics.received)
 
     def _publish(self, delta: Delta | None, now_ns: int) -> None:
         sequence = self.sync.book.sequence
@@ -354,7 +357,7 @@ class BookKeeper:
         self._answers += 1
         if self._answers >= ANSWERS_MAX and self.sync.state in (BookState.SYNCING, BookState.STALE):
             self._answers = 0
-            self.behind(self.symbol)
+            self.behind(self.symbol, self.metrics.received)
 
     def _audit_failed(self, event: AuditFailed) -> None:
         log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))

@@ -52,6 +52,10 @@ class Silence:
         self._patience_s = 2 * (silent_s + elapsed_s)
         return True
 
+    def begin(self) -> None:
+        """The silence begins anew: what was asked about the last one counts no more."""
+        self._patience_s = 0.0
+
     def _learn(self, received: int) -> None:
         """A silence is part of the usual rate only when it is over: else it would excuse itself."""
         rate = received / self._since_s

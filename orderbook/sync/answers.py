@@ -56,6 +56,7 @@ class Answers:
             outdated=old.have(content, machine.buffer),
             void=void,
             behind=machine.owed > machine.high,
+            mute=machine.provenance.is_mute(desk.counters.frames),
             doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
             unsure=machine.provenance.lost > machine.high and not again,
             probed=machine.probed,
@@ -72,6 +73,8 @@ class Answers:
             case Verdict.COMPARE:
                 self._agrees(content)
             case Verdict.REJECT | Verdict.INCONCLUSIVE:
+                if facts.outdated or facts.old_high != NEVER:
+                    old.refused()
                 problem = "crossed" if facts.crossed else "empty" if facts.hollow else "old"
                 desk.reject(problem, f"at sequence {sequence}", wished=wished)
             case _:
@@ -80,7 +83,7 @@ class Answers:
     def probe(self, sequence: int) -> None:
         """The venue's present sequence."""
         machine, desk, settings = self._machine, self._desk, self._settings
-        was_unasked = desk.is_unasked
+        was_unasked, void = desk.is_unasked, desk.is_probe_void
         still = desk.probe_answered()
         again = machine.provenance.answered(sequence, desk.counters.frames)
         facts = ProbeFacts(
@@ -89,6 +92,8 @@ class Answers:
             reset_window=settings.reset_window,
             whole=self._is_whole,
             still=still,
+            void=void,
+            mute=machine.provenance.is_mute(desk.counters.frames),
             doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
             unsure=machine.provenance.lost > machine.high and not again,
             probed=machine.probed,
@@ -120,7 +125,7 @@ class Answers:
         machine, desk, settings = self._machine, self._desk, self._settings
         provenance, frames = machine.provenance, desk.counters.frames
         is_quiet = provenance.is_quiet(frames)
-        is_confirmed = provenance.is_repeated(content.sequence, frames)
+        is_confirmed = provenance.is_repeated(content.sequence, frames) and not provenance.is_mute(frames)
         provenance.take(content.sequence, frames)
         machine.begin(content)
         if is_confirmed:

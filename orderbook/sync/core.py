@@ -243,10 +243,13 @@ class BookSync:
         return self._desk.flush()
 
     def doubt(self, now_ns: int = 0) -> tuple[Event, ...]:
-        """The symbol is silent for longer than is usual: asks for a probe. Nothing happens unless LIVE."""
+        """The symbol is silent for longer than is usual: asks for a probe, even soon after another one was answered.
+
+        Nothing happens unless LIVE.
+        """
         self._at(now_ns)
         if self.state is BookState.LIVE:
-            self._desk.question("an unusual silence")
+            self._desk.question("an unusual silence", at_once=True)
         return self._desk.flush()
 
     def check(self, now_ns: int) -> tuple[Event, ...]:

@@ -34,6 +34,7 @@ class Desk:
         attempts: Snapshots in a row that were no use.
         is_awaited: A request may be under way, even if its wish was given up meanwhile.
         is_void: It may have been sent before the venue began to count anew, so its answer may be of the old count.
+        is_probe_void: The same of a probe.
     """
 
     def __init__(self, book: OrderBook, depth: Depth, settings: SyncSettings) -> None:
@@ -53,7 +54,7 @@ class Desk:
         self._events: list[Event] = []
         self._probe_asked_ns: int | None = None
         self._probe_frames = 0
-        self._is_probing = False
+        self._is_probing = self.is_probe_void = False
         # Books that proved wrong one after the other, and how many deltas had been applied at the last of them.
         self._relapses = 0
         self._applied_then = 0
@@ -127,7 +128,7 @@ class Desk:
 
     def count_anew(self, reason: str) -> None:
         """The venue begins to count anew: what was asked for before that is no use."""
-        self.is_void = self.is_awaited
+        self.is_void, self.is_probe_void = self.is_awaited, self._is_probing
         self.waits.stop("hold", "ahead", "behind", "audit", "answer")
         self.go(Verdict.RESET, reason)
 
@@ -159,11 +160,11 @@ class Desk:
         if not self.waits.running("behind"):
             self.waits.start("behind", self.now_ns, self._settings.probe_catch_up_ms)
 
-    def question(self, reason: str) -> bool:
-        """Ask for a probe: one at a time, and again only after a while. Whether it was asked for."""
+    def question(self, reason: str, *, at_once: bool = False) -> bool:
+        """Ask for a probe: one at a time, and again only after a while, or ``at_once``. Whether it was asked for."""
         interval_ns = self._settings.probe_interval_ms * 1_000_000
         is_early = self._probe_asked_ns is not None and self.now_ns - self._probe_asked_ns < interval_ns
-        if is_early and (self._is_probing or self.now_ns):
+        if is_early and (self._is_probing or (self.now_ns and not at_once)):
             return False
         self._probe_asked_ns = self.now_ns
         self._probe_frames = self.counters.frames
@@ -178,7 +179,7 @@ class Desk:
         """Whether it was asked for, and no delta came since."""
         self.waits.stop("answer")
         still = self._is_probing and self._probe_frames == self.counters.frames
-        self._is_probing = False
+        self._is_probing = self.is_probe_void = False
         return still
 
     def limit_reached(self, name: str, limit: int) -> None:
@@ -194,4 +195,4 @@ class Desk:
         self.attempts = 0
         self.subscribed = False
         self._probe_asked_ns = None
-        self._is_probing = False
+        self._is_probing = self.is_probe_void = False

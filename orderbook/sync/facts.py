@@ -63,10 +63,10 @@ class SnapshotFacts(NamedTuple):
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
     buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``old_high`` is
-    where the venue was before it began to count anew, until the book is beyond it; ``outdated``, whether it
-    is a book of the old count (``None``: nothing tells), and ``void``, whether it was asked for before that.
+    where the venue was before it began to count anew, until a book of the new count is joined; ``outdated``, whether it
+    is suspected to be a book of the old count, and ``void``, whether it was asked for before the venue counted anew.
     ``behind``: the venue was seen ahead of a STALE book. ``hollow``: it holds not one level,
-    and the answer before it did. ``whole``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
+    and the answer before it did. ``whole``, ``mute``, ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
     """
 
     sequence: int
@@ -78,9 +78,10 @@ class SnapshotFacts(NamedTuple):
     copied: int
     high: int
     old_high: int
-    outdated: bool | None
+    outdated: bool
     void: bool
     behind: bool
+    mute: bool
     doubtful: bool
     unsure: bool
     probed: int
@@ -95,9 +96,10 @@ class ComparedFacts(NamedTuple):
 class ProbeFacts(NamedTuple):
     """Of a probe.
 
-    ``whole``: nothing was heard beyond the book. ``still``: no delta came since the probe was asked for. ``doubtful``:
-    no mere answer can confirm the book, because it was taken from a snapshot that the stream has not reached though
-    deltas came since.
+    ``whole``: nothing was heard beyond the book. ``still``: no delta came since the probe was asked for. ``void``: it
+    was asked for before the venue counted anew. ``mute``: the stream was found behind twice, with no delta in between,
+    so no mere answer tells that it is not. ``doubtful``: no mere answer can confirm the book, because it was taken from
+    a snapshot that the stream has not reached though deltas came since.
     ``unsure``: a frame was lost, and this answer, the first to say that the venue stands still, may be older than that.
     ``probed``: the farthest that an earlier answer was ahead of the book; an answer that says less is an older one.
     """
@@ -107,6 +109,8 @@ class ProbeFacts(NamedTuple):
     reset_window: int
     whole: bool
     still: bool
+    void: bool
+    mute: bool
     doubtful: bool
     unsure: bool
     probed: int

@@ -98,6 +98,7 @@ class Machine:
         if desk.state in (BookState.CONNECTING, BookState.HALTED, BookState.FAILED):
             self._open(reason)
         desk.subscribed = True
+        self.provenance.subscribed()
         # A link that takes the place of another does not end a silence.
         desk.waits.start_once("symbol", desk.now_ns, settings.symbol_silence_ms)
         if self._gapped or self.provenance.lost > self.high or (self.base is None and self.buffer):
@@ -252,7 +253,7 @@ class Machine:
         silent = self._silent or self.desk.is_link_silent
         is_new = base is not self.book.content
         # Looked at only when it would be joined otherwise: it takes long.
-        outdated = is_new and owed <= high <= base.sequence and self.provenance.old.have(base, self.recent) is True
+        outdated = is_new and owed <= high <= base.sequence and self.provenance.old.have(base, self.recent)
         waiting, unasked = base.sequence < high, self.desk.is_unasked
         facts = AppliedFacts(base.is_crossed, levels > levels_max, waiting, outdated, high, owed, silent, unasked)
         match self.decide(Input.APPLIED, facts):
@@ -265,6 +266,7 @@ class Machine:
             case Verdict.CROSSED:
                 self._crossed(base)
             case Verdict.OUTDATED as verdict:
+                self.provenance.old.refused()
                 self.distrust(verdict, "a book of the count before")
             case verdict:
                 self.distrust(verdict, "too many levels")
@@ -285,6 +287,7 @@ class Machine:
             desk.counters.joins += 1
             self.auditor.stop()
             desk.waits.stop("audit", "answer")
+            self.provenance.old.is_joined = True
             self.book.swap(base)
         if desk.state is not BookState.LIVE:
             if self._gapped or desk.waits.running("hold"):
@@ -385,6 +388,7 @@ class Machine:
     def fall_behind(self) -> None:
         """The venue stays ahead of the stream."""
         self.owed = self.probed
+        self.provenance.fell_behind(self.desk.counters.frames)
         self.desk.waits.stop("behind")
         self.desk.go(Verdict.BEHIND, f"venue ahead by {self.probed - self.last}")
         self.desk.ask("venue ahead")

@@ -2,7 +2,8 @@
 
 A snapshot that is ahead of the stream may stem from elsewhere, by way of a cache; then the stream will never meet it.
 So mere answers can confirm it only in a quiet market. And after a lost frame, one answer that says that nothing moved
-may be older than the loss: it takes two, with no frame in between.
+may be older than the loss: it takes two, with no frame in between. Where the venue moved on twice and the stream said
+nothing, the market is not quiet but the stream mute: then no answer confirms anything before the stream is heard.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Provenance:
         lost: A frame of ours was lost, and the stream must show this sequence to tell whether the book needed it.
     """
 
-    __slots__ = ("_answer", "_dropped", "_taken", "lost", "old")
+    __slots__ = ("_answer", "_behind", "_dropped", "_taken", "lost", "old")
 
     def __init__(self) -> None:
         self.old = OldCounts()
@@ -28,6 +29,7 @@ class Provenance:
     def forget(self) -> None:
         """Nothing is known. But a cache may give answers of the old count on the next link, too."""
         self._taken = self._dropped = self._answer = (NEVER, NEVER)
+        self._behind = (NEVER, 0)
         self.lost = NEVER
 
     def take(self, sequence: int, frames: int) -> None:
@@ -58,3 +60,16 @@ class Provenance:
     def is_repeated(self, sequence: int, frames: int) -> bool:
         """Whether the snapshot dropped last came again, and nothing in between: the venue stands still at it."""
         return self._dropped == (sequence, frames)
+
+    def fell_behind(self, frames: int) -> None:
+        """The venue moved on, and the stream did not show it."""
+        frames_then, times = self._behind
+        self._behind = (frames, times + 1 if frames == frames_then else 1)
+
+    def is_mute(self, frames: int) -> bool:
+        """Whether that happened before, and nothing came in between."""
+        return self._behind[0] == frames and self._behind[1] > 1
+
+    def subscribed(self) -> None:
+        """The stream was subscribed anew: it may be quiet, until it is found behind again."""
+        self._behind = (self._behind[0], min(self._behind[1], 1))
