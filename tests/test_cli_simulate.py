@@ -187,7 +187,7 @@ def test_a_file_of_keys_needs_its_folder(tmp_path: Path) -> None:
     result = orderbook_command("simulate", "--seconds", "0.02", "--keys-file", str(tmp_path / "none" / "keys.json"))
 
     assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
-    assert "No such file or directory" in result.stderr
+    assert f"there is no directory {tmp_path / 'none'}" in " ".join(result.stderr.split())
 
 
 # --- encryption ---

@@ -54,7 +54,7 @@ def test_quiet_is_not_dead_and_dead_is_not_quiet() -> None:
     assert [] == missed_by_quiet(found)
     assert {"venue ahead by": 2} == found["quiet_muted"]["reasons"]
     assert 2 == found["quiet_muted_rest_dead"]["trials"]
-    assert {"silent, and the venue cannot be asked": 2} == found["busy_muted_rest_dead"]["reasons"]
+    assert {"silent, and no answer of the venue says why": 2} == found["busy_muted_rest_dead"]["reasons"]
 
 
 def test_a_dead_topic_that_nobody_can_ask_about_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

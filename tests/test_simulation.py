@@ -20,6 +20,7 @@ MESSAGES = 50_000
 """Of each group, at least."""
 
 
+@pytest.mark.timeout(600)  # one group is a quarter of a minute where nothing else runs
 @pytest.mark.parametrize("seeds", GROUPS, ids=str)
 def test_no_law_is_broken(seeds: tuple[int, ...]) -> None:
     """Whatever goes wrong: no wrong or old book can be read, all is accounted for, and in the end all is LIVE."""

@@ -134,6 +134,13 @@ def test_an_interrupted_window_is_not_lost(tmp_path: Path, monkeypatch: pytest.M
     assert [(0, 1)] == [(one["from"], one["to"]) for one in read_ledger(ledger)]
 
 
+def test_a_ledger_that_is_not_there_is_no_ledger_without_breaches(tmp_path: Path) -> None:
+    """Its name may be wrong."""
+    told = CliRunner().invoke(commands.main, ["ledger", "--ledger", str(tmp_path / "none.jsonl")])
+    assert (1, "") == (told.exit_code, told.stdout)
+    assert "does not exist" in told.stderr
+
+
 def test_the_ledger_of_the_repository_can_be_read() -> None:
     """Its windows follow each other without a hole and without an overlap."""
     windows = read_ledger(LEDGER)

@@ -238,7 +238,7 @@ def test_where_more_than_the_stream_suffers_nothing_is_asked() -> None:
     [
         (lambda _: None, "planted", False),
         (lambda bench: bench.recovery.hear(FeedEvent(None, LinkDown("1", "cut"))), "connection lost", True),
-        (lambda _: None, "silent, and the venue cannot be asked", True),
+        (lambda _: None, "silent, and no answer of the venue says why", True),
     ],
     ids=["for nothing", "with its link", "unanswered since then"],
 )

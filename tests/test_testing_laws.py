@@ -258,7 +258,7 @@ def test_a_cancelled_reader_loses_no_frame(hold_to: Try) -> None:
     async def law(ends: Ends) -> None:
         wire, rng, cancelled = await ends.subscribed(), random.Random(5), 0
         found: list[int] = []
-        while len(found) < 200:
+        while len(found) < 200 or cancelled < 10:
             reading = asyncio.ensure_future(wire.receive())
             await asyncio.sleep(rng.choice((0, 0, 0.001, 0.002)))
             reading.cancel()
@@ -267,7 +267,6 @@ def test_a_cancelled_reader_loses_no_frame(hold_to: Try) -> None:
             except asyncio.CancelledError:
                 cancelled += 1
         assert [*range(found[0], found[0] + len(found))] == found
-        assert cancelled > 10
         await wire.close()
 
     hold_to(law)

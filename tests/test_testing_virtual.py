@@ -142,3 +142,12 @@ async def test_closing_one_transport_does_not_fail_the_requests_of_another() -> 
 
     async with venue(route=SLOW_BACK) as on:
         assert 200 == (await asked(on, close_another)).status
+
+
+@in_virtual_time
+async def test_faults_may_be_a_list() -> None:
+    """As in a marker, in ``strike`` and in a file."""
+    async with VirtualKuCoin(symbols=[BTC], faults=[{"fault": "drop", "p": 1.0}]) as venue, venue.open_feed() as feed:
+        await feed.ready(BTC, timeout_s=10)
+        await asyncio.sleep(5)
+        assert venue.exchange.ledger.count("drop") > 10

@@ -45,12 +45,14 @@ def write_keys(path: Path, key: Mapping[str, str]) -> None:
         key: By the names of ``KEY_NAMES``.
 
     Raises:
-        UsageError: There is something else already.
+        UsageError: There is something else already, or no such directory.
         OSError: It cannot be written.
     """
     made = path.with_name(f".{path.name}.{os.getpid()}")
     if os.path.lexists(path) and not _is_ours(path):
         raise UsageError(f"{path}: it exists, and `orderbook simulate` did not write it; choose another name")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no directory {path.parent}")
     # Whole or not at all; and what is replaced may be readable for others, which this must never be.
     file = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -51,7 +51,7 @@ class Alarms:
                 # Over for good until something comes: a frame without a time must not make the book LIVE again.
                 desk.waits.start("answer", desk.now_ns, None, 0)
                 desk.waits.start("symbol", desk.now_ns, self._settings.probe_interval_ms)
-                desk.go(Verdict.UNASKED, "silent, and the venue cannot be asked")
+                desk.go(Verdict.UNASKED, "silent, and no answer of the venue says why")
             case _:
                 is_done = desk.question("no delta for a while") and not desk.is_unasked
                 again_ms = self._settings.symbol_silence_ms if is_done else self._settings.probe_interval_ms

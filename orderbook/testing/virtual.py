@@ -78,7 +78,7 @@ class VirtualKuCoin:
         seed: int = 0,
         profile: str = "normal",
         rate: float | None = None,
-        faults: FaultPlan | None = None,
+        faults: FaultPlan | Sequence[Mapping[str, object]] | None = None,
         limits: Limits | None = None,
         route: Route | None = None,
         **manners: Any,
@@ -88,7 +88,7 @@ class VirtualKuCoin:
         self.exchange = Exchange(
             self.market,
             limits=limits,
-            faults=faults,
+            faults=faults if faults is None or isinstance(faults, FaultPlan) else FaultPlan(faults),
             seed=seed,
             credentials=self.credentials,
             endpoint=_ENDPOINT,

@@ -310,6 +310,8 @@ def planted_command() -> None:
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Default: table.")
 def ledger_command(*, path: Path, form: str) -> None:
     """All windows that were ever run, summed up."""
+    if not path.exists():
+        raise click.ClickException(f"{path} does not exist: `campaign` begins it, or --ledger names another one")
     try:
         total = summed(read_ledger(path))
     except ValueError as error:

@@ -28,7 +28,7 @@ LIVE_SHARE: Final = 0.3
 about half."""
 POLLS_MIN: Final = 40
 """Looks before that is judged."""
-_UNANSWERED: Final = "the venue cannot be asked"
+_UNANSWERED: Final = "no answer of the venue says why"
 _MS: Final = 1_000_000
 
 

@@ -18,7 +18,7 @@ import gc
 import logging
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
@@ -136,7 +136,8 @@ class _Run:
                 await self._healed(feed)
                 self.oracle.finish(feed.symbols)
                 polling.cancel()
-                await asyncio.gather(polling, return_exceptions=True)
+                with suppress(asyncio.CancelledError):  # Whatever else ended it ends the run: it looked no more.
+                    await polling
                 self._sum_up(feed)
                 await feed.close()
                 await readers.close()
