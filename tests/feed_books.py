@@ -37,7 +37,7 @@ from snapshots.fetch import CallSettings, OnAnswer, Rest
 from tests import waiting
 
 BTC, ETH, SOL = "BTC-USDT", "ETH-USDT", "SOL-USDT"
-BOUND_S = 10
+BOUND_S = 60
 """Of every wait; only a failing test waits that long."""
 SMALL = replace(PROFILES["normal"], name="small", bids=40, asks=60)
 """A market whose whole book is compared within a millisecond."""

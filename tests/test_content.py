@@ -348,3 +348,38 @@ def test_any_frames_leave_exact_values_or_the_old_book(frames: list[list[tuple[S
     for side in Side:
         found = {Fraction(price): Fraction(size) for price, size in levels(content, side)}
         assert model[side] == found
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_lies_between_two_horizons_is_the_farther_books(side: Side) -> None:
+    """A level that it does not have is gone, at its very edge too; one past both horizons stays."""
+    near, far = BookContent(), BookContent()
+    for distance in (0, 1, 3, 6, 10):
+        near.ladder(side).set(1_000 + side.value * distance, 1)
+    for distance in (0, 1, 4):
+        far.ladder(side).set(1_000 + side.value * distance, 2)
+    near.horizon[side], far.horizon[side] = 1_000 + side.value, 1_000 + side.value * 6
+    near.extend(side, far)
+    assert [(0, 1), (1, 1), (4, 2), (10, 1)] == [(abs(price - 1_000), size) for price, size in near.ladder(side)]
+    assert far.horizon == near.horizon
+
+
+def test_one_side_alone_is_never_crossed() -> None:
+    """Nor is an empty book."""
+    for side in Side:
+        content = BookContent()
+        assert not content.is_crossed
+        content.ladder(side).set(5, 1)
+        assert not content.is_crossed
+
+
+def test_a_horizon_is_a_price() -> None:
+    """From 1 up to the largest that there is."""
+    content = BookContent()
+    for horizon in (1, RAW_MAX):
+        content.horizon[Side.BID] = horizon
+        content.verify()
+    for horizon in (0, RAW_MAX + 1):
+        content.horizon[Side.BID] = horizon
+        with pytest.raises(AssertionError, match="no price"):
+            content.verify()

@@ -48,7 +48,7 @@ async def test_a_closed_feed_leaves_nothing() -> None:
     venue = await _venue()
     async with nothing_left():
         async with _feed(venue) as feed:
-            book = await feed.ready(BTC, timeout_s=5)
+            book = await feed.ready(BTC, timeout_s=30)
             assert is_right(book, venue.market[BTC])
             begun_ns = loop_clock()
         assert loop_clock() - begun_ns < 1_000 * MS
@@ -82,7 +82,7 @@ async def test_opening_may_be_cancelled_at_any_moment(first: int) -> None:
 
             async def use() -> None:
                 async with _feed(venue) as feed:
-                    await feed.ready(ETH, timeout_s=5)
+                    await feed.ready(ETH, timeout_s=30)
                     await asyncio.Event().wait()
 
             task = asyncio.create_task(use())
@@ -131,7 +131,7 @@ async def test_a_feed_closes_while_its_link_is_replaced() -> None:
         async with nothing_left():
             feed = _feed(venue, settings)
             await feed.start()
-            await feed.ready(BTC, timeout_s=5)
+            await feed.ready(BTC, timeout_s=30)
             await until(partial(_connects_again, feed.metrics, feed.metrics.connects))
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -159,7 +159,7 @@ async def test_feeds_opened_and_closed_again_and_again_leave_nothing() -> None:
     async with nothing_left():
         for _ in range(25):
             async with _feed(venue) as feed:
-                await feed.ready(BTC, timeout_s=5)
+                await feed.ready(BTC, timeout_s=30)
             assert [] == own_tasks()
             assert [] == own_timers()
     assert {} == dict(venue.exchange.violations)

@@ -48,7 +48,7 @@ def in_the_child(feed, book, kept):
 async def main(path):
     async with LocalKuCoin(symbols=2, seed=7) as venue:
         async with open_feed("kucoin", ["BTC-USDT"], url=venue.url, credentials=venue.credentials, record=path) as feed:
-            book = await feed.ready("BTC-USDT", timeout_s=5)
+            book = await feed.ready("BTC-USDT", timeout_s=30)
             kept = book.exact
             reading, writing = os.pipe()
             child = os.fork()

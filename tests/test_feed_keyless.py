@@ -71,7 +71,7 @@ async def test_an_open_feed_without_a_key_has_a_horizon(monkeypatch: pytest.Monk
     for name in ("KEY", "SECRET", "PASSPHRASE"):
         monkeypatch.setenv(f"KUCOIN_API_{name}", "of-another-host")
     async with LocalKuCoin(symbols=1, seed=5) as venue, open_feed("kucoin", [BTC], url=venue.url) as feed:
-        book = await feed.ready(BTC, timeout_s=5)
+        book = await feed.ready(BTC, timeout_s=30)
         sides: tuple[SideView[Decimal, Decimal], ...] = (book.exact.bids, book.exact.asks)
         assert [True, True] == [known(side)[1] for side in sides]
         assert all(50 < len(known(side)[0]) <= 130 for side in sides)

@@ -28,7 +28,7 @@ def test_subscribers_are_told_in_the_order_in_which_they_came() -> None:
 
     async def main() -> None:
         async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, venue.open_feed() as feed:
-            await feed.ready(BTC, timeout_s=5)
+            await feed.ready(BTC, timeout_s=30)
             held = [feed.listen(BTC, tells(number)) for number in range(READERS)]
             await asyncio.sleep(5)
             assert READERS == len(held)
@@ -87,7 +87,7 @@ def test_a_new_link_is_told_to_books_in_the_same_order(monkeypatch: pytest.Monke
         settings = FeedSettings(link_life_ms=3_000)
         async with venue, venue.open_feed(settings=settings, on_event=hear) as feed:
             for symbol in feed.symbols:
-                await feed.ready(symbol, timeout_s=5)
+                await feed.ready(symbol, timeout_s=30)
             told.clear()
             await asyncio.sleep(4)
             assert sorted(feed.symbols) == replaced[0]

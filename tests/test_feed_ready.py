@@ -61,7 +61,7 @@ async def test_a_refused_key_fails_at_once_and_names_the_remedy(part: str, remed
         async with open_feed("kucoin", [BTC, ETH], url=venue.url, credentials=wrong) as feed:
             for symbol in (BTC, ETH):
                 with pytest.raises(NotReady) as caught:
-                    await feed.ready(symbol, timeout_s=5)
+                    await feed.ready(symbol, timeout_s=30)
                 assert BookState.FAILED is caught.value.state
                 assert remedy in str(caught.value)
                 assert "canary" not in str(caught.value)
@@ -139,7 +139,7 @@ async def test_a_feed_is_opened_once() -> None:
         with pytest.raises(FeedClosed, match="open the feed first"):
             _ = feed[BTC]
         async with feed:
-            book = await feed.ready(BTC, timeout_s=5)
+            book = await feed.ready(BTC, timeout_s=30)
             with pytest.raises(UsageError, match="not a symbol of this feed"):
                 await feed.ready("XYZ-USDT")
         assert BookState.CLOSED is book.state

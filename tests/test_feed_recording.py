@@ -167,7 +167,7 @@ async def test_a_recorder_that_was_given_stays_open(tmp_path: Path) -> None:
     async with venue_of() as venue:
         for symbol in SYMBOLS:
             async with open_feed("kucoin", [symbol], url=venue.url, record=recorder, settings=FAST) as feed:
-                await feed.ready(symbol, timeout_s=5)
+                await feed.ready(symbol, timeout_s=30)
         assert await recorder.aclose()
     with read_capture(path) as reader:
         replay = Replay("kucoin")
@@ -224,7 +224,7 @@ async def test_feeds_that_share_a_recorder_hear_of_it_each_for_itself(tmp_path: 
         other = open_feed("kucoin", [ETH], url=venue.url, record=recorder, settings=FAST, on_event=second.append)
         async with other:
             async with one:
-                await other.ready(ETH, timeout_s=5)
+                await other.ready(ETH, timeout_s=30)
             assert await recorder.aclose()
             await until(lambda: recording_events(second))
             mark = other[ETH].sequence + 10

@@ -44,7 +44,7 @@ def reset_by(back: int, *, answer_ms: int, seed: int) -> tuple[list[Breach], lis
             oracle = Oracle(venue)
             outside = venue.outside(new_sync=oracle.maker())
             async with venue.open_feed([BTC], settings=SETTINGS, outside=outside, on_event=hear) as feed:
-                await feed.ready(BTC, timeout_s=5)
+                await feed.ready(BTC, timeout_s=30)
                 await asyncio.sleep(1)
                 venue.strike({"fault": "delayed_snapshot", "ms": answer_ms, "computed": "early"}, OVERTAKEN)
                 await asyncio.sleep(1.35)

@@ -168,7 +168,7 @@ async def test_a_topic_that_is_dead_from_the_start_is_asked_for_again() -> None:
     """Acknowledged, and silent: answers that show the venue ahead of a stream without a delta tell it."""
     mute = {"fault": "mute", "scope": BTC, "for_ms": 2_000}
     async with stage(mute, rate={BTC: 150, ETH: 150}, wait=False) as on:
-        await on.feed.ready(ETH, timeout_s=5)
+        await on.feed.ready(ETH, timeout_s=30)
         # The subscription of both; then, of the dead one, an end and another subscription.
         await until(lambda: on.feed.health().client_messages >= 3)
         await on.feed.ready(BTC, timeout_s=10)

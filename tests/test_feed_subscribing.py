@@ -159,7 +159,7 @@ async def test_one_unknown_symbol_spoils_no_batch() -> None:
     async with stage(symbols=good, rate=1, wait=False, unknown_symbol="error") as scene:
         scene.venue.exchange._reception._known = set(good) - {gone}
         with pytest.raises(NotReady, match="refused to subscribe S017-USDT: 404"):
-            await scene.feed.ready(gone, timeout_s=5)
+            await scene.feed.ready(gone, timeout_s=30)
         others = [symbol for symbol in good if symbol != gone]
         await scene.live(others)
         assert BookState.FAILED is scene.feed[gone].state

@@ -35,7 +35,7 @@ async def test_symbols_are_added_and_removed_while_running() -> None:
         await scene.feed.remove(ETH)
         await until(lambda: scene.venue.exchange.state()["subscriptions"] == 2)
         await scene.feed.add(ETH)
-        await scene.feed.ready(ETH, timeout_s=5)
+        await scene.feed.ready(ETH, timeout_s=30)
         await scene.settled()
         assert [] == scene.watch.transitions[BTC]
         assert 1 == scene.venue.exchange.state()["accepted"]

@@ -50,7 +50,7 @@ async def test_a_feed_can_be_awaited_too() -> None:
     async with stage() as on:
         feed = await orderbook.open_feed("kucoin", [BTC], url=on.venue.url, credentials=on.venue.credentials)
         try:
-            assert (await feed.ready(BTC, timeout_s=5)).is_live
+            assert (await feed.ready(BTC, timeout_s=30)).is_live
         finally:
             await feed.close()
 
