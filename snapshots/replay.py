@@ -44,6 +44,9 @@ REPLACED: Final = b"replaced by "
 """How a link closes when another one carries on without a gap; its address follows, and it was opened before."""
 EARLY_TICKERS_MAX: Final = 4096
 """Tickers kept of symbols that have no book yet, all together."""
+ANSWER_NS: Final = 1_000_000_000
+"""So long a probe is under way at most, as a rule. One that was longer may show a reset that was none, which ends by
+itself; one that is believed to have been overtaken would leave a book of the old count LIVE."""
 SHARED_MAX: Final = 1000
 """Records that concern every book and are kept for those which turn up later."""
 
@@ -272,6 +275,7 @@ class _Player:
         self._link: str | None = None
         self._linked = False
         self._acknowledged = True
+        self._spoke_ns = 0
 
     def checks(self) -> dict[str, Tally]:
         """What was compared, by check. A ticker that still waits is a skipped one."""
@@ -289,8 +293,10 @@ class _Player:
             # The venue's acknowledgement does not say whose it is; a delta does.
             self._acknowledged = True
             self._follow(self.sync.subscribed(now_ns), now_ns)
-        ignored = self.sync.counters.ignored
+        ignored, frames = self.sync.counters.ignored, self.sync.counters.frames
         self._follow(self.sync.receive(record.raw, now_ns), now_ns)
+        if self.sync.counters.frames != frames:
+            self._spoke_ns = now_ns
         return self.sync.counters.ignored == ignored
 
     def receive_snapshot(self, record: Record, depth: Depth) -> None:
@@ -301,8 +307,9 @@ class _Player:
         self._follow(events, now_ns, state)
 
     def receive_probe(self, sequence: int, now_ns: int) -> None:
-        """The venue's sequence at a moment."""
-        self._follow(self.sync.receive_probe(sequence, now_ns), now_ns)
+        """The venue's sequence at a moment. When it was asked for is not recorded: not long before."""
+        still = now_ns >= self._spoke_ns + ANSWER_NS
+        self._follow(self.sync.receive_probe(sequence, now_ns, still=still), now_ns)
 
     def check(self, now_ns: int) -> None:
         """An alarm rings, unless its reason is gone meanwhile."""

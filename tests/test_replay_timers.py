@@ -63,6 +63,17 @@ def test_a_probe_ahead_of_a_silent_book_makes_it_stale() -> None:
     assert 3 == played(*JOINED, probe(11)).recognised
 
 
+def test_a_probe_far_below_a_silent_book_shows_that_the_venue_counts_anew() -> None:
+    """Where no delta came for as long as a probe may be under way; else it may be older than the delta."""
+    joined = [delta(1_011, ts=S), snapshot(1_010, [("100", "5")], [("101", "7")], ts=S)]
+
+    assert BookState.SYNCING is state(*joined, probe(5, 2 * S))
+    assert BookState.LIVE is state(*joined, probe(5, 2 * S - 1))
+    assert BookState.LIVE is state(*joined, delta(1_012, ts=9 * S), probe(5, 10 * S - 1))
+    assert BookState.SYNCING is state(*joined, delta(1_012, ts=9 * S), other(99 * S), probe(5, 10 * S))
+    assert BookState.LIVE is state(*joined, probe(1_011 - 64, 2 * S))
+
+
 def test_the_end_of_a_file_rings_nothing() -> None:
     """However long the book waited by then: without another record, nobody knows what time it was."""
     assert BookState.LIVE is state(*JOINED, probe(15))

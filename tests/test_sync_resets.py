@@ -194,6 +194,13 @@ def test_a_probe_of_before_the_reset_tells_nothing() -> None:
     assert ["StateChanged", "NeedSnapshot"] == kinds(sync.check(5 * second))
 
 
+@pytest.mark.parametrize("still", [False, True])
+def test_whoever_knows_that_no_delta_came_may_say_so(still: bool) -> None:
+    """Of an answer that the book did not ask for."""
+    sync = counted(1_100)
+    assert still == ("SequenceReset" in kinds(sync.receive_probe(1_000, still=still)))
+
+
 def test_a_comparison_that_nobody_is_asked_for_makes_no_answer_void() -> None:
     """Whoever cannot ask waits for no answer of before a reset; what comes is compared all the same."""
     sync = counted(1_060)

@@ -80,11 +80,11 @@ class Answers:
             case _:
                 desk.counters.snapshots_rejected[desk.state.value] += 1
 
-    def probe(self, sequence: int) -> None:
-        """The venue's present sequence."""
+    def probe(self, sequence: int, *, still: bool) -> None:
+        """The venue's present sequence; ``still``: it is known that no delta came since it was asked for."""
         machine, desk, settings = self._machine, self._desk, self._settings
         was_unasked, void = desk.is_unasked, desk.is_probe_void
-        still = desk.probe_answered()
+        still = desk.probe_answered() or still
         again = machine.provenance.answered(sequence, desk.counters.frames)
         facts = ProbeFacts(
             sequence=sequence,

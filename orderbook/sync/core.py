@@ -220,15 +220,20 @@ class BookSync:
             self._answers.snapshot(content)
         return self._desk.flush()
 
-    def receive_probe(self, sequence: int, now_ns: int = 0) -> tuple[Event, ...]:
+    def receive_probe(self, sequence: int, now_ns: int = 0, *, still: bool = False) -> tuple[Event, ...]:
         """Take the venue's present sequence, from any REST answer that carries it.
+
+        Args:
+            sequence: The sequence.
+            now_ns: The driver's clock; 0 without one.
+            still: It is known that no delta came since the answer was asked for, though this book did not ask.
 
         Raises:
             UsageError: Not a sequence.
         """
         _check_sequence(sequence)
         self._at(now_ns)
-        self._answers.probe(sequence)
+        self._answers.probe(sequence, still=still)
         return self._desk.flush()
 
     def audit(self, now_ns: int = 0, *, ask: bool = True) -> tuple[Event, ...]:
