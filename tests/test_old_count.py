@@ -97,6 +97,7 @@ def test_counts_are_remembered_until_the_book_is_beyond_them() -> None:
     counts.leave(40, None, ())
     assert (15, 40, 40) == (counts.nearest(27), counts.nearest(28), counts.nearest(99))
     assert [True, False] == [counts.have(content(15, ("100", size), ("90", "1")), ()) for size in ("1", "9")]
+    assert [True, False] == [counts.may_reach(sequence) for sequence in (104, 105)]
     counts.reached(15)
     counts.is_joined = True
     assert (NEVER, True) == (counts.nearest(1), counts.have(BOOK, ()))

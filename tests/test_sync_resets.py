@@ -148,6 +148,18 @@ def test_an_answer_that_is_ahead_shows_that_it_is_old_when_the_stream_is_there()
     assert (LIVE, 1_150) == (sync.state, sync.book.sequence)
 
 
+@pytest.mark.parametrize(("beyond", "expected"), [(WINDOW, BookState.SYNCING), (WINDOW + 1, LIVE)])
+def test_what_is_far_beyond_the_old_count_is_not_of_it(beyond: int, expected: BookState) -> None:
+    """Though it was asked for before the reset, which a late duplicate only looked like."""
+    sync = counted(1_300)
+    audited(sync)
+    sync.receive(delta(1_100))
+    for number in range(1_301, 1_301 + beyond):
+        sync.receive(delta(number))
+    sync.receive_snapshot(snapshot(1_300 + beyond, OLD, ASKS), depth="full")
+    assert expected is sync.state
+
+
 @pytest.mark.parametrize("received_ns", [0, 1_000_000_000])
 def test_a_reset_that_was_none_costs_a_dozen_answers(received_ns: int) -> None:
     """A late duplicate looks like one, and the honest answer is the old book for ever in a quiet market."""

@@ -54,7 +54,7 @@ class Answers:
             high=machine.high,
             old_high=old.nearest(sequence),
             outdated=old.have(content, machine.buffer),
-            void=void,
+            void=void and old.may_reach(sequence),
             behind=machine.owed > machine.high,
             mute=machine.provenance.is_mute(desk.counters.frames),
             doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),

@@ -98,6 +98,10 @@ class OldCounts:
         if self._refused >= REFUSED_MAX:
             self._counts = ()
 
+    def may_reach(self, sequence: int) -> bool:
+        """Whether one of them may have got so far before it ended."""
+        return any(sequence <= count.high + BEYOND for count in self._counts)
+
     def nearest(self, sequence: int) -> int:
         """The end of one of them that is nearest, as long as no book is joined; ``NEVER`` if there is none."""
         highs = () if self.is_joined else (count.high for count in self._counts)

@@ -151,7 +151,7 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
         ("crossed snapshot", _READY, "crossed in itself", lambda f: f.crossed, Verdict.REJECT),
         ("hollow", _READY, "not one level in it, and the answer before was not like that", lambda f: f.hollow,
          Verdict.REJECT),
-        ("old count", _READY, "after a reset, asked for before it, or known as a book of the old count",
+        ("old count", _READY, "after a reset, asked for before it and not far beyond, or known as a book before it",
          lambda f: f.void or f.outdated, Verdict.REJECT),
         ("near the old count", _SYNCING, "no book of the new count yet, nearer to the old `high` than to the new one",
          lambda f: NEVER not in (f.old_high, f.high)

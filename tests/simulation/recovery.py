@@ -138,8 +138,11 @@ class Recovery:
         now_ns, loss = self._now_ns(), self._lost[symbol]
         calm_ns = loss.calm_ns + self.terms.calm_ns(symbol, loss.struck_ns + CALM_NS, now_ns)
         self.longest_ms = max(self.longest_ms, calm_ns / _MS)
-        # Attempts that were in vain while it was struck are farther and farther apart.
-        limit_ms = self.terms.recovery_ms + min(RETRY_MAX_MS, (loss.struck_ns - loss.since_ns) / _MS)
+        # Attempts that were in vain while it was struck are farther and farther apart; so are those of a book that
+        # proved wrong again and again.
+        is_lied_to = self.terms.lies_end_ns is not None
+        in_vain_ms = RETRY_MAX_MS if is_lied_to else min(RETRY_MAX_MS, (loss.struck_ns - loss.since_ns) / _MS)
+        limit_ms = self.terms.recovery_ms + in_vain_ms
         if calm_ns > limit_ms * _MS:
             self._broken(
                 "I5", symbol, f"lost for {calm_ns / _MS:.0f} ms while nothing struck it; {limit_ms:.0f} are enough"
