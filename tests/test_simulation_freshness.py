@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from orderbook.events import SequenceReset
 from orderbook.sync import BookSync
 from orderbook.types import Delta
+from tests.simulation.case import Case
 from tests.simulation.oracle import Oracle
 from tests.simulation.planted import case_of
 from tests.simulation.planted_errors import BEGIN_NS
@@ -99,6 +103,22 @@ def test_how_old_a_book_may_be_depends_on_who_answers() -> None:
     terms = terms_of(case_of(hang)(0), 20.0)
     at = [terms.fresh_ms(BEGIN_NS + second * 1_000_000_000) for second in (9, 11, 20, 60, 69, 200)]
     assert [ASKED_MS, UNASKED_MS, UNASKED_MS, UNASKED_MS, ASKED_MS, ASKED_MS] == at
+
+
+@pytest.mark.parametrize(
+    ("plan", "rate", "expected"),
+    [
+        (({"fault": "mute"},), 80.0, [ASKED_MS, 6_500]),
+        (({"fault": "delay", "ms": 300},), 80.0, [ASKED_MS, 6_800]),
+        (({"fault": "mute"},), 1.9, [ASKED_MS, ASKED_MS]),
+        (({"fault": "mute"}, {"fault": "disconnect", "at_ms": 1}), 80.0, [ASKED_MS, ASKED_MS]),
+        (({"fault": "mute"}, {"fault": "hang", "path": "orderbook", "at_ms": 60_000}), 80.0, [ASKED_MS, ASKED_MS]),
+    ],
+)
+def test_a_busy_symbol_is_missed_soon(plan: tuple[Any, ...], rate: float, expected: list[int]) -> None:
+    """Once its usual gaps are known, where the link stays and the venue answers."""
+    terms = terms_of(Case(seed=1, plan=plan), rate)
+    assert expected == [terms.fresh_ms(BEGIN_NS + second * 1_000_000_000) for second in (19, 20)]
 
 
 # --- lies ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from orderbook.simulator.swarm import LIES
 from orderbook.simulator.virtual_time import BEGIN_S
 from tests.simulation.case import AUDIT_MS, CAP_MS, Case
 
+BEGIN_NS: Final = int(BEGIN_S * 1e9)
 HEALED_MS: Final = 10_000 + CAP_MS
 """Within this after the last fault every book is LIVE again."""
 ASKED_MS: Final = 31_500
@@ -22,6 +23,11 @@ ASKED_MS: Final = 31_500
 takes its way."""
 UNASKED_MS: Final = 43_000
 """The same while the venue may not answer: the question has ``probe_timeout_ms`` (10 s) for it."""
+NOTICED_MS: Final = 6_000
+"""The same of a symbol whose usual gaps are known, beside twice ``silence_gaps`` (20) of them: it is unusual after
+``silence_min_ms`` (2 s), is looked for every 2.5 s, and then as above."""
+LEARNT_MS: Final = 20_000
+"""What is usual is known so long after the beginning."""
 RECOVERY_MS: Final = 3_000
 """A book that is not LIVE is so again, when the stream is whole and the venue answers: a hole is waited for
 (``reorder_hold_ms``, 20), a snapshot that came too early or too late is asked for again (``snapshot_retry_ms``, 250 and
@@ -73,7 +79,11 @@ class Terms:
         """How old what a readable book lacks may be."""
         since_ns = now_ns - UNASKED_MS * 1_000_000
         is_unsure = any(begin_ns <= now_ns and end_ns >= since_ns for begin_ns, end_ns in self.unanswered)
-        return UNASKED_MS if is_unsure else ASKED_MS
+        if is_unsure:
+            return UNASKED_MS
+        if self.is_plain and self.rate >= SLOW_RATE and now_ns >= BEGIN_NS + LEARNT_MS * 1_000_000:
+            return min(ASKED_MS, NOTICED_MS + int(40_000 / self.rate) + self.effect_ms)
+        return ASKED_MS
 
     def is_excused(self, since_ns: int, now_ns: int) -> bool:
         """Whether a book that is wrong since then may still be so: only for a lie, until the next audit of it."""
@@ -119,7 +129,7 @@ def terms_of(case: Case, rate: float) -> Terms:
     touched: set[str] = set()
     for fault in faults:
         touched |= (fault.symbols or set()) if is_sparing(fault) else set(case.symbols)
-    begin_ns = int(BEGIN_S * 1e9)
+    begin_ns = BEGIN_NS
     lies = [fault for fault in faults if fault.name in _LIES]
     ends = [_ends_ms(fault, case) for fault in lies]
     return Terms(
