@@ -13,8 +13,7 @@ from orderbook.types import Delta
 from tests.simulation.case import Case
 from tests.simulation.oracle import Oracle
 from tests.simulation.planted import case_of
-from tests.simulation.planted_errors import BEGIN_NS
-from tests.simulation.terms import ASKED_MS, UNASKED_MS, Terms, terms_of
+from tests.simulation.terms import ASKED_MS, BEGIN_NS, UNASKED_MS, Terms, terms_of
 from tests.test_simulation_oracle import live
 
 # --- what it lacks ---------------------------------------------------------------------------------------------------

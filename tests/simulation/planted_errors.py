@@ -17,17 +17,16 @@ from orderbook.events import Event
 from orderbook.feed.delivery import Subscription
 from orderbook.fixedpoint import ZERO, normalised
 from orderbook.settings import SyncSettings
-from orderbook.simulator.virtual_time import BEGIN_S
 from orderbook.sync import BookSync, audit
 from orderbook.sync.buffer import DeltaBuffer
 from orderbook.sync.facts import Input
 from orderbook.sync.table import RULES, Rule, Verdict
 from orderbook.types import BookState, Change, Delta, Message, Side
 from orderbook.venues import kucoin
+from tests.simulation.terms import BEGIN_NS
 
 Make = Callable[..., BookSync]
 """Takes what ``BookSync`` takes, and gives one."""
-BEGIN_NS = int(BEGIN_S * 1e9)
 TIRED_NS = 61_000_000_000
 """When the usual run has been healed for a second."""
 
