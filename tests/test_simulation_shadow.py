@@ -72,7 +72,7 @@ def test_two_books_are_one_as_far_as_both_are_known() -> None:
 
 
 def test_drawn_runs_have_answers_of_an_old_count_that_is_near() -> None:
-    """A cache that goes on handing out the old book while the new count runs through its numbers, on a link that stays."""
+    """A cache hands out the old book while the new count runs through its numbers, on a link that stays."""
     plans = [drawn(seed).plan for seed in range(260)]
     near = [plan for plan in plans if any("back" in entry for entry in plan)]
     both = [plan for plan in near if any(is_old(entry) for entry in plan)]
