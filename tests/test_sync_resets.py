@@ -148,6 +148,17 @@ def test_an_answer_that_is_ahead_shows_that_it_is_old_when_the_stream_is_there()
     assert (LIVE, 1_150) == (sync.state, sync.book.sequence)
 
 
+@pytest.mark.parametrize("back", range(WINDOW - 1, WINDOW + 3))
+def test_the_first_delta_of_the_new_count_is_noticed(back: int) -> None:
+    """By its row, as far as its number alone does not tell; also at the very edge between the two."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(1_000))
+    sync.receive_snapshot(snapshot(1_000, OLD, ASKS), depth="full")
+    for number in range(1_001, 1_101):
+        sync.receive(delta(number, bids=[("50", str(number))]))
+    assert "SequenceReset" in begin_anew(sync, 1_100 - back)
+
+
 @pytest.mark.parametrize(("beyond", "expected"), [(WINDOW, BookState.SYNCING), (WINDOW + 1, LIVE)])
 def test_what_is_far_beyond_the_old_count_is_not_of_it(beyond: int, expected: BookState) -> None:
     """Though it was asked for before the reset, which a late duplicate only looked like."""

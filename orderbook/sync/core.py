@@ -108,7 +108,7 @@ class BookSync:
 
     @property
     def recent(self) -> tuple[Delta, ...]:
-        """The last deltas received (``reset_window`` at most), oldest first; for a look back after a fault."""
+        """The last deltas received (``reset_window + 1`` at most), oldest first; for a look back after a fault."""
         return tuple(self._machine.recent)
 
     @property

@@ -50,7 +50,8 @@ class Machine:
         self._observer = observer
         self._rules = indexed(rules)
         self.auditor = Auditor(settings.audit_frames_max, settings.trusted_levels_min)
-        self.recent = RecentDeltas(settings.reset_window)
+        # What is further back is a reset by its number alone; what is at the window's very edge is not.
+        self.recent = RecentDeltas(settings.reset_window + 1)
         self.provenance = Provenance()
         self.was_lost = False
         self._forget()
