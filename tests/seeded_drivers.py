@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from orderbook.events import Depth, Event, NeedProbe, NeedSnapshot
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
-from orderbook.sync.table import RULES, Rule
+from orderbook.sync.table import RULES, Rule, indexed
 from orderbook.venues import venue_named
 from orderbook.venues.base import Venue
 from tests.seeded_faults import Arrival, Plan, Scenario
@@ -56,7 +56,9 @@ class _Driver:
         self._engine = engine
         self._arrivals: list[Arrival] = self.plan.arrivals()
         self._rng = stream(seed, f"{self.name}/{scenario.name}")
-        self.sync = BookSync(engine.venue(), SYMBOL, settings=engine.settings, rules=engine.rules, clock=self._clock())
+        self.sync = BookSync(
+            engine.venue(), SYMBOL, settings=engine.settings, rules=indexed(engine.rules), clock=self._clock()
+        )
         self.witness = Witness(self.plan, self.sync)
 
     def _clock(self) -> Callable[[], int] | None:

@@ -9,7 +9,7 @@ from typing import Final
 from orderbook.events import NeedProbe, NeedSnapshot
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
-from orderbook.sync.table import RULES, Rule
+from orderbook.sync.table import INDEX, Index
 from orderbook.types import BookState, Side
 from tests.small_world import (
     BASE,
@@ -52,7 +52,7 @@ class Outcome:
 class Driver:
     """Drives one book through one schedule, and watches it."""
 
-    def __init__(self, schedule: Schedule, *, clocked: bool, rules: Sequence[Rule] = RULES) -> None:
+    def __init__(self, schedule: Schedule, *, clocked: bool, rules: Index = INDEX) -> None:
         self.schedule = schedule
         self.outcome = Outcome()
         settings = SETTINGS

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
-from unittest.mock import patch
 
-from orderbook.sync import machine
 from orderbook.sync.table import RULES, Rule, indexed
 from orderbook.types import BookState
 from tests.small_world import (
@@ -147,9 +145,7 @@ def played(
     index = indexed(rules)
     for schedule in islice(schedules(**world), shard, None, shards):
         for clocked in (False, True):
-            # Ten thousands of books of one table: it is sorted once.
-            with patch.object(machine, "indexed", lambda _: index):
-                run = Run(schedule, clocked=clocked, rules=rules)
+            run = Run(schedule, clocked=clocked, rules=index)
             try:
                 broken = run.go().broken
             except LookupError:

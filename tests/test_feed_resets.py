@@ -10,7 +10,9 @@ import pytest
 from orderbook.events import SequenceReset, StateChanged
 from orderbook.feed.events import FeedEvent
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.suspicion import Suspicion
 from orderbook.simulator import virtual_time
+from orderbook.sync.journal import SyncCounters
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState
 from tests.feed_books import BTC
@@ -76,3 +78,55 @@ def test_an_answer_that_is_no_use_is_not_waited_for() -> None:
     breaches, told, losses = reset_by(100, answer_ms=30_000, seed=1)
     assert ([], 1) == (breaches, told.count(SequenceReset.__name__))
     assert [True] == [0 < loss < 2 for loss in losses]
+
+
+@pytest.mark.parametrize("rate", [0.5, 3, 10, 100])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_fall_back_through_numbers_never_heard_is_noticed(rate: float, seed: int) -> None:
+    """Just after the join, by as far as the numbers do not tell: the first delta is reason enough to compare."""
+
+    async def main() -> tuple[list[Breach], int, float]:
+        loop = asyncio.get_running_loop()
+        left: list[float] = []
+
+        def hear(event: FeedEvent) -> None:
+            if isinstance(event.event, StateChanged) and event.event.old is BookState.LIVE:
+                left.append(loop.time())
+
+        async with VirtualKuCoin(symbols=[BTC], seed=seed, rate=rate) as venue:
+            oracle = Oracle(venue)
+            outside = venue.outside(new_sync=oracle.maker())
+            async with venue.open_feed([BTC], settings=SETTINGS, outside=outside, on_event=hear) as feed:
+                await feed.ready(BTC, timeout_s=30)
+                left.clear()
+                heard = feed.counters(BTC).frames
+                venue.strike({"fault": "sequence_reset", "back": 60})
+                while feed.counters(BTC).frames == heard:
+                    await asyncio.sleep(0.01)
+                    oracle.poll()
+                began = loop.time()
+                for _ in range(1_000):
+                    await asyncio.sleep(0.05)
+                    oracle.poll()
+                oracle.finish([BTC])
+                assert feed[BTC].is_live
+                return oracle.breaches, feed.counters(BTC).resets, left[0] - began
+
+    breaches, resets, noticed_s = virtual_time.run(main)
+    assert ([], True, 1) == (breaches, noticed_s < 6, resets)
+
+
+def test_a_delta_that_does_not_fit_is_reason_to_compare_but_not_each() -> None:
+    """The longer the rarer, until one of them was right."""
+    suspicion, counters = Suspicion(is_whole=True), SyncCounters()
+    assert not suspicion.is_new(counters)
+    counters.overdue += 1
+    assert [True, False] == [suspicion.is_new(counters) for _ in range(2)]
+    counters.remove_absent += 1
+    assert [True, False] == [suspicion.is_new(counters) for _ in range(2)]
+    assert not Suspicion(is_whole=False).is_new(SyncCounters(remove_absent=1))
+
+    at = [second for second in range(200) if suspicion.is_due(second * 1_000_000_000)]
+    assert [0, 1, 3, 7, 15, 31, 63, 123, 183] == at
+    suspicion.confirm()
+    assert [243, 244, 246] == [second for second in range(200, 248) if suspicion.is_due(second * 1_000_000_000)]

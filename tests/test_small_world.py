@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import pytest
 
 from orderbook.sync import BookSync
-from orderbook.sync.table import RULES, Rule
+from orderbook.sync.table import INDEX, RULES, Index, Rule, indexed
 from orderbook.types import BookState
 from tests.kucoin_frames import SYMBOL, delta, live, snapshot
 from tests.small_world import SPECIALS, WORLDS, World
@@ -35,7 +35,7 @@ def test_live_is_the_truth_and_returns(world: str, shard: int) -> None:
     assert tried > 500
 
 
-def wide_repetition(rules: Sequence[Rule]) -> bool:
+def wide_repetition(rules: Index) -> bool:
     """One message covers more sequences than the window; then an older one comes again."""
     sync = live(rules=rules)
     sync.receive(delta(12, 200))
@@ -43,7 +43,7 @@ def wide_repetition(rules: Sequence[Rule]) -> bool:
     return sync.state is BookState.LIVE
 
 
-def old_count(rules: Sequence[Rule]) -> bool:
+def old_count(rules: Index) -> bool:
     """After a reset a cache gives the old book as it was just before the numbers that the new count uses again."""
     sync = live(rules=rules)
     for number in range(12, 101):
@@ -54,7 +54,7 @@ def old_count(rules: Sequence[Rule]) -> bool:
     return sync.state is not BookState.LIVE
 
 
-def near_old_count(rules: Sequence[Rule]) -> bool:
+def near_old_count(rules: Index) -> bool:
     """The same with a cache that is older than what is remembered, before the new count says anything else."""
     sync = live(rules=rules)
     for number in range(12, 200):
@@ -66,7 +66,7 @@ def near_old_count(rules: Sequence[Rule]) -> bool:
     return sync.state is not BookState.LIVE
 
 
-def early_old_count(rules: Sequence[Rule]) -> bool:
+def early_old_count(rules: Index) -> bool:
     """It is ahead of the new count, and near enough; what the new count said shows when it is there."""
     sync = live(rules=rules)
     for number in range(12, 301):
@@ -79,7 +79,17 @@ def early_old_count(rules: Sequence[Rule]) -> bool:
     return sync.state is not BookState.LIVE
 
 
-def late_probe(rules: Sequence[Rule]) -> bool:
+def fallen_back(rules: Index) -> bool:
+    """The venue falls back through numbers that were never heard here; every fresh answer is older than the book."""
+    sync = live(rules=rules)
+    sync.receive(delta(5, bids=[("50", "1")]))
+    for _ in range(5):
+        sync.audit()
+        sync.receive_snapshot(snapshot(5, [("50", "1")]), depth="full")
+    return sync.state is not BookState.LIVE and sync.counters.resets == 1
+
+
+def late_probe(rules: Index) -> bool:
     """A probe is under way while the venue begins to count anew, and names where the old count ended."""
     second = 1_000_000_000
     sync = live(rules=rules)
@@ -92,7 +102,7 @@ def late_probe(rules: Sequence[Rule]) -> bool:
     return sync.state is BookState.LIVE
 
 
-def quiet_after_a_loss(rules: Sequence[Rule]) -> bool:
+def quiet_after_a_loss(rules: Index) -> bool:
     """The last delta is lost, nothing follows, and the driver can only fetch snapshots."""
     sync = live(rules=rules)
     second = 1_000_000_000
@@ -104,7 +114,7 @@ def quiet_after_a_loss(rules: Sequence[Rule]) -> bool:
     return sync.state is BookState.LIVE and sync.book.sequence == 12
 
 
-def empty_answer(rules: Sequence[Rule]) -> bool:
+def empty_answer(rules: Index) -> bool:
     """The venue answers once with a book that holds nothing, though it is not empty; the second answer is right."""
     sync = BookSync("kucoin", SYMBOL, rules=rules)
     sync.receive(delta(11))
@@ -115,7 +125,7 @@ def empty_answer(rules: Sequence[Rule]) -> bool:
     return refused and sync.book.is_live and len(sync.book.bids) == 2
 
 
-def unanswered_silence(rules: Sequence[Rule]) -> bool:
+def unanswered_silence(rules: Index) -> bool:
     """Nothing comes for a minute but pongs, and nobody answers the probes; then a delta does."""
     sync = live(rules=rules)
     second = 1_000_000_000
@@ -130,12 +140,13 @@ def unanswered_silence(rules: Sequence[Rule]) -> bool:
 
 
 # Too long, or too lonely, for the small world.
-STORIES: Final[dict[str, Callable[[Sequence[Rule]], bool]]] = {
+STORIES: Final[dict[str, Callable[[Index], bool]]] = {
     "repetition": wide_repetition,
     "old count": old_count,
     "near the old count": near_old_count,
     "old book": early_old_count,
     "asked of the old count": late_probe,
+    "fell back unseen": fallen_back,
     "newer than a stale book": quiet_after_a_loss,
     "hollow": empty_answer,
     "venue cannot be asked": unanswered_silence,
@@ -146,8 +157,8 @@ STORIES: Final[dict[str, Callable[[Sequence[Rule]], bool]]] = {
 @pytest.mark.parametrize("name", STORIES)
 def test_the_other_rules_are_needed(name: str) -> None:
     """Each has a story that ends well with it, and badly without."""
-    assert STORIES[name](RULES)
-    assert not STORIES[name]([rule for rule in RULES if rule.name != name])
+    assert STORIES[name](INDEX)
+    assert not STORIES[name](indexed([rule for rule in RULES if rule.name != name]))
 
 
 @pytest.mark.parametrize(

@@ -383,3 +383,54 @@ def test_no_answer_of_a_cache_that_knows_the_old_count_is_live(
     venue.answer()
     venue.deltas(1)
     assert LIVE is venue.sync.state
+
+
+def fallen_back() -> BookSync:
+    """A LIVE book at 1,003 whose venue fell back to 950: nothing below 1,000 was ever heard here."""
+    sync = counted(1_003)
+    assert [] == begin_anew(sync, 950)
+    return sync
+
+
+def answer_older(sync: BookSync, times: int) -> list[str]:
+    """The audits' answers, all of where the new count stands; what they tell."""
+    told = []
+    for _ in range(times):
+        told += kinds(sync.audit())
+        told += kinds(sync.receive_snapshot(snapshot(950, NEW, ASKS), depth="full"))
+    return told
+
+
+def test_a_fall_back_through_numbers_never_heard_is_noticed_by_the_fifth_answer() -> None:
+    """Each is older than the book, and so is the stream; then the new count is joined."""
+    sync = fallen_back()
+    assert "SequenceReset" not in answer_older(sync, 4)
+    assert LIVE is sync.state
+    assert ["SequenceReset", "StateChanged", "NeedSnapshot"] == answer_older(sync, 1)
+    sync.receive_snapshot(snapshot(950, NEW, ASKS), depth="full")
+    sync.receive(delta(951))
+    assert (LIVE, 951, [(98.0, 5.0)]) == (sync.state, sync.book.sequence, bids(sync))
+
+
+def test_answers_of_a_cache_alone_are_no_reset() -> None:
+    """However many there are, as long as no delta is overdue."""
+    sync = counted(1_003)
+    assert "SequenceReset" not in answer_older(sync, 9)
+    assert (LIVE, 0) == (sync.state, sync.counters.overdue)
+
+
+def test_a_comparison_that_passes_makes_up_for_what_was_overdue() -> None:
+    """The book was right, so the delta was merely late; the counting begins anew, but is kept in the counters."""
+    sync = fallen_back()
+    answer_older(sync, 4)
+    assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_003, OLD, ASKS), depth="full"))
+    assert "SequenceReset" not in answer_older(sync, 5)
+    assert (LIVE, 1, 2) == (sync.state, sync.counters.overdue, sync.counters.duplicates)
+
+
+def test_what_is_received_twice_is_not_overdue() -> None:
+    """It was heard before."""
+    sync = counted(1_003)
+    sync.receive(delta(1_002))
+    assert (0, 2) == (sync.counters.overdue, sync.counters.duplicates)
+    assert "SequenceReset" not in answer_older(sync, 5)

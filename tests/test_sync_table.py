@@ -17,13 +17,12 @@ from orderbook.sync.facts import (
     SnapshotFacts,
     UnreadableFacts,
 )
-from orderbook.sync.table import RULES, Verdict, continues, decide, indexed
+from orderbook.sync.table import INDEX, RULES, Verdict, continues, decide
 from orderbook.types import BookState
 
 S, L, T = BookState.SYNCING, BookState.LIVE, BookState.STALE
 READY: Final = (S, L, T)
 OUT: Final = (BookState.CONNECTING, BookState.HALTED, BookState.FAILED, BookState.CLOSED)
-INDEX: Final = indexed(RULES)
 
 # A book at 1,000 that has seen all that was sent; what a case says otherwise comes on top.
 DELTA: Final = DeltaFacts(1_001, 1_001, last=1_000, high=1_000, reset_window=64, repeats=False, contradicts=False)
@@ -38,6 +37,8 @@ SNAPSHOT: Final = SnapshotFacts(
     first=1_001,
     last=1_000,
     copied=1_000,
+    older=0,
+    overdue=False,
     high=1_000,
     old_high=NEVER,
     outdated=False,
@@ -301,6 +302,24 @@ def test_a_snapshot_of_a_joined_book_is_compared_between_the_copy_and_the_book(
     assert expected is verdict(Input.SNAPSHOT, state, facts)
     if state is L:
         assert expected is verdict(Input.SNAPSHOT, state, facts._replace(behind=True))
+
+
+@pytest.mark.parametrize(
+    ("older", "overdue", "sequence", "expected"),
+    [
+        (4, True, 989, Verdict.RESET),
+        (3, True, 989, Verdict.INCONCLUSIVE),
+        (9, False, 989, Verdict.INCONCLUSIVE),
+        (4, True, 990, Verdict.COMPARE),
+    ],
+)
+@pytest.mark.parametrize("state", [L, T])
+def test_the_fifth_answer_older_than_the_copy_means_a_reset_where_a_delta_was_overdue(
+    state: BookState, older: int, overdue: bool, sequence: int, expected: Verdict
+) -> None:
+    """One of the two alone is a cache, or a reordering."""
+    facts = SNAPSHOT._replace(sequence=sequence, copied=990, older=older, overdue=overdue)
+    assert expected is verdict(Input.SNAPSHOT, state, facts)
 
 
 def test_a_stale_book_takes_a_newer_snapshot_only_when_the_venue_was_seen_ahead() -> None:

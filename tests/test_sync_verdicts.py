@@ -7,12 +7,11 @@ from typing import Final
 import pytest
 
 from orderbook.sync.facts import Input, TimerFacts
-from orderbook.sync.table import NEXT, RULES, Verdict, indexed
+from orderbook.sync.table import INDEX, NEXT, RULES, Verdict
 from orderbook.types import BookState
 
 S, L, T = BookState.SYNCING, BookState.LIVE, BookState.STALE
 READY: Final = (S, L, T)
-INDEX: Final = indexed(RULES)
 TIMER: Final = TimerFacts(*[False] * len(TimerFacts._fields))
 
 

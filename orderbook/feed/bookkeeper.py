@@ -32,6 +32,7 @@ from orderbook.feed.pacing import MS
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.silence import Silence
+from orderbook.feed.suspicion import Suspicion
 from orderbook.guard import Pulse
 from orderbook.types import BookState, Delta, Message
 from orderbook.venues.base import Venue
@@ -42,8 +43,6 @@ log = logging.getLogger("orderbook.feed")
 RECHECK_S: Final = 0.1
 ANSWERS_MAX: Final = 4
 """Answers in a row, without a delta or a LIVE book, after which a topic is subscribed anew."""
-SUSPECT_MS: Final = 1_000
-SUSPECT_MAX_MS: Final = 60_000
 _TROUBLE: Final = (BookState.STALE, BookState.HALTED, BookState.FAILED)
 _ENDS_OF_AUDITS: Final = (AuditPassed, AuditFailed, SnapshotRejected, StateChanged)
 
@@ -136,9 +135,7 @@ class BookKeeper:
         )
         self._is_subscribed = False
         self._answers = 0
-        self._absent = 0
-        self._suspect_ms = SUSPECT_MS
-        self._suspect_after_ns = 0
+        self._suspicion = Suspicion(is_whole=self._depth == "full")
         self.silence = Silence(
             settings.silence_gaps, settings.silence_min_ms / 1000, (settings.sync.symbol_silence_ms or 0) / 1000
         )
@@ -207,8 +204,10 @@ class BookKeeper:
                 self.metrics.observe_venue_time(message.venue_ms, self._world.wall_clock())
             if self.subscriptions and not events:
                 self._publish(message, now_ns)
-            if sync.counters.remove_absent != self._absent and self._depth == "full":
-                self._suspect(now_ns)
+            is_suspicious = self._suspicion.is_new(sync.counters)
+            if is_suspicious and sync.state is BookState.LIVE and self._suspicion.is_due(now_ns):
+                log.warning("%s: a delta does not fit the book: comparing", self.symbol)
+                self.audit()
         if events:
             self._follow(events, now_ns, message if type(message) is Delta else None)
         elif sync.state is not BookState.LIVE or self._timer is None:
@@ -361,17 +360,8 @@ class BookKeeper:
 
     def _audit_failed(self, event: AuditFailed) -> None:
         log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
-        self._suspect_ms = SUSPECT_MS
+        self._suspicion.confirm()
         self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
-
-    def _suspect(self, now_ns: int) -> None:
-        """A delta removed a level that a whole book does not have: compare, but not for every such delta."""
-        self._absent = self.sync.counters.remove_absent
-        if now_ns >= self._suspect_after_ns and self.sync.state is BookState.LIVE:
-            self._suspect_after_ns = now_ns + self._suspect_ms * MS
-            self._suspect_ms = min(2 * self._suspect_ms, SUSPECT_MAX_MS)
-            log.warning("%s: a level was removed that the book does not have: comparing", self.symbol)
-            self.audit()
 
     # -- timers --
 

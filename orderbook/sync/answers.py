@@ -37,31 +37,10 @@ class Answers:
         if desk.state is BookState.CONNECTING and not machine.was_lost:
             machine.link_subscribed("a snapshot came")
         void, wished = desk.is_void, desk.answered()
-        again = machine.provenance.answered(sequence, desk.counters.frames)
         old = machine.provenance.old
         if machine.base is not None:
             old.reached(machine.last)
-        heard_next = NEVER if machine.high == NEVER else machine.high + 1
-        is_empty = not content.bids and not content.asks
-        facts = SnapshotFacts(
-            sequence=sequence,
-            crossed=content.is_crossed,
-            hollow=is_empty and not self._was_empty,
-            whole=self._is_whole,
-            first=machine.buffer.first if machine.buffer else heard_next,
-            last=machine.last,
-            copied=self._auditor.copied_at(machine.last),
-            high=machine.high,
-            old_high=old.nearest(sequence),
-            outdated=old.have(content, machine.buffer),
-            void=void and old.may_reach(sequence),
-            behind=machine.owed > machine.high,
-            mute=machine.provenance.is_mute(desk.counters.frames),
-            doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
-            unsure=machine.provenance.lost > machine.high and not again,
-            probed=machine.probed,
-        )
-        self._was_empty = is_empty
+        facts = self._facts(content, void=void and old.may_reach(sequence))
         match machine.decide(Input.SNAPSHOT, facts):
             case Verdict.ADOPT:
                 self._adopt(content)
@@ -72,13 +51,54 @@ class Answers:
                 self._await(content)
             case Verdict.COMPARE:
                 self._agrees(content)
-            case Verdict.REJECT | Verdict.INCONCLUSIVE:
-                if facts.outdated or facts.old_high != NEVER:
-                    old.refused()
-                problem = "crossed" if facts.crossed else "empty" if facts.hollow else "old"
-                desk.reject(problem, f"at sequence {sequence}", wished=wished)
+            case Verdict.RESET:
+                self._count_anew(sequence)
+            case Verdict.REJECT | Verdict.INCONCLUSIVE as verdict:
+                self._auditor.older += verdict is Verdict.INCONCLUSIVE
+                self._refuse(facts, wished=wished)
             case _:
                 desk.counters.snapshots_rejected[desk.state.value] += 1
+
+    def _facts(self, content: BookContent, *, void: bool) -> SnapshotFacts:
+        """All that the table wants to know of a snapshot."""
+        machine, auditor, sequence = self._machine, self._auditor, content.sequence
+        provenance, frames = machine.provenance, self._desk.counters.frames
+        again = provenance.answered(sequence, frames)
+        heard_next = NEVER if machine.high == NEVER else machine.high + 1
+        is_empty = not content.bids and not content.asks
+        is_hollow, self._was_empty = is_empty and not self._was_empty, is_empty
+        return SnapshotFacts(
+            sequence=sequence,
+            crossed=content.is_crossed,
+            hollow=is_hollow,
+            whole=self._is_whole,
+            first=machine.buffer.first if machine.buffer else heard_next,
+            last=machine.last,
+            copied=auditor.copied_at(machine.last),
+            older=auditor.older,
+            overdue=auditor.is_overdue,
+            high=machine.high,
+            old_high=provenance.old.nearest(sequence),
+            outdated=provenance.old.have(content, machine.buffer),
+            void=void,
+            behind=machine.owed > machine.high,
+            mute=provenance.is_mute(frames),
+            doubtful=provenance.is_doubtful(machine.high, frames),
+            unsure=provenance.lost > machine.high and not again,
+            probed=machine.probed,
+        )
+
+    def _refuse(self, facts: SnapshotFacts, *, wished: bool) -> None:
+        """A snapshot is no use, and why."""
+        if facts.outdated or facts.old_high != NEVER:
+            self._machine.provenance.old.refused()
+        problem = "crossed" if facts.crossed else "empty" if facts.hollow else "old"
+        self._desk.reject(problem, f"at sequence {facts.sequence}", wished=wished)
+
+    def _count_anew(self, sequence: int) -> None:
+        """An answer shows that the venue fell back."""
+        self._machine.reset(sequence)
+        self._desk.ask("sequence reset")
 
     def probe(self, sequence: int, *, still: bool) -> None:
         """The venue's present sequence; ``still``: it is known that no delta came since it was asked for."""
@@ -102,8 +122,7 @@ class Answers:
             case Verdict.WATCH:
                 self._watch(sequence, was_unasked=was_unasked)
             case Verdict.RESET:
-                machine.reset(sequence)
-                desk.ask("sequence reset")
+                self._count_anew(sequence)
             case Verdict.CONFIRM:
                 machine.confirm()
             case _ if was_unasked:

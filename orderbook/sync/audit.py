@@ -130,14 +130,20 @@ def _is_farther(side: Side, candidate: int | None, present: int | None) -> bool:
 
 
 class Auditor:
-    """At most one audit at a time, and the question whether a horizon should be moved out."""
+    """At most one audit at a time, and the question whether a horizon should be moved out.
 
-    __slots__ = ("_audit", "_deltas_max", "_trusted_share")
+    Attributes:
+        older: Answers since the last comparison that were older than the copy.
+        is_overdue: Whether a delta came since then for the first time that the book was beyond already.
+    """
+
+    __slots__ = ("_audit", "_deltas_max", "_trusted_share", "is_overdue", "older")
 
     def __init__(self, deltas_max: int, trusted_share: float) -> None:
         self._audit: Audit | None = None
         self._deltas_max = deltas_max
         self._trusted_share = trusted_share
+        self.older, self.is_overdue = 0, False
 
     @property
     def busy(self) -> bool:
@@ -156,6 +162,7 @@ class Auditor:
     def stop(self) -> None:
         """Forget it."""
         self._audit = None
+        self.older, self.is_overdue = 0, False
 
     def copied_at(self, last: int) -> int:
         """The oldest sequence that can be compared now; ``last`` when no copy is kept."""
@@ -200,7 +207,7 @@ class Auditor:
             NumberError: The two cannot be held at one scale.
         """
         audit = self._audit or Audit(asked=False, copy=base.copy())
-        self._audit = None
+        self.stop()
         found = compare(audit, snapshot)
         return found, None if found.differences else reseeded(base, audit, snapshot)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from orderbook.book import OrderBook
 from orderbook.content import BookContent
@@ -16,7 +16,7 @@ from orderbook.sync.answers import Answers
 from orderbook.sync.desk import Desk
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.sync.machine import Machine, Observer
-from orderbook.sync.table import RULES, Rule, Verdict
+from orderbook.sync.table import INDEX, Index, Verdict
 from orderbook.types import BookState, Delta, Message, Side
 from orderbook.venues import venue_named
 from orderbook.venues.base import Venue, decode_frame
@@ -46,7 +46,7 @@ class BookSync:
             sets it at every frame, and calls ``check`` at the first one after a silence.
         observer: Called after every applied delta with the content it was applied to, be it the readable book's or one
             that is built beside it, and with the delta; and with ``None`` for a content just made from a snapshot.
-        rules: Another table than the library's; for tests of the table itself.
+        rules: Another table than the library's, as ``sync.table.indexed`` makes it; for tests of the table itself.
 
     Raises:
         UnknownVenue: No such venue.
@@ -70,7 +70,7 @@ class BookSync:
         max_age_ms: int | None = None,
         pulse: Pulse | None = None,
         observer: Observer | None = None,
-        rules: Sequence[Rule] | None = None,
+        rules: Index = INDEX,
     ) -> None:
         self._venue = venue_named(venue) if isinstance(venue, str) else venue
         self._venue.check_symbol(symbol)
@@ -80,7 +80,7 @@ class BookSync:
         self.book = OrderBook(symbol, clock=clock, max_age_ms=max_age_ms, pulse=pulse)
         self.book.keep()
         self._desk = Desk(self.book, self._depth, self._settings)
-        self._machine = Machine(self.book, self._desk, self._settings, observer, rules or RULES)
+        self._machine = Machine(self.book, self._desk, self._settings, observer, rules)
         self._answers = Answers(self._machine, self._settings)
         self._alarms = Alarms(self._machine, self._settings)
         self.counters: SyncCounters = self._desk.counters

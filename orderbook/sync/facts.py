@@ -62,7 +62,8 @@ class SnapshotFacts(NamedTuple):
     """Of a snapshot.
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
-    buffered, the one after ``high``. ``copied`` is where the audit's copy stands. ``old_high`` is
+    buffered, the one after ``high``. ``copied`` is where the audit's copy stands; ``older``, how many answers since
+    were older than it; ``overdue``, whether a delta came for the first time that the book was beyond. ``old_high`` is
     where the venue was before it began to count anew, until a book of the new count is joined; ``outdated``, whether it
     is suspected to be a book of the old count, and ``void``, whether it was asked for before the venue counted anew.
     ``behind``: the venue was seen ahead of a STALE book. ``hollow``: it holds not one level,
@@ -76,6 +77,8 @@ class SnapshotFacts(NamedTuple):
     first: int
     last: int
     copied: int
+    older: int
+    overdue: bool
     high: int
     old_high: int
     outdated: bool

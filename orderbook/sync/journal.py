@@ -22,6 +22,8 @@ class SyncCounters:
     applied: int = 0
     duplicates: int = 0
     """Deltas with nothing new in them, those that a snapshot covers included."""
+    overdue: int = 0
+    """Of the duplicates, those that came for the first time when the book was beyond them already."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Unreadable frames by reason."""
     discarded: Counter[str] = field(default_factory=Counter)

@@ -8,7 +8,7 @@ are over in ``alarms.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from orderbook.book import OrderBook
 from orderbook.content import BookContent
@@ -20,7 +20,7 @@ from orderbook.sync.buffer import DeltaBuffer, RecentDeltas
 from orderbook.sync.desk import Desk
 from orderbook.sync.facts import NEVER, AppliedFacts, DeltaFacts, Facts, Input, UnreadableFacts
 from orderbook.sync.provenance import Provenance
-from orderbook.sync.table import Rule, Verdict, decide, indexed
+from orderbook.sync.table import Index, Rule, Verdict, decide
 from orderbook.types import BookState, Delta
 
 Observer = Callable[[BookContent, Delta | None], None]
@@ -41,14 +41,14 @@ class Machine:
     """
 
     def __init__(
-        self, book: OrderBook, desk: Desk, settings: SyncSettings, observer: Observer | None, rules: Sequence[Rule]
+        self, book: OrderBook, desk: Desk, settings: SyncSettings, observer: Observer | None, index: Index
     ) -> None:
         self.book = book
         self.desk = desk
         self.buffer = DeltaBuffer(settings.buffer_frames_max, settings.buffer_rows_max)
         self._settings = settings
         self._observer = observer
-        self._rules = indexed(rules)
+        self._index = index
         self.auditor = Auditor(settings.audit_frames_max, settings.trusted_levels_min)
         # What is further back is a reset by its number alone; what is at the window's very edge is not.
         self.recent = RecentDeltas(settings.reset_window + 1)
@@ -75,7 +75,7 @@ class Machine:
 
     def rules(self, kind: Input) -> tuple[Rule, ...]:
         """The table's lines for an input in the present state."""
-        return self._rules[kind][self.desk.state]
+        return self._index[kind][self.desk.state]
 
     def decide(self, kind: Input, facts: Facts) -> Verdict:
         """What the table says."""
@@ -174,6 +174,9 @@ class Machine:
             self._apply(delta)
         elif verdict is Verdict.IGNORE:
             desk.counters.duplicates += 1
+            if not repeats:
+                desk.counters.overdue += 1
+                self.auditor.is_overdue = True
         else:
             self._keep(delta)
         if self.base is None:

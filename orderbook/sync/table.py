@@ -36,6 +36,9 @@ from typing import Final
 from orderbook.sync.facts import NEVER, Facts, Input
 from orderbook.types import BookState
 
+OLDER_MAX: Final = 4
+"""So many answers may be older than an audit's copy; with the growing delays of the wishes, for four seconds or so."""
+
 
 class Verdict(Enum):
     """What then is done; ``BookSync`` has one method for each."""
@@ -166,6 +169,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
         ("usable", _SYNCING, "otherwise", _otherwise, Verdict.ADOPT),
         ("newer than a stale book", _STALE, "beyond `last`, and the venue was seen ahead",
          lambda f: f.behind and f.sequence > f.last, Verdict.ADOPT),
+        ("fell back unseen", _JOINED, "older than the copy again and again, and so was a delta never heard before",
+         lambda f: f.sequence < f.copied and f.older >= OLDER_MAX and f.overdue, Verdict.RESET),
         ("older than the copy", _JOINED, "older than the copy kept since it was asked for",
          lambda f: f.sequence < f.copied, Verdict.INCONCLUSIVE),
         ("ahead of the stream", _JOINED, "beyond `last`", lambda f: f.sequence > f.last, Verdict.AWAIT),
@@ -276,6 +281,10 @@ def indexed(rules: Sequence[Rule]) -> Index:
         }
         for kind in Input
     }
+
+
+INDEX: Final = indexed(RULES)
+"""The library's own table."""
 
 
 def decide(rules: Sequence[Rule], facts: Facts) -> Verdict:

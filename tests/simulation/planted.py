@@ -184,7 +184,7 @@ PLANTED: Final = (
     ),
     Planted(
         name="a sequence reset is not noticed",
-        make=made(rules=without("sequence reset", "contradiction", "venue counts anew")),
+        make=made(rules=without("sequence reset", "contradiction", "venue counts anew", "fell back unseen")),
         laws=_law("I2", "I5"),
         case=case_of({"fault": "sequence_reset", "at_ms": 2_000, "base": 1}, rate=5.0, duration_ms=5_000),
     ),

@@ -20,7 +20,7 @@ from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync, audit
 from orderbook.sync.buffer import DeltaBuffer
 from orderbook.sync.facts import Input
-from orderbook.sync.table import RULES, Rule, Verdict
+from orderbook.sync.table import RULES, Rule, Verdict, indexed
 from orderbook.types import BookState, Change, Delta, Message, Side
 from orderbook.venues import kucoin
 from tests.simulation.terms import BEGIN_NS
@@ -49,15 +49,16 @@ def instead(name: str, kind: Input, **other: Any) -> tuple[Rule, ...]:
 def made(
     change: Callable[[BookSync], None] | None = None,
     *,
-    rules: Sequence[Rule] | None = None,
+    rules: Sequence[Rule] = RULES,
     settings: Mapping[str, int | None] | None = None,
     **forced: Any,
 ) -> Make:
     """What makes the library's engine with another table, other settings, other options, or something changed in it."""
+    index = indexed(rules)
 
     def make(*args: Any, **options: Any) -> BookSync:
         known = options.pop("settings", None) or SyncSettings()
-        sync = BookSync(*args, rules=rules, settings=replace(known, **settings or {}), **options | forced)
+        sync = BookSync(*args, rules=index, settings=replace(known, **settings or {}), **options | forced)
         if change is not None:
             change(sync)
         return sync
