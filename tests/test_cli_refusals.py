@@ -148,6 +148,7 @@ def test_full_depth_needs_a_key(
         (b"", "is not JSON"),
         (b"\xff", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
+        (b"\xef\xbb\xbf[]", "lacks KUCOIN_API_KEY"),  # as some editors save it
         (
             b"[]",
             "lacks KUCOIN_API_KEY, KUCOIN_API_SECRET, KUCOIN_API_PASSPHRASE; write a JSON object of KUCOIN_API_KEY",

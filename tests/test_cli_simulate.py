@@ -63,6 +63,7 @@ def test_bad_input_is_one_line_with_the_remedy(args: list[str], code: int, messa
             b'[{"fault": "drop", "scope": "NO-SUCH"}]',
             "plan.json: fault plan, entry 1 (drop): no symbol NO-SUCH here; there is BTC-",
         ),
+        (b"\xef\xbb\xbf" + b'[{"fault": "drp"}]', "entry 1 ('drp'): no such fault"),  # as some editors save it
         (b"\xff", "the fault plan is not UTF-8"),
     ],
 )

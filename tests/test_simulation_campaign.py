@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -120,18 +121,24 @@ def test_a_window_goes_on_where_the_last_one_ended(tmp_path: Path, monkeypatch: 
     assert windows == read_ledger(ledger), "named seeds are no window"
 
 
-def test_an_interrupted_window_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C writes down what was done; the next window goes on behind it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_window_is_not_lost(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either signal writes down what was done; the next window goes on behind it."""
+    before = signal.getsignal(number)
     ledger = tmp_path / "ledger.jsonl"
 
     def interrupted(_task: Task, seeds: range, _workers: int) -> Any:
         yield from (result(seed) for seed in (seeds[1], seeds[0], seeds[3]))
-        raise KeyboardInterrupt
+        assert signal.default_int_handler is signal.getsignal(number)
+        signal.raise_signal(number)
 
     monkeypatch.setattr(commands, "examined", interrupted)
     told = CliRunner().invoke(commands.main, ["campaign", "--ledger", str(ledger)])
     assert 0 == told.exit_code, told.output
     assert [(0, 1)] == [(one["from"], one["to"]) for one in read_ledger(ledger)]
+    assert before is signal.getsignal(number)
 
 
 def test_a_ledger_that_is_not_there_is_no_ledger_without_breaches(tmp_path: Path) -> None:

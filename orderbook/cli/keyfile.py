@@ -23,7 +23,7 @@ def read_keys(_ctx: click.Context, _param: click.Parameter, path: Path | None) -
     if path is None:
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError):
         raise click.BadParameter(f"{path} is not JSON") from None
     parts = found.items() if isinstance(found, dict) else ()

@@ -239,7 +239,7 @@ class _Files(NamedTuple):
 def read_plan(path: Path) -> FaultPlan:
     """A plan of faults from a file. Raises ``UsageError`` that names the file and the entry, or ``OSError``."""
     try:
-        return FaultPlan.parse(path.read_text(encoding="utf-8"), origin=str(path))
+        return FaultPlan.parse(path.read_text(encoding="utf-8-sig"), origin=str(path))
     except UnicodeDecodeError:
         raise UsageError(f"{path}: the fault plan is not UTF-8") from None
 

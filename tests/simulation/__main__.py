@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from math import floor
 from pathlib import Path
@@ -223,7 +224,8 @@ def campaign(
     """Many seeds: the window that follows the last one of the ledger, or those that are named.
 
     Of each seed that breaks a law the case is written to build/simulation, and the command that runs it is printed.
-    Ctrl-C ends a window early; what was done without a hole is written down, and the next window goes on from there.
+    Ctrl-C or SIGTERM ends a window early; what was done without a hole is written down, and the next window goes on
+    from there.
     """
     if seeds is None and planted is not None:
         raise click.UsageError("the ledger is for the real engine; name the --seeds")
@@ -238,7 +240,7 @@ def campaign(
     task = Task(planted=planted)
     began = time.monotonic()
     tally = Tally(wanted)
-    with suppress(KeyboardInterrupt), closing(examined(task, wanted, workers)) as results:
+    with _like_ctrl_c(signal.SIGTERM), suppress(KeyboardInterrupt), closing(examined(task, wanted, workers)) as results:
         _follow(task, tally, results, len(wanted), None if seconds is None else began + seconds)
     row = tally.row
     if not row:
@@ -250,6 +252,16 @@ def campaign(
     if seeds is None and form == "table":
         click.echo(f"written to {ledger.relative_to(ROOT) if ledger.is_relative_to(ROOT) else ledger}")
     raise SystemExit(bool(tally.failed))
+
+
+@contextmanager
+def _like_ctrl_c(number: signal.Signals) -> Iterator[None]:
+    """A signal that would end this process at once, and leave the others behind, interrupts it instead."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _follow(task: Task, tally: Tally, results: Iterator[Result], count: int, end_s: float | None) -> None:
