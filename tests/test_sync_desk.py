@@ -81,6 +81,30 @@ def test_a_book_is_calm_after_more_than_calm_frames(calm: int, expected: list[in
     assert expected == found
 
 
+def test_after_a_calm_time_the_delays_begin_anew() -> None:
+    """The first time at once, the second with the first delay, as at the beginning."""
+    sync = live(settings=SyncSettings(calm_frames=3))
+    found = []
+    for number in (12, 13, 20, 21):
+        for calm in range(sync.book.sequence + 1, number):
+            sync.receive(delta(calm))
+        found += delays(sync.receive(delta(number, bids=[("105", "1")])))
+        sync.receive_snapshot(snapshot(number), depth="full")
+        assert BookState.LIVE is sync.state
+    assert [0, 250, 0, 250] == found
+
+
+def test_a_reset_before_anything_was_asked_for_makes_no_answer_void() -> None:
+    """Before the acknowledgement, nothing is asked for: the first answer is one of the new count."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.connection_opened()
+    sync.receive(delta(200))
+    assert ["SequenceReset"] == kinds(sync.receive(delta(100)))
+    sync.subscribed()
+    sync.receive_snapshot(snapshot(100), depth="full")
+    assert (BookState.LIVE, 0) == (sync.state, sync.counters.snapshots_rejected.total())
+
+
 def test_what_was_asked_for_while_live_does_not_delay_what_is_asked_for_now() -> None:
     """Nor do the troubles of an earlier link delay the next one."""
     sync = live()

@@ -24,6 +24,35 @@ def reasons(events: object) -> list[str]:
     return [event.reason for event in events if isinstance(event, NeedSnapshot)]
 
 
+# -- silence --
+
+
+def test_a_delta_ends_the_silence_of_its_symbol() -> None:
+    """From each on it is as long as ever, and another symbol's frame ends nothing."""
+    sync = live(settings=SyncSettings(link_silence_max_ms=None))
+    sync.subscribed(SECOND)
+    assert 31 * SECOND == sync.next_check_ns
+    sync.receive(delta(12), 21 * SECOND)
+    assert 51 * SECOND == sync.next_check_ns
+    sync.receive(delta(13, symbol="OTHER-USDT"), 31 * SECOND)
+    assert 51 * SECOND == sync.next_check_ns
+    assert [] == kinds(sync.check(51 * SECOND - 1))
+    assert ["NeedProbe"] == kinds(sync.check(51 * SECOND))
+
+
+def test_a_live_book_is_not_judged_by_a_delta_that_may_be_late() -> None:
+    """What waited in a blocked loop proves nothing, but it is for the timer to say that the link is silent."""
+    pulse = Pulse()
+    sync = live(pulse=pulse)
+    sync.subscribed(SECOND)
+    sync.receive(delta(12), SECOND)
+    pulse.in_doubt = True
+    sync.receive(delta(13), 7 * SECOND)
+    assert (BookState.LIVE, 13) == (sync.state, sync.book.sequence)
+    sync.check(7 * SECOND)
+    assert BookState.STALE is sync.state
+
+
 # -- the acknowledgement --
 
 

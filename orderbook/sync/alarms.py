@@ -30,7 +30,6 @@ class Alarms:
         machine, desk = self._machine, self._desk
         match rule.verdict:
             case Verdict.ASK:
-                desk.waits.stop("first_delta")
                 if desk.waits.is_over("unanswered", desk.now_ns):
                     desk.withdraw()
                 desk.ask(rule.name)

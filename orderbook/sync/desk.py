@@ -129,7 +129,7 @@ class Desk:
     def count_anew(self, reason: str) -> None:
         """The venue begins to count anew: what was asked for before that is no use."""
         self.is_void, self.is_probe_void = self.is_awaited, self._is_probing
-        self.waits.stop("hold", "ahead", "behind", "audit", "answer")
+        self.waits.stop("hold", "ahead", "behind", "audit")
         self.go(Verdict.RESET, reason)
 
     def frame_rejected(self, reason: str, detail: str) -> None:
