@@ -298,3 +298,19 @@ def test_an_unusual_silence_is_asked_about_at_once() -> None:
     assert () == sync.doubt(32 * SECOND)
     sync.receive_probe(10, 32 * SECOND)
     assert (NeedProbe(SYMBOL, "an unusual silence"),) == sync.doubt(32 * SECOND)
+
+
+def test_an_answer_that_comes_late_but_before_the_timer_is_one() -> None:
+    """Its book is still LIVE: the stream has its moment to show what the answer knows, and nothing is asked for."""
+    sync = asked()
+    assert () == sync.receive_probe(11, 42 * SECOND)
+    assert (LIVE, False) == (sync.state, sync.wants_snapshot)
+
+
+def test_only_a_live_book_waits_for_an_answer() -> None:
+    """Another has no promise to lose."""
+    sync = BookSync("kucoin", SYMBOL, settings=SyncSettings(probe_timeout_ms=3_000))
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    assert "NeedProbe" in kinds(sync.receive(b"{", 2 * SECOND))
+    assert 7 * SECOND == sync.next_check_ns
