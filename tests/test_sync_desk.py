@@ -105,6 +105,23 @@ def test_a_reset_before_anything_was_asked_for_makes_no_answer_void() -> None:
     assert (BookState.LIVE, 0) == (sync.state, sync.counters.snapshots_rejected.total())
 
 
+def test_a_question_of_an_earlier_link_makes_no_answer_void() -> None:
+    """Nor does it count as under way: what a reset spoils is what was asked on this link."""
+    sync = live(settings=LONG)
+    sync.subscribed(SECOND)
+    assert ["NeedProbe"] == kinds(sync.doubt(SECOND))
+    sync.connection_lost(SECOND)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(200), SECOND)
+    sync.receive_snapshot(snapshot(200), SECOND, depth="full")
+    assert "SequenceReset" in kinds(sync.receive(delta(100), SECOND))
+    sync.receive_snapshot(snapshot(100), SECOND, depth="full")
+    assert BookState.LIVE is sync.state
+    sync.receive_probe(101, SECOND)
+    assert ["StateChanged", "NeedSnapshot"] == kinds(sync.check(2 * SECOND))
+
+
 def test_what_was_asked_for_while_live_does_not_delay_what_is_asked_for_now() -> None:
     """Nor do the troubles of an earlier link delay the next one."""
     sync = live()
