@@ -57,6 +57,14 @@ def test_a_pulse_wakes_nobody_who_has_no_link() -> None:
     assert 3 * SECOND == pulse.heard_ns
 
 
+def test_a_message_without_a_time_dates_nothing() -> None:
+    """A driver without a clock waits for nothing."""
+    sync = BookSync("kucoin", "AAA-USDT")
+    for number in (11, 12):
+        sync.receive_decoded(decode_frame(KUCOIN, delta(number, symbol=sync.symbol), 1_000))
+    assert (None, None) == (sync.next_check_ns, sync.book.heard_ns)
+
+
 def test_a_message_that_was_decoded_elsewhere_is_taken_as_its_bytes_are() -> None:
     """Decoding first and receiving then is the same as receiving; what concerns another book is counted as ignored."""
     one, other, _ = pair()

@@ -99,7 +99,7 @@ class Loss:
     @property
     def duration_ns(self) -> int | None:
         """How long it lasted; ``None`` while it lasts or without a clock."""
-        if self.until_ns is None or not self.since_ns or not self.until_ns:
+        if not self.until_ns or not self.since_ns:
             return None
         return self.until_ns - self.since_ns
 
