@@ -43,6 +43,7 @@ ANSWERED: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "depth": (lambda book: book.depth(3).asks.tolist(), [[101.0, 1.0], [102.0, 2.0], [103.0, 4.0]]),
     "depth 0": (lambda book: book.depth(0).asks.tolist(), []),
     "top": (lambda book: book.bids.top(3)[-1], (98.0, 4.0)),
+    "first position": (lambda book: book.bids[0], (100.0, 1.0)),
     "position": (lambda book: book.bids[2], (98.0, 4.0)),
     "slice": (lambda book: book.bids[1:3], [(99.0, 2.0), (98.0, 4.0)]),
     "slice by steps": (lambda book: book.bids[0:4:2], [(100.0, 1.0), (98.0, 4.0)]),
