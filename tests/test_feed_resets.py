@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from orderbook.events import SequenceReset, StateChanged
 from orderbook.feed.events import FeedEvent
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.suspicion import Suspicion
+from orderbook.feed.suspicion import Suspicions
 from orderbook.simulator import virtual_time
 from orderbook.sync.journal import SyncCounters
 from orderbook.testing import VirtualKuCoin
@@ -116,17 +117,50 @@ def test_a_fall_back_through_numbers_never_heard_is_noticed(rate: float, seed: i
     assert ([], True, 1) == (breaches, noticed_s < 6, resets)
 
 
-def test_a_delta_that_does_not_fit_is_reason_to_compare_but_not_each() -> None:
-    """The longer the rarer, until one of them was right."""
-    suspicion, counters = Suspicion(is_whole=True), SyncCounters()
-    assert not suspicion.is_new(counters)
-    counters.overdue += 1
-    assert [True, False] == [suspicion.is_new(counters) for _ in range(2)]
-    counters.remove_absent += 1
-    assert [True, False] == [suspicion.is_new(counters) for _ in range(2)]
-    assert not Suspicion(is_whole=False).is_new(SyncCounters(remove_absent=1))
+def seconds(due: Callable[[int], bool], upto: int) -> list[int]:
+    """At which whole seconds it is."""
+    return [second for second in range(upto) if due(second * 1_000_000_000)]
 
-    at = [second for second in range(200) if suspicion.is_due(second * 1_000_000_000)]
-    assert [0, 1, 3, 7, 15, 31, 63, 123, 183] == at
-    suspicion.confirm()
-    assert [243, 244, 246] == [second for second in range(200, 248) if suspicion.is_due(second * 1_000_000_000)]
+
+def test_a_delta_that_does_not_fit_is_reason_to_compare_but_not_each() -> None:
+    """One kind is asked about ever more rarely, the other every other second; calm, or being right, ends that."""
+    some, others = SyncCounters(), SyncCounters()
+    absent, overdue = Suspicions(is_whole=True), Suspicions(is_whole=True)
+
+    def removed(now_ns: int) -> bool:
+        some.remove_absent += 1
+        return absent.are_due(some, now_ns, is_live=True)
+
+    def late(now_ns: int) -> bool:
+        others.overdue += 1
+        return overdue.are_due(others, now_ns, is_live=True)
+
+    assert [0, 1, 3, 7, 15, 31, 63, 123, 183] == seconds(removed, 200)
+    assert [0, 1, 3, 5, 7] == seconds(late, 8)
+    absent.confirm()
+    assert [243, 244, 246] == [200 + second for second in seconds(lambda ns: removed(ns + 200 * 10**9), 48)]
+    assert [1_000, 1_001, 1_003] == [1_000 + second for second in seconds(lambda ns: removed(ns + 10**12), 5)]
+
+
+def test_a_suspicion_waits_until_its_time_comes_or_the_book_is_lost() -> None:
+    """It is not forgotten, though nothing more is heard."""
+    counters, suspicions = SyncCounters(overdue=1), Suspicions(is_whole=True)
+
+    def due(now_ns: int) -> bool:
+        return suspicions.are_due(counters, now_ns, is_live=True)
+
+    assert [True, False, False] == [due(0), due(0), due(10**10)]
+    counters.overdue += 1
+    assert [True, False] == [due(2 * 10**10), due(2 * 10**10)]
+    counters.overdue += 1
+    assert [False, True, False] == [due(2 * 10**10 + 1), due(2 * 10**10 + 10**9), due(10**12)]
+    counters.overdue += 1
+    assert not suspicions.are_due(counters, 10**12, is_live=False)
+    assert not due(10**12)
+
+
+def test_a_book_that_is_cut_off_is_told_to_remove_what_it_never_knew() -> None:
+    """That is no suspicion; to be late is one for any book."""
+    suspicions = Suspicions(is_whole=False)
+    assert not suspicions.are_due(SyncCounters(remove_absent=5), 0, is_live=True)
+    assert suspicions.are_due(SyncCounters(remove_absent=6, overdue=1), 0, is_live=True)

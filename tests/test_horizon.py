@@ -204,6 +204,19 @@ def test_arrays_come_marked() -> None:
     assert not book.cumulative(Side.ASK, 3, allow_partial=True).partial
 
 
+def test_an_empty_slice_reaches_past_nothing() -> None:
+    """Wherever it stands, though no level is known at all."""
+    book = without_known_levels()
+    assert [] == book.bids[2:2] == book.asks[:0]
+
+
+def test_a_limit_below_the_smallest_price_holds_no_ask() -> None:
+    """Nor is it rounded up to the price 1 of a book that has whole prices only."""
+    book = OrderBook("BTC-USDT")
+    book.apply_snapshot([], [(1, 5), (2, 5)], 1)
+    assert (0, 0, 5) == tuple(book.depth_to(Side.ASK, price) for price in ("0", "0.9", "1"))
+
+
 def test_without_known_levels_the_marked_answers_are_empty() -> None:
     """Nothing is known, so nothing is said, and that is marked."""
     book = without_known_levels()

@@ -210,11 +210,31 @@ def test_a_probe_of_before_the_reset_tells_nothing() -> None:
     sync.receive_snapshot(b"", second)
     sync.receive_snapshot(snapshot(1), second, depth="full")
     assert (LIVE, 1) == (sync.state, sync.book.sequence)
-    assert () == sync.receive_probe(100_000, second)
+    assert ["NeedProbe"] == kinds(sync.receive_probe(100_000, second))
     assert () == sync.check(4 * second)
     assert LIVE is sync.state
-    sync.receive_probe(2, 4 * second)
+    assert () == sync.receive_probe(2, 4 * second)
     assert ["StateChanged", "NeedSnapshot"] == kinds(sync.check(5 * second))
+
+
+def test_an_answer_of_before_the_reset_explains_no_silence() -> None:
+    """A probe that was never answered, a reset, and a topic that dies: the next answer is asked for again."""
+    second = 1_000_000_000
+    sync = live(settings=SyncSettings(link_silence_max_ms=None))
+    sync.subscribed(second)
+    sync.receive(delta(2_000, 100_000), second)
+    sync.receive_snapshot(snapshot(100_000), second, depth="full")
+    assert ["NeedProbe"] == kinds(sync.doubt(second))
+    sync.receive(delta(1), second)
+    sync.receive_snapshot(b"", second)
+    sync.receive_snapshot(snapshot(1), second, depth="full")
+    sync.receive(delta(2), 2 * second)
+    assert ["NeedProbe"] == kinds(sync.check(32 * second))
+    assert ["StateChanged"] == kinds(sync.check(42 * second))
+    assert ["NeedProbe"] == kinds(sync.receive_probe(400, 43 * second))
+    assert BookState.STALE is sync.state
+    assert ["NeedSnapshot"] == kinds(sync.receive_probe(400, 44 * second))
+    assert BookState.STALE is sync.state
 
 
 @pytest.mark.parametrize("still", [False, True])
@@ -426,6 +446,41 @@ def test_a_comparison_that_passes_makes_up_for_what_was_overdue() -> None:
     assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_003, OLD, ASKS), depth="full"))
     assert "SequenceReset" not in answer_older(sync, 5)
     assert (LIVE, 1, 2) == (sync.state, sync.counters.overdue, sync.counters.duplicates)
+
+
+def test_what_a_new_snapshot_covers_is_not_overdue() -> None:
+    """It was ahead of the stream, which shows the rest now."""
+    sync = counted(1_003)
+    sync.connection_lost()
+    sync.receive(delta(1_004))
+    sync.receive_snapshot(snapshot(1_008, OLD, ASKS), depth="full")
+    for number in (1_005, 1_006, 1_007, 1_008):
+        sync.receive(delta(number))
+    assert (LIVE, 0, 6) == (sync.state, sync.counters.overdue, sync.counters.duplicates)
+
+
+def test_old_answers_count_from_the_overdue_delta_on_and_while_a_copy_is_kept() -> None:
+    """A driver that asks all the time gets answers that are a little old all the time."""
+    sync = counted(1_003)
+    for _ in range(9):
+        sync.receive_snapshot(snapshot(1_000, OLD, ASKS), depth="full")
+    assert "SequenceReset" not in answer_older(sync, 4)
+    assert "SequenceReset" not in begin_anew(sync, 950)
+    assert "SequenceReset" not in answer_older(sync, 4)
+    assert ["SequenceReset"] == answer_older(sync, 1)[:1]
+
+
+@pytest.mark.parametrize("late", [5, 30, 60])
+def test_a_repetition_does_not_push_out_what_is_repeated(late: int) -> None:
+    """Each message comes twice, and once more much later: duplicates all, though their numbers are far back."""
+    sync = live()
+    frames = [delta(12 + 3 * n, 14 + 3 * n, bids=[("98", str(1 + n % 7))]) for n in range(61)]
+    for number, frame in enumerate(frames):
+        sync.receive(frame)
+        sync.receive(frame)
+        if number >= late:
+            assert () == sync.receive(frames[number - late])
+    assert (LIVE, 0, 0) == (sync.state, sync.counters.resets, sync.counters.overdue)
 
 
 def test_what_is_received_twice_is_not_overdue() -> None:

@@ -21,6 +21,7 @@ from orderbook.events import (
     FrameRejected,
     NeedProbe,
     NeedSnapshot,
+    SequenceReset,
     SnapshotRejected,
     StateChanged,
 )
@@ -32,7 +33,7 @@ from orderbook.feed.pacing import MS
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.silence import Silence
-from orderbook.feed.suspicion import Suspicion
+from orderbook.feed.suspicion import Suspicions
 from orderbook.guard import Pulse
 from orderbook.types import BookState, Delta, Message
 from orderbook.venues.base import Venue
@@ -135,7 +136,7 @@ class BookKeeper:
         )
         self._is_subscribed = False
         self._answers = 0
-        self._suspicion = Suspicion(is_whole=self._depth == "full")
+        self._suspicions = Suspicions(is_whole=self._depth == "full")
         self.silence = Silence(
             settings.silence_gaps, settings.silence_min_ms / 1000, (settings.sync.symbol_silence_ms or 0) / 1000
         )
@@ -204,14 +205,12 @@ class BookKeeper:
                 self.metrics.observe_venue_time(message.venue_ms, self._world.wall_clock())
             if self.subscriptions and not events:
                 self._publish(message, now_ns)
-            is_suspicious = self._suspicion.is_new(sync.counters)
-            if is_suspicious and sync.state is BookState.LIVE and self._suspicion.is_due(now_ns):
-                log.warning("%s: a delta does not fit the book: comparing", self.symbol)
-                self.audit()
         if events:
             self._follow(events, now_ns, message if type(message) is Delta else None)
         elif sync.state is not BookState.LIVE or self._timer is None:
             self._arm()
+        if type(message) is Delta:
+            self._compare_if_odd(now_ns)
 
     def wake(self) -> None:
         """Something was heard on the link after a silence."""
@@ -223,6 +222,12 @@ class BookKeeper:
         now_ns = self._world.clock()
         if self.silence.look(received, elapsed_s, (now_ns - self._spoke_ns) / 1e9):
             self._follow(self.sync.doubt(now_ns), now_ns)
+        self._compare_if_odd(now_ns)
+
+    def _compare_if_odd(self, now_ns: int) -> None:
+        if self._suspicions.are_due(self.sync.counters, now_ns, is_live=self.sync.state is BookState.LIVE):
+            log.warning("%s: a delta does not fit the book: comparing", self.symbol)
+            self.audit()
 
     @property
     def is_comparing(self) -> bool:
@@ -291,8 +296,8 @@ class BookKeeper:
                         self.behind(self.symbol, self.metrics.received)
                 case NeedProbe():
                     self._errands.want_probe()
-                case AuditFailed():
-                    self._audit_failed(event)
+                case AuditFailed() | SequenceReset():
+                    self._was_wrong(event)
                 case FrameRejected() | SnapshotRejected():
                     log.info("%s: %s: %s", self.symbol, type(event).__name__, event.reason)
             self._tell(self.symbol, event)
@@ -358,10 +363,11 @@ class BookKeeper:
             self._answers = 0
             self.behind(self.symbol, self.metrics.received)
 
-    def _audit_failed(self, event: AuditFailed) -> None:
-        log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
-        self._suspicion.confirm()
-        self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
+    def _was_wrong(self, event: AuditFailed | SequenceReset) -> None:
+        self._suspicions.confirm()
+        if isinstance(event, AuditFailed):
+            log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
+            self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
 
     # -- timers --
 

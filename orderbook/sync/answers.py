@@ -54,7 +54,7 @@ class Answers:
             case Verdict.RESET:
                 self._count_anew(sequence)
             case Verdict.REJECT | Verdict.INCONCLUSIVE as verdict:
-                self._auditor.older += verdict is Verdict.INCONCLUSIVE
+                self._auditor.older += verdict is Verdict.INCONCLUSIVE and self._auditor.busy
                 self._refuse(facts, wished=wished)
             case _:
                 desk.counters.snapshots_rejected[desk.state.value] += 1
@@ -82,7 +82,7 @@ class Answers:
             outdated=provenance.old.have(content, machine.buffer),
             void=void,
             behind=machine.owed > machine.high,
-            mute=provenance.is_mute(frames),
+            mute=provenance.is_mute(self._desk.counters.deltas),
             doubtful=provenance.is_doubtful(machine.high, frames),
             unsure=provenance.lost > machine.high and not again,
             probed=machine.probed,
@@ -113,7 +113,7 @@ class Answers:
             whole=self._is_whole,
             still=still,
             void=void,
-            mute=machine.provenance.is_mute(desk.counters.frames),
+            mute=machine.provenance.is_mute(desk.counters.deltas),
             doubtful=machine.provenance.is_doubtful(machine.high, desk.counters.frames),
             unsure=machine.provenance.lost > machine.high and not again,
             probed=machine.probed,
@@ -125,6 +125,9 @@ class Answers:
                 self._count_anew(sequence)
             case Verdict.CONFIRM:
                 machine.confirm()
+            case _ if void:
+                # It is no answer to whoever waits for one.
+                desk.question("the answer was of the count before", at_once=True)
             case _ if was_unasked:
                 machine.after_frame()
 
@@ -144,7 +147,7 @@ class Answers:
         machine, desk, settings = self._machine, self._desk, self._settings
         provenance, frames = machine.provenance, desk.counters.frames
         is_quiet = provenance.is_quiet(frames)
-        is_confirmed = provenance.is_repeated(content.sequence, frames) and not provenance.is_mute(frames)
+        is_confirmed = provenance.is_repeated(content.sequence, frames) and not provenance.is_mute(desk.counters.deltas)
         provenance.take(content.sequence, frames)
         machine.begin(content)
         if is_confirmed:

@@ -133,8 +133,8 @@ class Auditor:
     """At most one audit at a time, and the question whether a horizon should be moved out.
 
     Attributes:
-        older: Answers since the last comparison that were older than the copy.
-        is_overdue: Whether a delta came since then for the first time that the book was beyond already.
+        is_overdue: Whether a delta came since the last comparison for the first time that the book was beyond already.
+        older: Answers since then that were older than the copy.
     """
 
     __slots__ = ("_audit", "_deltas_max", "_trusted_share", "is_overdue", "older")
@@ -163,6 +163,11 @@ class Auditor:
         """Forget it."""
         self._audit = None
         self.older, self.is_overdue = 0, False
+
+    def suspect(self) -> None:
+        """A delta came for the first time that the book was beyond already: from now on, old answers tell."""
+        if not self.is_overdue:
+            self.is_overdue, self.older = True, 0
 
     def copied_at(self, last: int) -> int:
         """The oldest sequence that can be compared now; ``last`` when no copy is kept."""

@@ -177,7 +177,8 @@ class Desk:
 
     def probe_answered(self) -> bool:
         """Whether it was asked for, and no delta came since."""
-        self.waits.stop("answer")
+        if not self.is_probe_void:
+            self.waits.stop("answer")
         still = self._is_probing and self._probe_frames == self.counters.frames
         self._is_probing = self.is_probe_void = False
         return still

@@ -59,6 +59,11 @@ class SyncCounters:
         return self.rejected.total()
 
     @property
+    def deltas(self) -> int:
+        """Frames of this symbol that could be read."""
+        return self.frames - self.rejected_count
+
+    @property
     def discarded_count(self) -> int:
         """Deltas given up, all reasons."""
         return self.discarded.total()

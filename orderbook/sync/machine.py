@@ -159,8 +159,8 @@ class Machine:
         is_old = end <= self.high
         repeats = is_old and self.recent.holds(delta)
         contradicts = is_old and not repeats and self.recent.contradicts(delta)
-        window = self._settings.reset_window
-        facts = DeltaFacts(delta.sequence_start, end, self.last, self.high, window, repeats, contradicts)
+        start, window = delta.sequence_start, self._settings.reset_window
+        facts = DeltaFacts(start, end, self.last, self.high, window, repeats, contradicts)
         verdict = self.decide(Input.DELTA, facts)
         if verdict is Verdict.DISCARD:
             desk.counters.discarded[desk.state.value] += 1
@@ -168,15 +168,17 @@ class Machine:
         if verdict is Verdict.RESET:
             self.reset(end)
         self.high = max(self.high, end)
-        self.recent.add(delta)
+        if not repeats:
+            self.recent.add(delta)  # a repetition would push out what it repeats
         desk.waits.take_delta(desk.now_ns)
         if verdict is Verdict.APPLY:
             self._apply(delta)
         elif verdict is Verdict.IGNORE:
             desk.counters.duplicates += 1
-            if not repeats:
+            if not repeats and self.base is self.book.content:
+                # Not one that a new snapshot covers: that is as it should be.
                 desk.counters.overdue += 1
-                self.auditor.is_overdue = True
+                self.auditor.suspect()
         else:
             self._keep(delta)
         if self.base is None:
@@ -392,7 +394,7 @@ class Machine:
     def fall_behind(self) -> None:
         """The venue stays ahead of the stream."""
         self.owed = self.probed
-        self.provenance.fell_behind(self.desk.counters.frames)
+        self.provenance.fell_behind(self.desk.counters.deltas)
         self.desk.waits.stop("behind")
         self.desk.go(Verdict.BEHIND, f"venue ahead by {self.probed - self.last}")
         self.desk.ask("venue ahead")

@@ -61,14 +61,14 @@ class Provenance:
         """Whether the snapshot dropped last came again, and nothing in between: the venue stands still at it."""
         return self._dropped == (sequence, frames)
 
-    def fell_behind(self, frames: int) -> None:
-        """The venue moved on, and the stream did not show it."""
-        frames_then, times = self._behind
-        self._behind = (frames, times + 1 if frames == frames_then else 1)
+    def fell_behind(self, deltas: int) -> None:
+        """The venue moved on, and the stream, which has shown so many deltas, did not show it."""
+        deltas_then, times = self._behind
+        self._behind = (deltas, times + 1 if deltas == deltas_then else 1)
 
-    def is_mute(self, frames: int) -> bool:
-        """Whether that happened before, and nothing came in between."""
-        return self._behind[0] == frames and self._behind[1] > 1
+    def is_mute(self, deltas: int) -> bool:
+        """Whether that happened before, and none came in between."""
+        return self._behind[0] == deltas and self._behind[1] > 1
 
     def subscribed(self) -> None:
         """The stream was subscribed anew: it may be quiet, until it is found behind again."""
