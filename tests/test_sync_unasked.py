@@ -283,6 +283,15 @@ def test_a_stream_that_was_found_behind_twice_has_to_speak() -> None:
     assert (LIVE, 31) == (sync.state, sync.book.sequence)
 
 
+def test_what_cannot_be_read_is_no_speech_of_a_mute_stream() -> None:
+    """Nor are other frames of the link: only a delta ends the silence."""
+    sync = mute()
+    for at_s in range(38, 98, 10):
+        sync.receive(b"{", at_s * SECOND)
+        sync.receive(PONG, at_s * SECOND)
+        assert LIVE is not confirmed(sync, 30, at_s)
+
+
 def test_a_stream_that_is_subscribed_anew_may_be_quiet() -> None:
     """So answers confirm the book again, until the venue moves on without it."""
     sync = mute()
