@@ -489,3 +489,14 @@ def test_what_is_received_twice_is_not_overdue() -> None:
     sync.receive(delta(1_002))
     assert (0, 2) == (sync.counters.overdue, sync.counters.duplicates)
     assert "SequenceReset" not in answer_older(sync, 5)
+
+
+def test_what_cannot_be_a_book_says_nothing_of_the_count() -> None:
+    """Only an answer that could be compared but for its age is one of the five."""
+    sync = fallen_back()
+    for _ in range(6):
+        sync.audit()
+        sync.receive_snapshot(snapshot(950, [("102", "1")], ASKS), depth="full")
+    assert {"crossed": 6} == sync.counters.snapshots_rejected
+    assert "SequenceReset" not in answer_older(sync, 4)
+    assert "SequenceReset" in answer_older(sync, 1)
