@@ -500,3 +500,16 @@ def test_what_cannot_be_a_book_says_nothing_of_the_count() -> None:
     assert {"crossed": 6} == sync.counters.snapshots_rejected
     assert "SequenceReset" not in answer_older(sync, 4)
     assert "SequenceReset" in answer_older(sync, 1)
+
+
+def test_a_count_that_was_climbed_past_is_not_suspected_any_more() -> None:
+    """The book is beyond its end, and equal to it there: an answer of that sequence is compared, and agrees."""
+    sync = counted(1_060)
+    assert "SequenceReset" in kinds(sync.receive(delta(960)))
+    sync.receive_snapshot(snapshot(960, OLD, ASKS), depth="full")
+    for number in range(961, 1_059):
+        sync.receive(delta(number))
+    sync.audit()
+    for number in range(1_059, 1_071):
+        sync.receive(delta(number))
+    assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_060, OLD, ASKS), depth="full"))
