@@ -462,10 +462,16 @@ def test_what_a_new_snapshot_covers_is_not_overdue() -> None:
 def test_old_answers_count_from_the_overdue_delta_on_and_while_a_copy_is_kept() -> None:
     """A driver that asks all the time gets answers that are a little old all the time."""
     sync = counted(1_003)
-    for _ in range(9):
-        sync.receive_snapshot(snapshot(1_000, OLD, ASKS), depth="full")
+
+    def poll() -> None:
+        for _ in range(9):
+            sync.receive_snapshot(snapshot(1_000, OLD, ASKS), depth="full")
+
+    poll()
     assert "SequenceReset" not in answer_older(sync, 4)
+    assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_003, OLD, ASKS), depth="full"))
     assert "SequenceReset" not in begin_anew(sync, 950)
+    poll()
     assert "SequenceReset" not in answer_older(sync, 4)
     assert ["SequenceReset"] == answer_older(sync, 1)[:1]
 
