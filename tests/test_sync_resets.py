@@ -519,3 +519,37 @@ def test_a_count_that_was_climbed_past_is_not_suspected_any_more() -> None:
     for number in range(1_059, 1_071):
         sync.receive(delta(number))
     assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_060, OLD, ASKS), depth="full"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_joined", "is_forgotten"),
+    [
+        (snapshot(1_050, (("97", "1"),), ASKS), False, True),
+        (snapshot(1_060, OLD, ASKS), False, True),
+        (snapshot(1_060, OLD, ASKS), True, True),
+        (snapshot(900, NEW, ASKS), True, False),
+    ],
+    ids=["near, no book", "known, no book", "known", "older than the book"],
+)
+def test_a_dozen_answers_are_refused_for_the_sake_of_the_old_count(
+    answer: bytes, is_joined: bool, is_forgotten: bool
+) -> None:
+    """Then it is forgotten; what is refused of a joined book for another reason does not count."""
+    sync = counted(1_060)
+    begin_anew(sync, 961)
+    if is_joined:
+        sync.receive_snapshot(b"")
+        sync.receive_snapshot(snapshot(961, NEW, ASKS), depth="full")
+        assert LIVE is sync.state
+    old = sync._machine.provenance.old
+    for _ in range(12):
+        assert old.may_reach(1_060)
+        sync.receive_snapshot(answer, depth="full")
+    assert is_forgotten == (not old.may_reach(1_060))
+
+
+def test_one_message_more_than_the_window_is_remembered() -> None:
+    """Not two: what comes again from further back is a reset by its number."""
+    sync = counted(1_200)
+    assert [1_200 - WINDOW, 1_200] == [sync.recent[0].sequence_end, sync.recent[-1].sequence_end]
+    assert WINDOW + 1 == len(sync.recent)
