@@ -322,3 +322,25 @@ def test_snapshots_that_stay_ahead_are_asked_for_later_each_time() -> None:
         sync.receive_snapshot(snapshot(5_000 + number))
         found += delays(sync.receive(delta(number)))
     assert [0, 250, 500, 1_000] == found
+
+
+def test_a_buffered_delta_that_cannot_be_held_asks_once() -> None:
+    """It is the next one, so nothing is missing but what it said: the wish is the first of its kind."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(12, bids=[("0.01", "1")]))
+    assert [0] == delays(sync.receive_snapshot(snapshot(11, [("900000000000000000", "1")], ()), depth="full"))
+    assert [250] == delays(sync.receive_snapshot(b""))
+
+
+def test_a_lost_frame_that_the_stream_made_up_for_asks_for_nothing() -> None:
+    """The book only waits for the link to be heard again."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.connection_opened(SECOND)
+    sync.subscribed(SECOND)
+    sync.receive(delta(11), SECOND)
+    sync.receive(delta(12)[:-9], SECOND)
+    sync.receive(delta(12), SECOND)
+    sync.receive_snapshot(snapshot(10), 7 * SECOND, depth="full")
+    assert (BookState.SYNCING, False) == (sync.state, sync.wants_snapshot)
+    sync.receive(b'{"type":"pong"}', 8 * SECOND)
+    assert (BookState.LIVE, 12) == (sync.state, sync.book.sequence)
