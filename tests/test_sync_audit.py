@@ -202,3 +202,14 @@ def test_a_snapshot_too_shallow_for_the_horizon_is_asked_for_again_with_a_delay(
             left = [row for row in asks[:4] if row[0] not in {str(990 + n) for n in range(11, number + 1)}]
             sync.receive_snapshot(snapshot(number, bids[:1], left[:1]), depth=1)
     assert delays == [0, 250]
+
+
+def test_an_audit_waits_for_the_book_to_be_live_again() -> None:
+    """Its snapshot is reached while a later hole is open: what is compared is a book that may be read."""
+    sync = live()
+    sync.audit()
+    assert [] == kinds(sync.receive_snapshot(snapshot(13), depth="full"))
+    for number in (12, 15):
+        sync.receive(delta(number))
+    assert [] == kinds(sync.receive(delta(13)))
+    assert ["StateChanged", "AuditPassed"] == kinds(sync.receive(delta(14)))
