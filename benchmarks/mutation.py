@@ -56,7 +56,7 @@ SYNC: Final[Stages] = (
     ("sync_table", "sync_verdicts", "sync_parts", "sync_comparing", "old_count"),
     (
         *("sync_stream", "sync_joining", "sync_bounds", "sync_audit", "sync_answers", "sync_waits", "sync_desk"),
-        *("sync_unasked", "sync_resets", "shared_link", "corners"),
+        *("sync_unasked", "sync_resets", "sync_overdue", "shared_link", "corners"),
     ),
     ("sync_invariants",),
     ("sync_inputs", "any_bytes", "damage"),
@@ -70,15 +70,8 @@ MODULES: Final[dict[str, Stages]] = {
     **dict.fromkeys(
         (
             *("sync/table.py", "sync/facts.py", "sync/machine.py", "sync/answers.py", "sync/audit.py"),
-            *(
-                "sync/buffer.py",
-                "sync/waits.py",
-                "sync/alarms.py",
-                "sync/desk.py",
-                "sync/provenance.py",
-                "sync/core.py",
-            ),
-            *("sync/old_count.py", "sync/journal.py"),
+            *("sync/buffer.py", "sync/waits.py", "sync/alarms.py", "sync/desk.py", "sync/provenance.py"),
+            *("sync/core.py", "sync/old_count.py", "sync/journal.py"),
         ),
         SYNC,
     ),

@@ -77,6 +77,15 @@ def test_a_wrong_plan_names_its_entry(content: bytes, message: str, tmp_path: Pa
     assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
 
 
+def test_a_fault_that_never_struck_is_told(tmp_path: Path) -> None:
+    """A bot's test that passes because of that proves nothing."""
+    path = tmp_path / "plan.json"
+    path.write_text('[{"fault": "rest_error", "path": "/nope"}, {"fault": "tick_change", "at_ms": 0}]')
+    result = orderbook_command("simulate", "--seconds", "0.05", "--faults", str(path))
+    assert 0 == result.exit_code
+    assert "orderbook: warning: never struck: rest_error" == result.stderr.strip()
+
+
 def test_a_port_in_use_is_one_line() -> None:
     """It names the port, and what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

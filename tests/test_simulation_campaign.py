@@ -126,7 +126,9 @@ def test_an_interrupted_window_is_not_lost(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Either signal writes down what was done; the next window goes on behind it."""
-    before = signal.getsignal(number)
+    # Whoever began these tests may have had it ignored.
+    before = signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+    outside = signal.signal(number, before)
     ledger = tmp_path / "ledger.jsonl"
 
     def interrupted(_task: Task, seeds: range, _workers: int) -> Any:
@@ -136,9 +138,31 @@ def test_an_interrupted_window_is_not_lost(
 
     monkeypatch.setattr(commands, "examined", interrupted)
     told = CliRunner().invoke(commands.main, ["campaign", "--ledger", str(ledger)])
-    assert 0 == told.exit_code, told.output
+    after = signal.signal(number, outside)
+    assert (130, before) == (told.exit_code, after), told.output
+    assert "interrupted" in told.stderr
     assert [(0, 1)] == [(one["from"], one["to"]) for one in read_ledger(ledger)]
-    assert before is signal.getsignal(number)
+
+
+@pytest.mark.parametrize(
+    ("windows", "message"),
+    [([(0, 4), (0, 4)], "line 2 begins with seed 0, not 5"), ([(0, 4), (7, 9)], "line 2 begins with seed 7, not 5")],
+)
+def test_windows_have_no_holes_and_no_overlap(windows: list[tuple[int, int]], message: str, tmp_path: Path) -> None:
+    """What was counted twice, or not at all, is no evidence."""
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text("".join(f'{{"from": {first}, "to": {last}}}\n' for first, last in windows))
+    told = CliRunner().invoke(commands.main, ["ledger", "--ledger", str(ledger)])
+    assert (1, "") == (told.exit_code, told.stdout)
+    assert message in told.stderr
+
+
+def test_a_ledger_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    """In one line that names it."""
+    told = CliRunner().invoke(commands.main, ["campaign", "--ledger", str(tmp_path / "none" / "x.jsonl")])
+    assert 1 == told.exit_code
+    assert "the ledger cannot be written" in told.stderr
+    assert "none/x.jsonl" in told.stderr
 
 
 def test_a_ledger_that_is_not_there_is_no_ledger_without_breaches(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.planted import PLANTED, SEEDS_MAX, Planted, caught, main
+from tests.simulation.planted import PLANTED, SEEDS_MAX, Planted, caught, told
 from tests.simulation.running import simulate
 
 RECORDED = ("I1", "I2", "I3", "I4", "I5", "I6", "I8", "I10")
@@ -32,7 +32,7 @@ def test_the_table_names_seed_and_law(monkeypatch: pytest.MonkeyPatch, capsys: p
     harmless = Planted(name="nothing is wrong with it", laws=frozenset(), case=PLANTED[-1].case)
     monkeypatch.setattr("tests.simulation.planted.PLANTED", (PLANTED[0], harmless))
     monkeypatch.setattr("tests.simulation.planted.SEEDS_MAX", 2)
-    assert 1 == main([])
+    assert 1 == told([])
     first, second, last = capsys.readouterr().out.splitlines()
     assert [PLANTED[0].name, "seed  0", "I1"] == [first[:52].strip(), first[54:61], first[63:65]]
     assert second.endswith("not caught")

@@ -213,3 +213,26 @@ def test_an_audit_waits_for_the_book_to_be_live_again() -> None:
         sync.receive(delta(number))
     assert [] == kinds(sync.receive(delta(13)))
     assert ["StateChanged", "AuditPassed"] == kinds(sync.receive(delta(14)))
+
+
+def test_a_comparison_that_asked_for_nothing_asks_for_nothing_later() -> None:
+    """A hole that fills itself ends LIVE for a moment; who asked for a snapshot asks again then, and nobody else."""
+    for asks in (False, True):
+        sync = live()
+        sync.audit(ask=asks)
+        sync.receive(delta(13))
+        assert asks == ("NeedSnapshot" in kinds(sync.receive(delta(12))))
+
+
+def test_a_new_book_waits_for_no_answer_that_the_old_one_asked_for() -> None:
+    """Its own snapshot explains the silence."""
+    second = 1_000_000_000
+    sync = live(settings=SyncSettings(link_silence_max_ms=None))
+    sync.subscribed(second)
+    assert ["NeedProbe"] == kinds(sync.doubt(second))
+    sync.audit(second)
+    assert "AuditFailed" in kinds(sync.receive_snapshot(snapshot(11, [("98", "7")]), second, depth="full"))
+    sync.receive_snapshot(snapshot(11, [("98", "7")]), second, depth="full")
+    assert sync.book.is_live
+    assert [] == kinds(sync.check(12 * second))
+    assert sync.book.is_live

@@ -69,6 +69,7 @@ or as these say, which have to agree where there are several:
 Those that strike at a time do so at at_ms (default 0), and with
   every_ms   again and again, so many ms apart
   on         not at a time, but at messages: "delta", "message", "connect" or "ack", selected by p, nth or every
+A path strikes the requests whose path contains that text. What never struck is told at the end.
 Those that strike connections at a time strike the ones that are open then: with none, nothing happens or is counted.
 """
 
@@ -219,6 +220,9 @@ def simulate(
     )
     files = _Files(keys_file, ca_file, authority)
     asyncio.run(_serve(venue, seconds, every, files, is_json=form == "json"))
+    if missed := sorted({fault.name for fault in plan.faults} - venue.exchange.ledger.totals().keys()):
+        # A test that passes because its fault never struck proves nothing.
+        click.echo(f"orderbook: warning: never struck: {', '.join(missed)}", err=True)
 
 
 class _Files(NamedTuple):

@@ -134,7 +134,7 @@ class Auditor:
 
     Attributes:
         is_overdue: Whether a delta came since the last comparison for the first time that the book was beyond already.
-        older: Answers since then that were older than the copy.
+        older: Answers since that delta that were older than the copy.
     """
 
     __slots__ = ("_audit", "_deltas_max", "_trusted_share", "is_overdue", "older")
@@ -143,7 +143,8 @@ class Auditor:
         self._audit: Audit | None = None
         self._deltas_max = deltas_max
         self._trusted_share = trusted_share
-        self.older, self.is_overdue = 0, False
+        self.older = 0
+        self.is_overdue = False
 
     @property
     def busy(self) -> bool:
@@ -162,7 +163,7 @@ class Auditor:
     def stop(self) -> None:
         """Forget it."""
         self._audit = None
-        self.older, self.is_overdue = 0, False
+        self.is_overdue = False
 
     def suspect(self) -> None:
         """A delta came for the first time that the book was beyond already: from now on, old answers tell."""

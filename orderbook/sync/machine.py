@@ -292,7 +292,7 @@ class Machine:
         if base is not self.book.content:
             desk.counters.joins += 1
             self.auditor.stop()
-            desk.waits.stop("audit", "answer")
+            desk.waits.stop("audit")
             self.provenance.old.is_joined = True
             self.book.swap(base)
         if desk.state is not BookState.LIVE:
@@ -301,7 +301,7 @@ class Machine:
             self._gapped = False
             desk.attempts = 0
             desk.withdraw()
-            desk.waits.stop("hold", "ahead", "first_delta")
+            desk.waits.stop("hold", "ahead")
             desk.go(Verdict.JOIN, "in step with the stream")
             if self.auditor.is_unanswered:
                 desk.ask("audit")

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from orderbook.cli.terminal import INTERRUPTED
 from orderbook.errors import UsageError
 from tests.simulation.campaign import (
     LEDGER,
@@ -195,7 +196,7 @@ def shrink_command(
     kept = Kept(small.case, said, small.breach, replay=small.breach.law == "I9")
     file = write(out or default, kept)
     where = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
-    state = "nothing simpler fails" if small.is_least else "the time was up"
+    state = "nothing simpler fails" if small.is_least else "the search was ended before it was through"
     click.echo(f"{small.breach.law}: {small.breach.what}")
     entries = counted(len(small.case.plan), "entry", "entries")
     click.echo(f"{len(asked.kept.case.plan)} -> {entries} of the plan, {counted(small.probes, 'probe')}; {state}")
@@ -234,24 +235,33 @@ def campaign(
     try:
         engine_named(planted)
         first = next_seed(read_ledger(ledger))
+        if seeds is None:
+            # Now, not when the work is done.
+            ledger.open("a").close()
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"the ledger cannot be written: {error}") from None
     wanted = range(first, first + (window or WINDOW)) if seeds is None else seeds
     task = Task(planted=planted)
     began = time.monotonic()
     tally = Tally(wanted)
+    is_whole = False
     with _like_ctrl_c(signal.SIGTERM), suppress(KeyboardInterrupt), closing(examined(task, wanted, workers)) as results:
         _follow(task, tally, results, len(wanted), None if seconds is None else began + seconds)
+        is_whole = True
     row = tally.row
     if not row:
-        raise click.ClickException("no seed was finished")
+        raise click.ClickException(f"seed {wanted[0]} was not finished, so there is nothing to tell of")
     line = line_of(row, seconds=time.monotonic() - began)
     if seeds is None:
         append(line, ledger)
     click.echo(json.dumps(line) if form == "json" else told_of(line))
     if seeds is None and form == "table":
         click.echo(f"written to {ledger.relative_to(ROOT) if ledger.is_relative_to(ROOT) else ledger}")
-    raise SystemExit(bool(tally.failed))
+    if not is_whole:
+        click.echo("interrupted", err=True)
+    raise SystemExit(1 if tally.failed else 0 if is_whole else INTERRUPTED)
 
 
 @contextmanager

@@ -225,15 +225,21 @@ def told_of(window: Mapping[str, Any]) -> str:
 
 
 def read_ledger(path: Path = LEDGER) -> list[dict[str, Any]]:
-    """Every window, oldest first; none where there is no file. Raises ``ValueError`` for a line that is no window."""
+    """Every window, oldest first; none where there is no file.
+
+    Raises:
+        ValueError: A line that is no window, or one that does not begin where the one before it ended.
+    """
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    windows = []
+    windows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
             window = json.loads(line)
             window["from"], window["to"]
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path}, line {number} is no window: {line[:60]!r}") from None
+        if window["from"] != next_seed(windows):
+            raise ValueError(f"{path}, line {number} begins with seed {window['from']}, not {next_seed(windows)}")
         windows.append(window)
     return windows
 
@@ -255,12 +261,16 @@ def summed(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         name: sum(int(window.get(name, 0)) for window in windows)
         for name in ("messages", "comparisons", "events", "faults", "breaches")
     }
+    revisions = Counter[str]()
+    for window in windows:
+        revisions[window.get("revision") or "unknown"] += int(window["to"]) - int(window["from"]) + 1
     return {
         "windows": len(windows),
         "seeds": sum(int(window["to"]) - int(window["from"]) + 1 for window in windows),
         **counts,
         "failed": sorted({seed for window in windows for seed in window.get("failed", ())}),
         "pythons": sorted({window.get("python", "") for window in windows}),
+        "revisions": [f"{seeds} seeds on {revision}" for revision, seeds in revisions.items()],
         "next": next_seed(windows),
     }
 
