@@ -194,10 +194,15 @@ def test_a_stream_is_mute_that_was_found_behind_twice_in_one_silence() -> None:
     assert not origin.is_mute(6)
     origin.fell_behind(6)
     assert origin.is_mute(6)
+    for _ in range(3):
+        origin.fell_behind(6)
+        origin.subscribed()
+        assert not origin.is_mute(6), "however often before"
     origin.forget()
-    origin.subscribed()
-    origin.fell_behind(6)
-    assert not origin.is_mute(6)
+    origin.fell_behind(NEVER)
+    assert not origin.is_mute(NEVER)
+    origin.fell_behind(NEVER)
+    assert origin.is_mute(NEVER)
 
 
 # -- waits --
