@@ -286,10 +286,12 @@ def test_a_stream_that_was_found_behind_twice_has_to_speak() -> None:
 def test_what_cannot_be_read_is_no_speech_of_a_mute_stream() -> None:
     """Nor are other frames of the link: only a delta ends the silence."""
     sync = mute()
+    assert (1, 1) == (sync.counters.deltas, sync.counters.frames)
     for at_s in range(38, 98, 10):
         sync.receive(b"{", at_s * SECOND)
         sync.receive(PONG, at_s * SECOND)
         assert LIVE is not confirmed(sync, 30, at_s)
+    assert (1, 7) == (sync.counters.deltas, sync.counters.frames)
 
 
 def test_a_stream_that_is_subscribed_anew_may_be_quiet() -> None:
