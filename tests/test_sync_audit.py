@@ -236,3 +236,15 @@ def test_a_new_book_waits_for_no_answer_that_the_old_one_asked_for() -> None:
     assert sync.book.is_live
     assert [] == kinds(sync.check(12 * second))
     assert sync.book.is_live
+
+
+def test_an_answer_that_differs_confirms_nothing() -> None:
+    """Two say that the venue stands still after a lost frame, but not with this book: the frame is still owed."""
+    sync = live()
+    sync.receive(delta(12)[:-9])
+    sync.receive_snapshot(snapshot(11, [("98", "7")]), depth="full")
+    assert "AuditFailed" in kinds(sync.receive_snapshot(snapshot(11, [("98", "7")]), depth="full"))
+    sync.receive_snapshot(snapshot(11, [("98", "7")]), depth="full")
+    assert not sync.book.is_live
+    sync.receive(delta(12))
+    assert sync.book.is_live

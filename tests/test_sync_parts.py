@@ -203,6 +203,9 @@ def test_a_stream_is_mute_that_was_found_behind_twice_in_one_silence() -> None:
     assert not origin.is_mute(NEVER)
     origin.fell_behind(NEVER)
     assert origin.is_mute(NEVER)
+    origin.subscribed()
+    origin.fell_behind(NEVER)
+    assert origin.is_mute(NEVER)
 
 
 # -- waits --
