@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from math import ceil
+from sys import getsizeof
 
 import pytest
 from hypothesis import given
@@ -63,8 +64,22 @@ def test_room_is_bounded() -> None:
     for power in range(80):
         for part in range(64):
             histogram.observe((64 + part) << power)
-    assert len(histogram._buckets) < 960
+    assert len(histogram._buckets()) < 960
     assert VALUE_MAX == histogram.max_ns
+
+
+def test_room_is_taken_early() -> None:
+    """The first value of a power of two takes it for all of them: no count and no bucket costs anything later."""
+    histogram = Histogram()
+    histogram.observe(1_500)
+    before = [getsizeof(counts) for counts in histogram._octaves.values()]
+    for value in range(1_025, 2_049):
+        for _ in range(300):
+            histogram.observe(value)
+    assert before == [getsizeof(counts) for counts in histogram._octaves.values()]
+    assert [(64 + 16 + place, 19_200 + (place == 7)) for place in range(16)] == [
+        (index - histogram._buckets()[0][0] + 80, count) for index, count in histogram._buckets()
+    ]
 
 
 def test_negative_durations_are_counted_apart() -> None:
