@@ -16,6 +16,7 @@ from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
 from tests.two_counts import ASKS, LIVE, NEW, OLD, WINDOW, begin_anew, bids, counted
 
 HELD = SyncSettings().reorder_hold_frames
+SECOND = 1_000_000_000
 LEVELS = 31
 """Of the venue: more than the deltas between two looks at it, so that what is old shows."""
 LOOK = 5
@@ -173,16 +174,20 @@ def test_a_lie_in_the_new_count_costs_a_dozen_answers() -> None:
     assert LIVE is sync.state
 
 
+def count_anew_while_asked(sync: BookSync) -> None:
+    """A probe is under way while the venue falls back from 100,000 to 1; the new count is joined. All at 1 s."""
+    sync.receive(delta(2_000, 100_000), SECOND)
+    sync.receive_snapshot(snapshot(100_000), SECOND, depth="full")
+    assert ["NeedProbe"] == kinds(sync.doubt(SECOND))
+    sync.receive(delta(1), SECOND)
+    sync.receive_snapshot(b"", SECOND)
+    sync.receive_snapshot(snapshot(1), SECOND, depth="full")
+
+
 def test_a_probe_of_before_the_reset_tells_nothing() -> None:
     """It was under way, and names where the old count ended: far beyond the new one."""
-    second = 1_000_000_000
-    sync = live()
-    sync.receive(delta(2_000, 100_000), second)
-    sync.receive_snapshot(snapshot(100_000), second, depth="full")
-    assert ["NeedProbe"] == kinds(sync.doubt(second))
-    sync.receive(delta(1), second)
-    sync.receive_snapshot(b"", second)
-    sync.receive_snapshot(snapshot(1), second, depth="full")
+    second, sync = SECOND, live()
+    count_anew_while_asked(sync)
     assert (LIVE, 1) == (sync.state, sync.book.sequence)
     assert ["NeedProbe"] == kinds(sync.receive_probe(100_000, second))
     assert () == sync.check(4 * second)
@@ -193,15 +198,9 @@ def test_a_probe_of_before_the_reset_tells_nothing() -> None:
 
 def test_an_answer_of_before_the_reset_explains_no_silence() -> None:
     """A probe that was never answered, a reset, and a topic that dies: the next answer is asked for again."""
-    second = 1_000_000_000
-    sync = live(settings=SyncSettings(link_silence_max_ms=None))
+    second, sync = SECOND, live(settings=SyncSettings(link_silence_max_ms=None))
     sync.subscribed(second)
-    sync.receive(delta(2_000, 100_000), second)
-    sync.receive_snapshot(snapshot(100_000), second, depth="full")
-    assert ["NeedProbe"] == kinds(sync.doubt(second))
-    sync.receive(delta(1), second)
-    sync.receive_snapshot(b"", second)
-    sync.receive_snapshot(snapshot(1), second, depth="full")
+    count_anew_while_asked(sync)
     sync.receive(delta(2), 2 * second)
     assert ["NeedProbe"] == kinds(sync.check(32 * second))
     assert ["StateChanged"] == kinds(sync.check(42 * second))
