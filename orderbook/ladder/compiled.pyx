@@ -1,0 +1,405 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The compiled ladder: the twin of ``reference.Ladder``, with the same questions and answers.
+
+A side is kept as sorted blocks of keys and sizes. A key is the price of a bid and the negative price of an ask, so that
+the best level is the last of all: near the touch, where nearly every change is, little has to be moved, and the block
+to look into is the last one. Elsewhere a change moves no more than one block.
+"""
+
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove
+
+from orderbook.fixedpoint import RAW_MAX
+from orderbook.types import Side
+
+
+cdef enum:
+    SPARSE = BLOCK // 4        # a block with fewer levels is joined with a neighbour,
+    ROOM = BLOCK - BLOCK // 4  # if both together leave some room
+
+
+cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogil:
+    """The first position whose key is not below ``key``; ``count`` if all are."""
+    cdef const int64_t* base = keys
+    cdef int half
+    if count == 0:
+        return 0
+    # Without branches that depend on the data: each step halves what is left.
+    while count > 1:
+        half = count >> 1
+        base += half if base[half - 1] < key else 0
+        count -= half
+    return <int>(base - keys) + (1 if base[0] < key else 0)
+
+
+cdef class Ladder:
+    """The levels of one side, best first; see ``reference.Ladder``, which is the documentation of both."""
+
+    def __cinit__(self, side):
+        self.side = side
+        self._sign = -side.value
+        self._capacity = 0
+        self.reserve(0)
+        self._blocks[0] = self._spare
+        self._spare = <Block*> self._spare.sizes[0]
+        self._spare_count -= 1
+        self._count = 1
+        self._empty()
+
+    def __dealloc__(self):
+        cdef Py_ssize_t number
+        cdef Block* block
+        for number in range(self._count):
+            free(self._blocks[number])
+        while self._spare != NULL:
+            block = self._spare
+            self._spare = <Block*> block.sizes[0]
+            free(block)
+        free(self._blocks)
+        free(self._firsts)
+
+    # -- for compiled callers --
+
+    cdef bint reserve(self, Py_ssize_t rows) except False:
+        """See that so many rows can be put without asking for memory: then a change cannot fail half way."""
+        cdef Py_ssize_t spares = rows // 8 + min(rows, self._count) + 1
+        cdef Py_ssize_t capacity
+        cdef Block* block
+        cdef void* grown
+        while self._spare_count < spares:
+            block = <Block*> malloc(sizeof(Block))
+            if block == NULL:
+                raise MemoryError("no memory for another block of levels")
+            block.sizes[0] = <int64_t> self._spare
+            self._spare = block
+            self._spare_count += 1
+        if self._count + spares > self._capacity:
+            capacity = 2 * (self._count + spares)
+            grown = realloc(self._blocks, capacity * sizeof(Block*))
+            if grown == NULL:
+                raise MemoryError("no memory for more blocks of levels")
+            self._blocks = <Block**> grown
+            grown = realloc(self._firsts, capacity * sizeof(int64_t))
+            if grown == NULL:
+                raise MemoryError("no memory for more blocks of levels")
+            self._firsts = <int64_t*> grown
+            self._capacity = capacity
+        return True
+
+    cdef int64_t put(self, int64_t price, int64_t size) noexcept nogil:
+        """As ``set``, where memory was reserved."""
+        cdef int64_t key = self._sign * price
+        cdef Py_ssize_t number = self._block_of(key)
+        cdef Block* block = self._blocks[number]
+        cdef int at = lower(block.keys, block.count, key)
+        cdef int64_t previous
+        if at < block.count and block.keys[at] == key:
+            previous = block.sizes[at]
+            if size:
+                block.sizes[at] = size
+            else:
+                self._remove(number, at)
+            return previous
+        if size:
+            self._insert(number, at, key, size)
+        return 0
+
+    cdef int64_t size_at(self, int64_t price) noexcept nogil:
+        """As ``get``."""
+        cdef int64_t key = self._sign * price
+        cdef Block* block = self._blocks[self._block_of(key)]
+        cdef int at = lower(block.keys, block.count, key)
+        return block.sizes[at] if at < block.count and block.keys[at] == key else 0
+
+    cdef bint touch(self, int64_t* price, int64_t* size) noexcept nogil:
+        """The best level, if there is one."""
+        cdef Block* block = self._blocks[self._count - 1]
+        if block.count == 0:
+            return False
+        price[0] = self._sign * block.keys[block.count - 1]
+        size[0] = block.sizes[block.count - 1]
+        return True
+
+    cdef Py_ssize_t better(self, int64_t price) noexcept nogil:
+        """As ``count_to``."""
+        cdef int64_t key = self._sign * price
+        cdef Py_ssize_t number = self._block_of(key)
+        cdef Block* block = self._blocks[number]
+        cdef Py_ssize_t found = block.count - lower(block.keys, block.count, key)
+        for number in range(number + 1, self._count):
+            found += self._blocks[number].count
+        return found
+
+    cdef bint level(self, Py_ssize_t index, int64_t* price, int64_t* size) noexcept nogil:
+        """The level at a position from the best, if there is one."""
+        cdef Py_ssize_t number = self._count - 1
+        cdef Block* block
+        if index < 0 or index >= self._length:
+            return False
+        block = self._blocks[number]
+        while index >= block.count:
+            index -= block.count
+            number -= 1
+            block = self._blocks[number]
+        price[0] = self._sign * block.keys[block.count - 1 - index]
+        size[0] = block.sizes[block.count - 1 - index]
+        return True
+
+    # -- blocks --
+
+    cdef Py_ssize_t _block_of(self, int64_t key) noexcept nogil:
+        """The block in which a key stands, or would."""
+        cdef Py_ssize_t first = 0
+        cdef Py_ssize_t last = self._count - 1
+        cdef Py_ssize_t middle
+        if key >= self._firsts[last]:
+            return last
+        # The first block takes whatever is below its first key, too.
+        while first + 1 < last:
+            middle = (first + last) >> 1
+            if self._firsts[middle] <= key:
+                first = middle
+            else:
+                last = middle
+        return first
+
+    cdef void _insert(self, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil:
+        cdef Block* block = self._blocks[number]
+        if block.count == BLOCK:
+            self._split(number)
+            if at >= block.count:
+                at -= block.count
+                number += 1
+                block = self._blocks[number]
+        memmove(&block.keys[at + 1], &block.keys[at], (block.count - at) * sizeof(int64_t))
+        memmove(&block.sizes[at + 1], &block.sizes[at], (block.count - at) * sizeof(int64_t))
+        block.keys[at] = key
+        block.sizes[at] = size
+        block.count += 1
+        self._length += 1
+        self._changes += 1
+        if at == 0:
+            self._firsts[number] = key
+
+    cdef void _remove(self, Py_ssize_t number, int at) noexcept nogil:
+        cdef Block* block = self._blocks[number]
+        block.count -= 1
+        memmove(&block.keys[at], &block.keys[at + 1], (block.count - at) * sizeof(int64_t))
+        memmove(&block.sizes[at], &block.sizes[at + 1], (block.count - at) * sizeof(int64_t))
+        self._length -= 1
+        self._changes += 1
+        if block.count == 0:
+            if self._count > 1:
+                self._drop(number)
+            return
+        if at == 0:
+            self._firsts[number] = block.keys[0]
+        if block.count < SPARSE:
+            if number > 0 and self._blocks[number - 1].count + block.count <= ROOM:
+                self._merge(number - 1)
+            elif number + 1 < self._count and block.count + self._blocks[number + 1].count <= ROOM:
+                self._merge(number)
+
+    cdef void _drop(self, Py_ssize_t number) noexcept nogil:
+        """Give an empty block back."""
+        cdef Block* block = self._blocks[number]
+        cdef Py_ssize_t behind = self._count - number - 1
+        memmove(&self._blocks[number], &self._blocks[number + 1], behind * sizeof(Block*))
+        memmove(&self._firsts[number], &self._firsts[number + 1], behind * sizeof(int64_t))
+        self._count -= 1
+        if self._spare_count > self._count:
+            free(block)
+        else:
+            block.sizes[0] = <int64_t> self._spare
+            self._spare = block
+            self._spare_count += 1
+
+    cdef void _split(self, Py_ssize_t number) noexcept nogil:
+        """Make two of a full block: in the middle, but for the last one, which grows at its end."""
+        cdef Block* block = self._blocks[number]
+        cdef Block* other = self._spare
+        cdef int kept = BLOCK - BLOCK // 8 if number == self._count - 1 else BLOCK // 2
+        cdef Py_ssize_t behind = self._count - number - 1
+        self._spare = <Block*> other.sizes[0]
+        self._spare_count -= 1
+        other.count = block.count - kept
+        memcpy(other.keys, &block.keys[kept], other.count * sizeof(int64_t))
+        memcpy(other.sizes, &block.sizes[kept], other.count * sizeof(int64_t))
+        block.count = kept
+        memmove(&self._blocks[number + 2], &self._blocks[number + 1], behind * sizeof(Block*))
+        memmove(&self._firsts[number + 2], &self._firsts[number + 1], behind * sizeof(int64_t))
+        self._blocks[number + 1] = other
+        self._firsts[number + 1] = other.keys[0]
+        self._count += 1
+
+    cdef void _merge(self, Py_ssize_t number) noexcept nogil:
+        """Take the levels of the next block into this one."""
+        cdef Block* block = self._blocks[number]
+        cdef Block* other = self._blocks[number + 1]
+        memcpy(&block.keys[block.count], other.keys, other.count * sizeof(int64_t))
+        memcpy(&block.sizes[block.count], other.sizes, other.count * sizeof(int64_t))
+        block.count += other.count
+        self._drop(number + 1)
+
+    cdef void _empty(self) noexcept nogil:
+        while self._count > 1:
+            self._drop(self._count - 1)
+        self._blocks[0].count = 0
+        self._firsts[0] = 0
+        self._length = 0
+        self._changes += 1
+
+    # -- the questions of every ladder --
+
+    def set(self, int64_t price, int64_t size):
+        """Put ``size`` at ``price``, 0 removes; returns the size that was there."""
+        self.reserve(1)
+        return self.put(price, size)
+
+    def get(self, int64_t price):
+        """Size at ``price``, 0 if there is no level."""
+        return self.size_at(price)
+
+    def best(self):
+        """Best (price, size), ``None`` if empty."""
+        cdef int64_t price, size
+        return (price, size) if self.touch(&price, &size) else None
+
+    def worst(self):
+        """Worst (price, size), ``None`` if empty."""
+        cdef Block* block = self._blocks[0]
+        return (self._sign * block.keys[0], block.sizes[0]) if block.count else None
+
+    def __len__(self):
+        return self._length
+
+    def __iter__(self):
+        return _Levels(self, self._sign * (0 if self._sign > 0 else RAW_MAX))
+
+    def top(self, Py_ssize_t n):
+        """The best ``n`` (price, size), best first."""
+        cdef list found = []
+        cdef Py_ssize_t number = self._count
+        cdef Block* block
+        cdef int at
+        while n > 0 and number > 0:
+            number -= 1
+            block = self._blocks[number]
+            at = block.count
+            while n > 0 and at > 0:
+                at -= 1
+                n -= 1
+                found.append((self._sign * block.keys[at], block.sizes[at]))
+        return found
+
+    def at(self, Py_ssize_t index):
+        """The (price, size) at a position from the best. Raises ``IndexError``."""
+        cdef int64_t price, size
+        if not self.level(index + self._length if index < 0 else index, &price, &size):
+            raise IndexError("no level stands there")
+        return price, size
+
+    def to(self, int64_t price):
+        """From the best to ``price`` inclusive, best first."""
+        return _Levels(self, self._sign * price)
+
+    def count_to(self, int64_t price):
+        """How many levels are at ``price`` or better."""
+        return self.better(price)
+
+    def rescale(self, int64_t price_factor, int64_t size_factor):
+        """Multiply every price and size; whoever calls sees to it that they fit."""
+        cdef Py_ssize_t number
+        cdef Block* block
+        cdef int at
+        for number in range(self._count):
+            block = self._blocks[number]
+            for at in range(block.count):
+                block.keys[at] *= price_factor
+                block.sizes[at] *= size_factor
+            self._firsts[number] *= price_factor
+        self._changes += 1
+
+    def copy(self):
+        """An independent copy."""
+        cdef Ladder twin = Ladder(self.side)
+        cdef Py_ssize_t number
+        cdef Block* block
+        twin.reserve(8 * self._count)
+        for number in range(self._count):
+            if number:
+                block = twin._spare
+                twin._spare = <Block*> block.sizes[0]
+                twin._spare_count -= 1
+                twin._blocks[number] = block
+            memcpy(twin._blocks[number], self._blocks[number], sizeof(Block))
+            twin._firsts[number] = self._firsts[number]
+        twin._count = self._count
+        twin._length = self._length
+        return twin
+
+    def clear(self):
+        """Remove every level."""
+        self._empty()
+
+    def verify(self):
+        """Raise ``AssertionError`` if an invariant is broken."""
+        cdef Py_ssize_t number
+        cdef Py_ssize_t length = 0
+        cdef int64_t before = 0
+        cdef Block* block
+        cdef int at
+        assert 1 <= self._count <= self._capacity, "no block"
+        for number in range(self._count):
+            block = self._blocks[number]
+            assert 0 < block.count <= BLOCK or self._count == 1, f"block {number} has {block.count} levels"
+            assert block.count == 0 or number == 0 or self._firsts[number] == block.keys[0], "a wrong first key"
+            for at in range(block.count):
+                assert length == 0 or before < block.keys[at], "not best first"
+                assert self._sign * block.keys[at] > 0, "a price is out of range"
+                assert block.sizes[at] > 0, "a size is out of range"
+                before = block.keys[at]
+                length += 1
+        assert length == self._length, "length differs from the levels"
+
+    def __repr__(self):
+        return f"<Ladder {self.side.name} of {self._length} levels>"
+
+
+cdef class _Levels:
+    """Levels from the best to a key. A ladder that changed meanwhile ends it with an error, never with a wild read."""
+
+    cdef Ladder _ladder
+    cdef int64_t _until
+    cdef Py_ssize_t _number
+    cdef int _at
+    cdef Py_ssize_t _changes
+
+    def __cinit__(self, Ladder ladder, int64_t until):
+        self._ladder = ladder
+        self._until = until
+        self._number = ladder._count - 1
+        self._at = ladder._blocks[self._number].count
+        self._changes = ladder._changes
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Ladder ladder = self._ladder
+        cdef Block* block
+        if self._changes != ladder._changes:
+            raise RuntimeError("the ladder changed while its levels were iterated")
+        block = ladder._blocks[self._number]
+        if self._at == 0:
+            if self._number == 0:
+                raise StopIteration
+            self._number -= 1
+            block = ladder._blocks[self._number]
+            self._at = block.count
+        self._at -= 1
+        if block.keys[self._at] < self._until:
+            self._at += 1
+            raise StopIteration
+        return ladder._sign * block.keys[self._at], block.sizes[self._at]
