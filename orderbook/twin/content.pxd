@@ -1,0 +1,24 @@
+# What a book holds, as compiled modules see it.
+
+from libc.stdint cimport int64_t
+
+from orderbook.ladder.compiled cimport Ladder
+from orderbook.twin.scanner cimport Scan
+
+
+cdef class ContentState:
+    cdef public Ladder bids
+    cdef public Ladder asks
+    cdef public int price_decimals
+    cdef public int size_decimals
+    cdef public int64_t sequence
+    cdef public int64_t touch_count
+    cdef public int64_t price_zero_count
+    cdef public int64_t remove_absent_count
+    cdef public dict horizon
+    cdef public dict seeded
+    cdef int64_t _venue_ms    # -1: none
+    cdef object __weakref__
+
+    cdef bint take(self, Scan* scan) except -1
+    cdef void _look(self, int64_t* touch) noexcept nogil

@@ -1,0 +1,106 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""What a book holds, in native memory, and how a frame that was scanned changes it. Twin of ``pure.ContentState``."""
+
+from libc.stdint cimport int64_t
+
+from orderbook.ladder.compiled cimport Ladder
+from orderbook.twin.scanner cimport Row, Scan, scaled
+
+from orderbook.types import Side
+
+cdef object BID = Side.BID
+cdef object ASK = Side.ASK
+
+
+cdef class ContentState:
+    """Both ladders of one symbol at ``sequence``; see ``content.BookContent``."""
+
+    def __init__(self):
+        self.bids = Ladder(BID)
+        self.asks = Ladder(ASK)
+        self.price_decimals = 0
+        self.size_decimals = 0
+        self.sequence = 0
+        self.horizon = {BID: None, ASK: None}
+        self.seeded = {BID: 0, ASK: 0}
+        self._venue_ms = -1
+        self.touch_count = 0
+        self.price_zero_count = 0
+        self.remove_absent_count = 0
+
+    @property
+    def venue_ms(self):
+        return None if self._venue_ms < 0 else self._venue_ms
+
+    @venue_ms.setter
+    def venue_ms(self, value):
+        self._venue_ms = -1 if value is None else value
+
+    cdef bint take(self, Scan* scan) except -1:
+        """Apply a frame as a whole, as ``BookContent.apply``; whether it could be held at the present scales.
+
+        If not, nothing has changed. Raises ``MemoryError``, and then nothing has changed either.
+        """
+        cdef int side
+        cdef Py_ssize_t number
+        cdef Py_ssize_t other
+        cdef Py_ssize_t kept
+        cdef Row* row
+        cdef Row moved
+        cdef Row* rows
+        cdef Ladder ladder
+        cdef int64_t zeros = 0
+        cdef Py_ssize_t moves = 0
+        cdef int64_t[4] before
+        cdef int64_t[4] after
+        # First everything that may fail: scale what is new, in place, in order of sequence.
+        for side in range(2):
+            rows = scan.sides[side].first
+            kept = 0
+            moves = 0
+            for number in range(scan.sides[side].count):
+                row = &rows[number]
+                if row.sequence >= 0 and row.sequence <= self.sequence:
+                    continue
+                if row.price == 0:
+                    zeros += 1
+                    continue
+                if not scaled(row.price, row.price_decimals, self.price_decimals, &row.price):
+                    return False
+                if not scaled(row.size, row.size_decimals, self.size_decimals, &row.size):
+                    return False
+                moved = row[0]
+                other = kept
+                while other > 0 and rows[other - 1].sequence > moved.sequence:
+                    rows[other] = rows[other - 1]
+                    other -= 1
+                    moves += 1
+                # Rows out of order are rare; many of them would take the square of their number.
+                if moves > 8 * (number + 8):
+                    return False
+                rows[other] = moved
+                kept += 1
+            scan.sides[side].count = kept
+            ladder = self.bids if side == 0 else self.asks
+            ladder.reserve(kept)
+        self._look(before)
+        for side in range(2):
+            ladder = self.bids if side == 0 else self.asks
+            rows = scan.sides[side].first
+            for number in range(scan.sides[side].count):
+                if ladder.put(rows[number].price, rows[number].size) == 0 and rows[number].size == 0:
+                    self.remove_absent_count += 1
+        self._look(after)
+        if before[0] != after[0] or before[1] != after[1] or before[2] != after[2] or before[3] != after[3]:
+            self.touch_count += 1
+        self.price_zero_count += zeros
+        self.sequence = scan.end
+        if scan.time >= 0:
+            self._venue_ms = scan.time
+        return True
+
+    cdef void _look(self, int64_t* touch) noexcept nogil:
+        """The best levels, zeros where there is none."""
+        touch[0] = touch[1] = touch[2] = touch[3] = 0
+        self.bids.touch(&touch[0], &touch[1])
+        self.asks.touch(&touch[2], &touch[3])

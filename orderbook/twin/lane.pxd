@@ -1,0 +1,32 @@
+# The lane by which most frames go from bytes to the book.
+
+from libc.stdint cimport int64_t
+
+from orderbook.twin.content cimport ContentState
+from orderbook.twin.scanner cimport Plan, Scan
+
+
+cdef class PulseState:
+    cdef int64_t _heard_ns     # NEVER: nothing yet
+    cdef public bint in_doubt
+
+
+cdef class Lane:
+    cdef Plan _plan
+    cdef Scan _scan
+    cdef ContentState _content   # None: the lane is closed
+    cdef PulseState _pulse
+    cdef Py_ssize_t _frame_bytes_max
+    cdef Py_ssize_t _levels_max
+    cdef int64_t _horizon[2]     # raw price of bids and asks, 0: none
+    cdef Py_ssize_t _fewest[2]   # levels up to it
+    cdef object _frames          # the last ones, not yet handed over
+    cdef int64_t _taken
+    cdef int64_t _last_ns        # of the last one, 0 without a clock
+    cdef int64_t _heard_ns       # of the last one with a time
+    cdef int64_t _price_zeros
+    cdef int64_t _absent
+    cdef int _overflow
+
+    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns) except -1
+    cdef bint _is_odd(self) noexcept nogil

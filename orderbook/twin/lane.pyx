@@ -1,0 +1,152 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The lane by which most frames go from bytes to the book, in one native call.
+
+It is open while a book is LIVE and nothing special is under way. Then a frame that is plain, of this symbol, and
+continues the book is applied here; every other one goes the way of the machine, which decides everything. What the lane
+counted and heard is kept until the machine is next at work, and handed over first (``_land``).
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
+from cpython.unicode cimport PyUnicode_CheckExact
+from libc.stdint cimport int64_t
+
+from orderbook.twin.content cimport ContentState
+from orderbook.twin.scanner cimport Plan, Scan, begin, finish
+
+from collections import deque
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    bint PyUnicode_IS_ASCII(object text)
+
+cdef enum:
+    NEVER = -1
+
+cdef tuple NOTHING = ()
+
+
+cdef class PulseState:
+    """When something was last heard on a link; see ``guard.Pulse``."""
+
+    def __init__(self):
+        self._heard_ns = NEVER
+        self.in_doubt = False
+
+    @property
+    def heard_ns(self):
+        return None if self._heard_ns == NEVER else self._heard_ns
+
+    @heard_ns.setter
+    def heard_ns(self, value):
+        self._heard_ns = NEVER if value is None else value
+
+
+cdef class Lane:
+    """What ``BookSync`` is made of where it is fast; ``_receive`` is the way of the machine."""
+
+    def __cinit__(self, *args, **options):
+        begin(&self._scan)
+        self._content = None
+
+    def __dealloc__(self):
+        finish(&self._scan)
+
+    def _lay(self, layout, symbol, settings):
+        """Say once what frames look like, and their bounds; without a layout the lane never opens."""
+        self._plan = None if layout is None else Plan(layout, symbol)
+        self._frame_bytes_max = settings.frame_bytes_max
+        self._levels_max = settings.levels_max
+        self._frames = deque(maxlen=settings.reset_window + 1)
+
+    def _open(self, ContentState content not None, PulseState pulse not None, fewest):
+        """From now on frames may continue this content.
+
+        Args:
+            content: The book's own.
+            pulse: Of its link.
+            fewest: Per side, how many levels there must be up to the horizon.
+        """
+        cdef int side = 0
+        if self._plan is None:
+            return
+        for key, horizon in content.horizon.items():
+            self._horizon[side] = 0 if horizon is None else horizon
+            self._fewest[side] = fewest[key]
+            side += 1
+        self._content = content
+        self._pulse = pulse
+
+    def _close(self):
+        """No frame is taken before it is opened again."""
+        self._content = None
+
+    def _hand_over(self):
+        """What was taken since the last time; ``None``: nothing.
+
+        Returns:
+            How many frames, when the last one came (0: without a time), when the last one with a time came, rows of
+            price 0, removals of what was not there, and the last frames.
+        """
+        if self._taken == 0:
+            return None
+        found = (self._taken, self._last_ns, self._heard_ns, self._price_zeros, self._absent, tuple(self._frames))
+        self._taken = self._heard_ns = self._price_zeros = self._absent = 0
+        self._frames.clear()
+        return found
+
+    def receive(self, frame, received_ns=0):
+        cdef const char* text = NULL
+        cdef Py_ssize_t length = 0
+        cdef int64_t now_ns
+        if self._content is not None and PyLong_CheckExact(received_ns):
+            if PyBytes_CheckExact(frame):
+                text = PyBytes_AS_STRING(frame)
+                length = PyBytes_GET_SIZE(frame)
+            elif PyUnicode_CheckExact(frame) and PyUnicode_IS_ASCII(frame):
+                text = PyUnicode_AsUTF8AndSize(frame, &length)
+            now_ns = PyLong_AsLongLongAndOverflow(received_ns, &self._overflow)
+            if text != NULL and self._overflow == 0 and self._take(text, length, now_ns):
+                self._frames.append(frame)
+                return self._receive_odd(now_ns) if self._is_odd() else NOTHING
+        return self._receive(frame, received_ns)
+
+    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns) except -1:
+        """Apply a frame if it is plain and continues the book; whether it was, else nothing has changed."""
+        cdef Scan* scan = &self._scan
+        cdef ContentState content = self._content
+        cdef int64_t zeros = content.price_zero_count
+        cdef int64_t absent = content.remove_absent_count
+        cdef int64_t sequence
+        cdef Py_ssize_t number
+        cdef int side
+        if length > self._frame_bytes_max or self._pulse.in_doubt or not self._plan.scan(text, length, scan):
+            return False
+        if scan.start > content.sequence + 1 or scan.end <= content.sequence or scan.start > scan.end:
+            return False
+        for side in range(2):
+            for number in range(scan.sides[side].count):
+                sequence = scan.sides[side].first[number].sequence
+                if sequence != NEVER and not scan.start <= sequence <= scan.end:
+                    return False
+        if not content.take(scan):
+            return False
+        self._taken += 1
+        self._price_zeros += content.price_zero_count - zeros
+        self._absent += content.remove_absent_count - absent
+        self._last_ns = received_ns
+        if received_ns:
+            self._heard_ns = self._pulse._heard_ns = received_ns
+        return True
+
+    cdef bint _is_odd(self) noexcept nogil:
+        """Whether the machine has to look at the book: it is crossed or too large, or few of its levels are sure."""
+        cdef ContentState content = self._content
+        cdef int64_t bid, ask, size
+        if content.bids.touch(&bid, &size) and content.asks.touch(&ask, &size) and bid > ask:
+            return True
+        if content.bids._length > self._levels_max or content.asks._length > self._levels_max:
+            return True
+        if self._horizon[0] and content.bids.better(self._horizon[0]) < self._fewest[0]:
+            return True
+        return self._horizon[1] != 0 and content.asks.better(self._horizon[1]) < self._fewest[1]

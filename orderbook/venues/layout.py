@@ -1,0 +1,44 @@
+"""How a venue's messages are laid out, as data: what the compiled twin reads frames by.
+
+The pure twin needs none of this: it decodes with the venue's own functions. A layout describes the plain case only.
+Whatever does not fit it (other keys, escapes, exponents, a value of another type) is handed to those functions, so a
+layout never decides what is accepted, only how fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Path = tuple[str, ...]
+"""Keys from the outermost object inwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where things stand in one kind of message. In texts, ``{symbol}`` stands for the symbol.
+
+    Attributes:
+        texts: Texts that have to be there, and as given.
+        may_be: Texts that may be missing, but not different.
+        start, end: First and last sequence that a message covers; the same path where there is one only.
+        time: The venue's time in ms; it may be missing.
+        bids, asks: Lists of rows; one of the two has to be there.
+        row: What stands at each position of a row: ``price``, ``size``, ``sequence``, or ``""`` for what is of no
+            interest.
+        change: Instead of lists of rows, one row as text with commas, in which also the side is named.
+        change_row: What stands at each position of that: ``price``, ``size``, ``side``.
+        sides: What the two sides are called there.
+    """
+
+    texts: Mapping[Path, str]
+    may_be: Mapping[Path, str] = field(default_factory=dict)
+    start: Path
+    end: Path
+    time: Path | None = None
+    bids: Path | None = None
+    asks: Path | None = None
+    row: tuple[str, ...] = ("price", "size")
+    change: Path | None = None
+    change_row: tuple[str, ...] = ("price", "side", "size")
+    sides: tuple[str, str] = ("buy", "sell")
