@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib.util
 import typing
 
+from orderbook.accelerator import ACCELERATOR
 from orderbook.book import OrderBook
 from orderbook.errors import (
     BadAnswer,
@@ -53,7 +54,6 @@ from orderbook.events import (
     SnapshotRejected,
     StateChanged,
 )
-from orderbook.ladder import ACCELERATOR
 from orderbook.results import Band, BookView, Depth, Fill, Marked
 from orderbook.secret import Credentials
 from orderbook.settings import SyncSettings

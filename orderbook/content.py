@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orderbook.errors import NumberError
 from orderbook.fixedpoint import RAW_MAX, plain, to_raw
 from orderbook.ladder import Ladder
+from orderbook.twin import ContentState
 from orderbook.types import Change, Side
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ RawLevel = tuple[int, int]
 """(price, size), both scaled integers."""
 
 
-class BookContent:
+class BookContent(ContentState):
     """Both ladders of one symbol at ``sequence``.
 
     Attributes:
@@ -34,32 +35,7 @@ class BookContent:
         touch_count: How many applied frames changed a best price or size.
     """
 
-    __slots__ = (
-        "asks",
-        "bids",
-        "horizon",
-        "price_decimals",
-        "price_zero_count",
-        "remove_absent_count",
-        "seeded",
-        "sequence",
-        "size_decimals",
-        "touch_count",
-        "venue_ms",
-    )
-
-    def __init__(self) -> None:
-        self.bids = Ladder(Side.BID)
-        self.asks = Ladder(Side.ASK)
-        self.price_decimals = 0
-        self.size_decimals = 0
-        self.sequence = 0
-        self.horizon: dict[Side, int | None] = {Side.BID: None, Side.ASK: None}
-        self.seeded = {Side.BID: 0, Side.ASK: 0}
-        self.venue_ms: int | None = None
-        self.touch_count = 0
-        self.price_zero_count = 0
-        self.remove_absent_count = 0
+    __slots__ = ()
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, partial: dict[Side, bool]) -> BookContent:

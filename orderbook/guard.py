@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 from orderbook.content import BookContent
 from orderbook.errors import BookNotLive, UsageError
+from orderbook.twin import PulseState
 from orderbook.types import BookState
 
 Clock = Callable[[], int]
 """A monotonic clock: ns since any fixed moment."""
 
 
-class Pulse:
+class Pulse(PulseState):
     """When something was last heard on a link. Books that live on one link share it.
 
     Attributes:
@@ -23,11 +24,7 @@ class Pulse:
         in_doubt: What is read from the link may have waited for long, so it does not make anything fresh.
     """
 
-    __slots__ = ("heard_ns", "in_doubt")
-
-    def __init__(self) -> None:
-        self.heard_ns: int | None = None
-        self.in_doubt = False
+    __slots__ = ()
 
 
 class Guard:

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orderbook import __version__
+from orderbook.accelerator import ACCELERATOR
 from orderbook.cli.options import format_option
 from orderbook.cli.terminal import print_json, show
-from orderbook.ladder import ACCELERATOR
 from orderbook.settings import SyncSettings
 from orderbook.venues import VENUES
 

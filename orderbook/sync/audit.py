@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import ceil
 
 from orderbook.content import BookContent
 from orderbook.events import LevelDifference
@@ -216,6 +217,12 @@ class Auditor:
         self.stop()
         found = compare(audit, snapshot)
         return found, None if found.differences else reseeded(base, audit, snapshot)
+
+    def fewest(self, base: BookContent) -> dict[Side, int]:
+        """Per side, how many levels up to the horizon are enough; 0 where there is none."""
+        return {
+            side: 0 if base.horizon[side] is None else ceil(self._trusted_share * base.seeded[side]) for side in Side
+        }
 
     def wants_horizon(self, base: BookContent) -> bool:
         """Whether few of a partial snapshot's levels are left on a side. O(log n)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from orderbook.sync.facts import NEVER
@@ -100,28 +100,42 @@ def _rows(delta: Delta) -> int:
 class RecentDeltas:
     """The last deltas received, applied or not: to tell a duplicate from another use of the same numbers."""
 
-    __slots__ = ("_deltas",)
+    __slots__ = ("_decode", "_deltas", "_frames")
 
     def __init__(self, count: int) -> None:
         self._deltas: deque[Delta] = deque(maxlen=max(1, count))
+        self._frames: deque[bytes | str] = deque(maxlen=self._deltas.maxlen)
+        self._decode: Callable[[bytes | str], Delta] | None = None
 
     def __iter__(self) -> Iterator[Delta]:
+        self._decode_all()
         return iter(self._deltas)
 
     def add(self, delta: Delta) -> None:
         """Remember one; the oldest is forgotten."""
+        self._decode_all()
         self._deltas.append(delta)
+
+    def add_frames(self, frames: Iterable[bytes | str], decode: Callable[[bytes | str], Delta]) -> None:
+        """Remember some that came after all others, as frames: most are forgotten before anybody asks for them."""
+        self._frames.extend(frames)
+        self._decode = decode
+
+    def _decode_all(self) -> None:
+        while self._frames:
+            assert self._decode is not None
+            self._deltas.append(self._decode(self._frames.popleft()))
 
     def holds(self, delta: Delta) -> bool:
         """Whether the very same delta came before, whatever its time stamp. O(count)."""
-        return any(seen[:_UNTIL_TIME] == delta[:_UNTIL_TIME] for seen in self._deltas)
+        return any(seen[:_UNTIL_TIME] == delta[:_UNTIL_TIME] for seen in self)
 
     def contradicts(self, delta: Delta) -> bool:
         """Whether a number that the delta gives to a row was given to another row before, however the rows are cut.
 
         O(rows remembered).
         """
-        said = {row.sequence: (side, row) for seen in self._deltas for side, row in _sided(seen)}
+        said = {row.sequence: (side, row) for seen in self for side, row in _sided(seen)}
         return any(
             row.sequence is not None and said.get(row.sequence, (side, row)) != (side, row)
             for side, row in _sided(delta)
@@ -130,3 +144,4 @@ class RecentDeltas:
     def clear(self) -> None:
         """Forget everything."""
         self._deltas.clear()
+        self._frames.clear()

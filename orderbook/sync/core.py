@@ -15,15 +15,18 @@ from orderbook.sync.alarms import Alarms
 from orderbook.sync.answers import Answers
 from orderbook.sync.desk import Desk
 from orderbook.sync.journal import GapJournal, SyncCounters
+from orderbook.sync.landing import is_plain, land
 from orderbook.sync.machine import Machine, Observer
 from orderbook.sync.table import INDEX, Index, Verdict
+from orderbook.twin import Lane
 from orderbook.types import BookState, Delta, Message, Side
 from orderbook.venues import venue_named
 from orderbook.venues.base import Venue, decode_frame
+from orderbook.venues.layout import layout_of
 from orderbook.venues.wire import Frame, frame_size, to_text
 
 
-class BookSync:
+class BookSync(Lane):
     """Keeps the local book of one symbol right, or says that it is not.
 
     Feed it everything that comes off the wire, answer its ``NeedSnapshot`` and ``NeedProbe`` events when you can, and
@@ -55,7 +58,6 @@ class BookSync:
     Attributes:
         symbol: As given.
         book: The book, one object for life.
-        counters: Numbers since the start.
         journal: Every loss of LIVE.
     """
 
@@ -83,7 +85,7 @@ class BookSync:
         self._machine = Machine(self.book, self._desk, self._settings, observer, rules)
         self._answers = Answers(self._machine, self._settings)
         self._alarms = Alarms(self._machine, self._settings)
-        self.counters: SyncCounters = self._desk.counters
+        self._lay(layout_of(self._venue) if observer is None else None, symbol, self._settings)
         self.journal: GapJournal = self._desk.journal
 
     def __repr__(self) -> str:
@@ -95,6 +97,12 @@ class BookSync:
     def state(self) -> BookState:
         """What the book says of itself."""
         return self.book.state
+
+    @property
+    def counters(self) -> SyncCounters:
+        """Numbers since the start."""
+        land(self._machine, self._hand_over(), self._decode)
+        return self._desk.counters
 
     @property
     def wants_snapshot(self) -> bool:
@@ -109,11 +117,13 @@ class BookSync:
     @property
     def recent(self) -> tuple[Delta, ...]:
         """The last deltas received (``reset_window + 1`` at most), oldest first; for a look back after a fault."""
+        land(self._machine, self._hand_over(), self._decode)
         return tuple(self._machine.recent)
 
     @property
     def next_check_ns(self) -> int | None:
         """When ``check`` should be called at the latest; ``None``: no timer runs."""
+        land(self._machine, self._hand_over(), self._decode)
         return self._desk.waits.next_ns
 
     # -- inputs --
@@ -122,53 +132,40 @@ class BookSync:
         """A new link is up. Nothing is asked for before ``subscribed``."""
         machine = self._at(now_ns)
         machine.link_opened()
-        return self._desk.flush()
+        return self._done()
 
     def subscribed(self, now_ns: int = 0) -> tuple[Event, ...]:
         """The venue acknowledged the subscription of this symbol."""
         machine = self._at(now_ns)
         machine.link_subscribed("subscribed")
-        return self._desk.flush()
+        return self._done()
 
     def connection_lost(self, now_ns: int = 0) -> tuple[Event, ...]:
         """The link is gone: nothing that it carried will be continued."""
         machine = self._at(now_ns)
         machine.link_lost("connection lost")
-        return self._desk.flush()
+        return self._done()
 
     def halt(self, reason: str, now_ns: int = 0) -> tuple[Event, ...]:
         """The venue does not trade the symbol; ``subscribed`` or ``connection_opened`` ends it."""
         machine = self._at(now_ns)
         machine.withhold(Verdict.HALT, reason)
-        return self._desk.flush()
+        return self._done()
 
     def fail(self, reason: str, now_ns: int = 0) -> tuple[Event, ...]:
         """The user has to act (an unknown symbol, refused credentials); ended as ``halt`` is."""
         machine = self._at(now_ns)
         machine.withhold(Verdict.FAIL, reason)
-        return self._desk.flush()
+        return self._done()
 
     def close(self, now_ns: int = 0) -> tuple[Event, ...]:
         """The end: every later input is ignored."""
         machine = self._at(now_ns)
         machine.withhold(Verdict.CLOSE, "closed")
-        return self._desk.flush()
+        return self._done()
 
-    def receive(self, frame: Frame, received_ns: int = 0) -> tuple[Event, ...]:
-        """Take one WebSocket message as it came off the wire, whatever it is.
-
-        A message of another symbol or topic is counted as ignored; that something was heard counts all the same.
-
-        Args:
-            frame: Bytes, any buffer of bytes, or text.
-            received_ns: When it was read; 0 without a clock.
-
-        Returns:
-            What there is to tell, oldest first; empty when a delta was simply applied.
-
-        Raises:
-            UsageError: ``frame`` is neither text nor a buffer of bytes. Never for any content.
-        """
+    def _receive(self, frame: Frame, received_ns: int) -> tuple[Event, ...]:
+        """Take a message by way of the machine."""
         frame_size(frame)
         if self.state is BookState.CLOSED:
             return ()
@@ -194,7 +191,7 @@ class BookSync:
         if self._desk.waits.urgent:
             self._alarms.judge()
         self._answers.follow()
-        return self._desk.flush()
+        return self._done()
 
     def receive_snapshot(self, body: Frame, received_ns: int = 0, *, depth: Depth = None) -> tuple[Event, ...]:
         """Take the body of a REST snapshot, asked for or not, at any time.
@@ -218,7 +215,7 @@ class BookSync:
             self._answers.unusable(error.reason, error.detail)
         else:
             self._answers.snapshot(content)
-        return self._desk.flush()
+        return self._done()
 
     def receive_probe(self, sequence: int, now_ns: int = 0, *, still: bool = False) -> tuple[Event, ...]:
         """Take the venue's present sequence, from any REST answer that carries it.
@@ -234,7 +231,7 @@ class BookSync:
         _check_sequence(sequence)
         self._at(now_ns)
         self._answers.probe(sequence, still=still)
-        return self._desk.flush()
+        return self._done()
 
     def audit(self, now_ns: int = 0, *, ask: bool = True) -> tuple[Event, ...]:
         """Compare the live book with a fresh snapshot. Only when LIVE, subscribed and idle.
@@ -245,7 +242,7 @@ class BookSync:
         """
         self._at(now_ns)
         self._answers.audit("audit", ask=ask)
-        return self._desk.flush()
+        return self._done()
 
     def doubt(self, now_ns: int = 0) -> tuple[Event, ...]:
         """The symbol is silent for longer than is usual: asks for a probe, even soon after another one was answered.
@@ -255,18 +252,40 @@ class BookSync:
         self._at(now_ns)
         if self.state is BookState.LIVE:
             self._desk.question("an unusual silence", at_once=True)
-        return self._desk.flush()
+        return self._done()
 
     def check(self, now_ns: int) -> tuple[Event, ...]:
         """Judge the timers."""
         self._at(now_ns).hear_elsewhere()
         self._desk.waits.set_clock(now_ns)
         self._alarms.judge()
-        return self._desk.flush()
+        return self._done()
 
     def _at(self, now_ns: int) -> Machine:
+        """An input for the machine begins: what the lane took comes before it."""
+        self._close()
+        land(self._machine, self._hand_over(), self._decode)
         self._desk.now_ns = now_ns
         return self._machine
+
+    def _done(self) -> tuple[Event, ...]:
+        """It ends: what there is to tell. While there is nothing special, frames may take the lane."""
+        if is_plain(self._machine):
+            self._open(self.book.content, self.book.pulse, self._machine.auditor.fewest(self.book.content))
+        return self._desk.flush()
+
+    def _decode(self, frame: bytes | str) -> Delta:
+        """A frame that the lane took."""
+        message = decode_frame(self._venue, frame, self._settings.frame_bytes_max)
+        assert type(message) is Delta
+        return message
+
+    def _receive_odd(self, received_ns: int) -> tuple[Event, ...]:
+        """The lane took a frame after which the book has to be looked at."""
+        machine = self._at(received_ns)
+        machine.settle()
+        self._answers.follow()
+        return self._done()
 
     def _unreadable(self, error: FrameError) -> None:
         """A frame was lost: ours, another symbol's, nobody knows whose, or none of any book."""

@@ -1,0 +1,15 @@
+"""What the compiled twin keeps in native memory, and the lane by which it takes frames; each with its pure twin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orderbook.accelerator import ACCELERATOR
+
+if TYPE_CHECKING or ACCELERATOR == "pure":
+    from orderbook.twin.pure import ContentState, Lane, PulseState
+else:
+    from orderbook.compiled.content import ContentState
+    from orderbook.compiled.lane import Lane, PulseState
+
+__all__ = ["ContentState", "Lane", "PulseState"]

@@ -1,6 +1,123 @@
-"""The pure twin of what the compiled one keeps in native memory: plain attributes, and no lane of its own."""
+"""The pure twins of what the compiled core keeps in native memory: plain attributes, and a lane that is never open."""
 
 from __future__ import annotations
 
-from orderbook.ladder.reference import Ladder
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from orderbook.ladder import Ladder
 from orderbook.types import Side
+
+if TYPE_CHECKING:
+    from orderbook.events import Event
+    from orderbook.settings import SyncSettings
+    from orderbook.venues.layout import Layout
+    from orderbook.venues.wire import Frame
+
+
+class ContentState:
+    """The attributes of a ``content.BookContent``, which says what they are."""
+
+    __slots__ = (
+        "asks",
+        "bids",
+        "horizon",
+        "price_decimals",
+        "price_zero_count",
+        "remove_absent_count",
+        "seeded",
+        "sequence",
+        "size_decimals",
+        "touch_count",
+        "venue_ms",
+    )
+
+    def __init__(self) -> None:
+        self.bids = Ladder(Side.BID)
+        self.asks = Ladder(Side.ASK)
+        self.price_decimals = 0
+        self.size_decimals = 0
+        self.sequence = 0
+        self.horizon: dict[Side, int | None] = {Side.BID: None, Side.ASK: None}
+        self.seeded = {Side.BID: 0, Side.ASK: 0}
+        self.venue_ms: int | None = None
+        self.touch_count = 0
+        self.price_zero_count = 0
+        self.remove_absent_count = 0
+
+
+class PulseState:
+    """The attributes of a ``guard.Pulse``, which says what they are."""
+
+    __slots__ = ("heard_ns", "in_doubt")
+
+    def __init__(self) -> None:
+        self.heard_ns: int | None = None
+        self.in_doubt = False
+
+
+class Taken(NamedTuple):
+    """What a lane took since the last time.
+
+    Attributes:
+        frame_count: How many frames, all of them applied.
+        last_ns: When the last one came; 0: without a time.
+        heard_ns: When the last one with a time came; 0: none had.
+        price_zeros: Rows of price 0.
+        absent: Removals of what was not there.
+        frames: The last ones, as they came off the wire.
+    """
+
+    frame_count: int
+    last_ns: int
+    heard_ns: int
+    price_zeros: int
+    absent: int
+    frames: tuple[bytes | str, ...]
+
+
+class Lane:
+    """What ``BookSync`` is made of where it takes frames.
+
+    The compiled lane applies plain frames that continue a LIVE book by itself, while it is open. This one leaves all to
+    ``_receive``.
+    """
+
+    def receive(self, frame: Frame, received_ns: int = 0) -> tuple[Event, ...]:
+        """Take one WebSocket message as it came off the wire, whatever it is.
+
+        A message of another symbol or topic is counted as ignored; that something was heard counts all the same.
+
+        Args:
+            frame: Bytes, any buffer of bytes, or text.
+            received_ns: When it was read; 0 without a clock.
+
+        Returns:
+            What there is to tell, oldest first; empty when a delta was simply applied.
+
+        Raises:
+            UsageError: ``frame`` is neither text nor a buffer of bytes. Never for any content.
+        """
+        return self._receive(frame, received_ns)
+
+    def _receive(self, frame: Frame, received_ns: int) -> tuple[Event, ...]:
+        raise NotImplementedError
+
+    def _lay(self, layout: Layout | None, symbol: str, settings: SyncSettings) -> None:
+        """Say once what frames look like, and their bounds; without a layout the lane never opens."""
+
+    def _open(self, content: ContentState, pulse: PulseState, fewest: Mapping[Side, int]) -> None:
+        """From now on frames may continue this content.
+
+        Args:
+            content: The book's own.
+            pulse: Of its link.
+            fewest: Per side, how many levels there must be up to the horizon.
+        """
+
+    def _close(self) -> None:
+        """No frame is taken before it is opened again."""
+
+    def _hand_over(self) -> Taken | None:
+        """What was taken since the last time; ``None``: nothing."""
+        return None

@@ -15,6 +15,7 @@ from orderbook.errors import FrameError, NumberError, UsageError
 from orderbook.fixedpoint import Number
 from orderbook.types import Change, Control, Delta, Level, Message, OtherData, Snapshot, Ticker
 from orderbook.venues import wire
+from orderbook.venues.layout import Layout, laid_out
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._]{1,32}-[A-Za-z0-9._]{1,32}", re.ASCII)
 _GUESS = re.compile(r'"/market/level2:([^",\\]{1,65})"')
@@ -30,6 +31,18 @@ _SNAPSHOT_DEPTHS: Final[dict[str, int | str]] = {
     "/api/v2/market/orderbook/level2": "full",
     "/api/v3/market/orderbook/level2": "full",
 }
+
+
+_BOOK_LAYOUT: Final = Layout(
+    texts={("type",): "message", ("topic",): f"{_BOOK_TOPIC}:{{symbol}}"},
+    may_be={("subject",): _BOOK_SUBJECT, ("data", "symbol"): "{symbol}"},
+    start=("data", "sequenceStart"),
+    end=("data", "sequenceEnd"),
+    time=("data", "time"),
+    bids=("data", "changes", "bids"),
+    asks=("data", "changes", "asks"),
+    row=("price", "size", "sequence"),
+)
 
 
 class KuCoin:
@@ -74,6 +87,7 @@ class KuCoin:
         except (ValueError, FrameError):
             return None
 
+    @laid_out(_BOOK_LAYOUT)
     def decode(self, text: str) -> Message:
         """Decode one message of the socket.
 

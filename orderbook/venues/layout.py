@@ -7,8 +7,9 @@ layout never decides what is accepted, only how fast.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 Path = tuple[str, ...]
 """Keys from the outermost object inwards."""
@@ -42,3 +43,28 @@ class Layout:
     change: Path | None = None
     change_row: tuple[str, ...] = ("price", "side", "size")
     sides: tuple[str, str] = ("buy", "sell")
+
+
+Decode = TypeVar("Decode", bound=Callable[..., object])
+_LAYOUTS: dict[Callable[..., object], Layout] = {}
+
+
+def laid_out(layout: Layout) -> Callable[[Decode], Decode]:
+    """Say of a venue's ``decode`` how the messages are laid out that change a book.
+
+    It is said of the function and not of the venue: a venue that decodes in another way has another function, and the
+    layout of the first one is not taken for it.
+    """
+
+    def mark(decode: Decode) -> Decode:
+        _LAYOUTS[decode] = layout
+        return decode
+
+    return mark
+
+
+def layout_of(venue: object) -> Layout | None:
+    """The layout of a venue's book messages; ``None`` where nothing was said of it."""
+    decode = getattr(type(venue), "decode", None)
+    is_own = "decode" not in getattr(venue, "__dict__", {})
+    return _LAYOUTS.get(decode) if decode is not None and is_own else None

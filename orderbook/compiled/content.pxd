@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int64_t
 
-from orderbook.ladder.compiled cimport Ladder
-from orderbook.twin.scanner cimport Scan
+from orderbook.compiled.ladder cimport Ladder
+from orderbook.compiled.scanner cimport Scan
 
 
 cdef class ContentState:

@@ -11,8 +11,8 @@ from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t
 
-from orderbook.twin.content cimport ContentState
-from orderbook.twin.scanner cimport Plan, Scan, begin, finish
+from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.scanner cimport Plan, Scan, begin, finish
 
 from collections import deque
 
@@ -139,7 +139,7 @@ cdef class Lane:
             self._heard_ns = self._pulse._heard_ns = received_ns
         return True
 
-    cdef bint _is_odd(self) noexcept nogil:
+    cdef bint _is_odd(self) noexcept:
         """Whether the machine has to look at the book: it is crossed or too large, or few of its levels are sure."""
         cdef ContentState content = self._content
         cdef int64_t bid, ask, size

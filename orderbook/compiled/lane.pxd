@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int64_t
 
-from orderbook.twin.content cimport ContentState
-from orderbook.twin.scanner cimport Plan, Scan
+from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.scanner cimport Plan, Scan
 
 
 cdef class PulseState:
@@ -29,4 +29,4 @@ cdef class Lane:
     cdef int _overflow
 
     cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns) except -1
-    cdef bint _is_odd(self) noexcept nogil
+    cdef bint _is_odd(self) noexcept

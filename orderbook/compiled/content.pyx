@@ -3,8 +3,8 @@
 
 from libc.stdint cimport int64_t
 
-from orderbook.ladder.compiled cimport Ladder
-from orderbook.twin.scanner cimport Row, Scan, scaled
+from orderbook.compiled.ladder cimport Ladder
+from orderbook.compiled.scanner cimport Row, Scan, scaled
 
 from orderbook.types import Side
 
