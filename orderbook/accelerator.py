@@ -17,12 +17,7 @@ from orderbook.errors import UsageError
 
 __all__ = ["ACCELERATOR", "chosen"]
 
-MODULES: Final = (
-    "orderbook.compiled.ladder",
-    "orderbook.compiled.scanner",
-    "orderbook.compiled.content",
-    "orderbook.compiled.lane",
-)
+MODULES: Final = tuple(f"orderbook.compiled.{name}" for name in ("ladder", "scanner", "content", "lane"))
 
 
 def chosen(mode: str, *, is_built: bool) -> Literal["compiled", "pure"]:

@@ -14,7 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orderbook.errors import UsageError
 from orderbook.fixedpoint import RAW_MAX
-from orderbook.ladder import ACCELERATOR, Ladder, chosen
+from orderbook.accelerator import ACCELERATOR, chosen
+from orderbook.ladder import Ladder
+from orderbook.ladder import reference
 from orderbook.types import Side
 from tests.examples import share
 from tests.strategies import raw_prices, raw_sizes
@@ -146,23 +148,33 @@ def test_repr_is_short() -> None:
     assert "<Ladder BID of 2 levels>" == repr(ladder_of(Side.BID, 1, 2))
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
-def test_the_pure_twin_is_always_there(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "is_built", "expected"),
+    [
+        ("auto", False, "pure"),
+        ("off", False, "pure"),
+        ("off", True, "pure"),
+        ("auto", True, "compiled"),
+        ("require", True, "compiled"),
+    ],
+)
+def test_the_mode_chooses_the_twin(mode: str, is_built: bool, expected: str) -> None:
     """Without a compiled twin, everything but ``require`` runs on the pure one."""
-    assert "pure" == chosen(mode)
+    assert expected == chosen(mode, is_built=is_built)
 
 
 def test_a_required_accelerator_that_is_missing_is_an_error() -> None:
     """``require`` never falls back silently, and says what can be done."""
     with pytest.raises(ImportError, match="auto or off"):
-        chosen("require")
+        chosen("require", is_built=False)
 
 
 @pytest.mark.parametrize("mode", ["", "Auto", "on", "\udc80"])
-def test_an_unknown_mode_is_refused(mode: str) -> None:
+@pytest.mark.parametrize("is_built", [False, True])
+def test_an_unknown_mode_is_refused(mode: str, is_built: bool) -> None:
     """A misspelt value must not mean the default."""
     with pytest.raises(UsageError, match="ORDERBOOK_ACCELERATOR is auto, require or off"):
-        chosen(mode)
+        chosen(mode, is_built=is_built)
 
 
 @pytest.mark.parametrize(("mode", "works"), [(None, True), ("off", True), ("require", ACCELERATOR == "compiled")])

@@ -37,3 +37,4 @@ cdef class Ladder:
     cdef void _split(self, Py_ssize_t number) noexcept nogil
     cdef void _merge(self, Py_ssize_t number) noexcept nogil
     cdef void _empty(self) noexcept nogil
+    cdef void _rescale(self, int64_t price_factor, int64_t size_factor) noexcept

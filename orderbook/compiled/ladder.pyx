@@ -308,8 +308,12 @@ cdef class Ladder:
         """How many levels are at ``price`` or better."""
         return self.better(price)
 
-    def rescale(self, int64_t price_factor, int64_t size_factor):
+    def rescale(self, price_factor, size_factor):
         """Multiply every price and size; whoever calls sees to it that they fit."""
+        if self._length:
+            self._rescale(price_factor, size_factor)
+
+    cdef void _rescale(self, int64_t price_factor, int64_t size_factor) noexcept:
         cdef Py_ssize_t number
         cdef Block* block
         cdef int at

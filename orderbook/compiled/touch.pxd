@@ -1,0 +1,25 @@
+# What every reader of a book needs, and the best levels as Python objects.
+
+from libc.stdint cimport int64_t
+
+from orderbook.compiled.content cimport ContentState
+
+
+cdef class GuardState:
+    cdef public ContentState content
+    cdef public bint is_plain      # LIVE, and no clock has a say
+
+
+cdef class ReaderState:
+    cdef public GuardState _guard
+    cdef public object _form
+    cdef public bint _guarded
+    cdef public bint _is_float     # the form in which numbers are floats
+    # The best levels as they were handed out last, by side: made anew only when they change.
+    cdef object _levels[2]
+    cdef int64_t _prices[2]
+    cdef int64_t _sizes[2]
+    cdef int _scales[2]
+
+    cdef ContentState _plain(self)
+    cdef object _best(self, ContentState content, int side)
