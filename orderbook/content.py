@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orderbook.errors import NumberError
 from orderbook.fixedpoint import RAW_MAX, plain, to_raw
 from orderbook.ladder import Ladder
-from orderbook.twin import ContentState
+from orderbook.twin import ContentState, Horizons
 from orderbook.types import Change, Side
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class BookContent(ContentState):
         twin.price_decimals = self.price_decimals
         twin.size_decimals = self.size_decimals
         twin.sequence = self.sequence
-        twin.horizon = dict(self.horizon)
+        twin.horizon = Horizons(self.horizon)
         twin.seeded = dict(self.seeded)
         twin.venue_ms = self.venue_ms
         twin.touch_count = self.touch_count

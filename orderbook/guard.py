@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from orderbook.content import BookContent
 from orderbook.errors import BookNotLive, UsageError
-from orderbook.twin import PulseState
+from orderbook.twin import GuardState, PulseState, ReaderState
 from orderbook.types import BookState
+
+F = TypeVar("F")
 
 Clock = Callable[[], int]
 """A monotonic clock: ns since any fixed moment."""
@@ -27,7 +30,7 @@ class Pulse(PulseState):
     __slots__ = ()
 
 
-class Guard:
+class Guard(GuardState[BookContent]):
     """The state of one book, and its content behind it.
 
     All readers of a book share its guard; nobody keeps the content itself for longer than one question, so a
@@ -35,7 +38,7 @@ class Guard:
 
     Attributes:
         symbol: Whose book.
-        content: What the book holds, trusted or not.
+        content, is_plain: See ``GuardState``.
         epoch: How many times the book was built from a snapshot.
         pulse: When something was last heard.
         is_kept: Whether somebody keeps the book, so that nobody else may change it.
@@ -46,7 +49,6 @@ class Guard:
         "_marked",
         "_max_age_ns",
         "_touches_before",
-        "content",
         "epoch",
         "is_kept",
         "pulse",
@@ -68,12 +70,13 @@ class Guard:
         self.is_kept = False
         self._clock = clock
         self._max_age_ns = None if max_age_ms is None else max_age_ms * 1_000_000
-        self._marked = (BookState.CONNECTING, "no snapshot yet", 0)
         self._touches_before = 0
+        self.mark(BookState.CONNECTING, "no snapshot yet", 0)
 
     def mark(self, state: BookState, reason: str, since_ns: int) -> None:
         """Set the state. O(1)."""
         self._marked = (state, reason, since_ns)
+        self.is_plain = state is BookState.LIVE and self._max_age_ns is None
 
     @property
     def marked_state(self) -> BookState:
@@ -114,8 +117,7 @@ class Guard:
 
         Complexity: O(1).
         """
-        # The common case costs two comparisons.
-        if self._max_age_ns is None and self._marked[0] is BookState.LIVE:
+        if self.is_plain:
             return self.content
         state, reason, since_ns = self.status()
         if state is not BookState.LIVE:
@@ -142,13 +144,12 @@ def _touch(content: BookContent) -> tuple[str, ...]:
     return tuple(touch)
 
 
-class Status:
+class Status(ReaderState[F]):
     """What can be asked of a book in any state: nothing here ever raises, and all of it is O(1)."""
 
-    __slots__ = ("_guard",)
+    __slots__ = ()
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    _guard: Guard
 
     @property
     def symbol(self) -> str:

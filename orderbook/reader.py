@@ -11,17 +11,18 @@ from orderbook import horizon, queries
 from orderbook.arguments import as_count, as_side
 from orderbook.content import BookContent, RawLevel
 from orderbook.errors import UsageError
-from orderbook.forms import Form, Numeric, to_fraction
+from orderbook.forms import FLOAT, Form, Numeric, to_fraction
 from orderbook.guard import Guard, Status
 from orderbook.results import Band, BookView, Depth, Fill, Marked
 from orderbook.side import SideView
+from orderbook.twin import touch_property
 from orderbook.types import BBO, BookState, Level, Side
 
 V = TypeVar("V")
 Q = TypeVar("Q")
 
 
-class Reader(Status, Generic[V, Q]):
+class Reader(Status[Form[V, Q]], Generic[V, Q]):
     """The queries of a book, with numbers in one form.
 
     ``book`` itself reads floats, ``book.exact`` decimals, ``book.raw`` scaled integers and fractions. Each of them
@@ -38,16 +39,14 @@ class Reader(Status, Generic[V, Q]):
     In the complexities below, n is the number of levels asked for.
     """
 
-    __slots__ = ("_form", "_guarded")
+    __slots__ = ()
 
     def __init__(self, guard: Guard, form: Form[V, Q], *, guarded: bool) -> None:
-        super().__init__(guard)
-        self._form = form
-        self._guarded = guarded
+        super().__init__(guard, form, guarded=guarded, is_float=form is FLOAT)
 
     # --- the touch -------------------------------------------------------------------------------------------------
 
-    @property
+    @touch_property
     def best_bid(self) -> Level[V] | None:
         """Highest bid; ``None`` if there are no bids. O(1).
 
@@ -57,51 +56,51 @@ class Reader(Status, Generic[V, Q]):
         """
         return self._best(self._content(), Side.BID)
 
-    @property
+    @touch_property
     def best_ask(self) -> Level[V] | None:
         """Lowest ask; ``None`` if there are no asks. Errors as ``best_bid``. O(1)."""
         return self._best(self._content(), Side.ASK)
 
-    @property
+    @touch_property
     def bbo(self) -> BBO[V]:
         """Best bid and best ask of one moment. Errors as ``best_bid``. O(1)."""
         content = self._content()
         return BBO(self._best(content, Side.BID), self._best(content, Side.ASK))
 
-    @property
+    @touch_property
     def spread(self) -> V | None:
         """Best ask less best bid; negative when crossed; ``None`` unless both exist. Errors as ``best_bid``. O(1)."""
         content = self._content()
         touch = self._touch(content)
         return None if touch is None else self._form.value(queries.spread(*touch), content.price_decimals)
 
-    @property
+    @touch_property
     def spread_bps(self) -> Q | None:
         """Spread in basis points of mid; ``None`` unless both sides exist. Errors as ``best_bid``. O(1)."""
         touch = self._touch(self._content())
         return None if touch is None else self._form.quotient(*queries.spread_bps(*touch), 0)
 
-    @property
+    @touch_property
     def mid(self) -> Q | None:
         """Halfway between the best prices; ``None`` unless both exist. Errors as ``best_bid``. O(1)."""
         content = self._content()
         touch = self._touch(content)
         return None if touch is None else self._form.quotient(*queries.mid(*touch), content.price_decimals)
 
-    @property
+    @touch_property
     def microprice(self) -> Q | None:
         """Best prices weighted by the opposite size; ``None`` unless both exist. Errors as ``best_bid``. O(1)."""
         content = self._content()
         touch = self._touch(content)
         return None if touch is None else self._form.quotient(*queries.microprice(*touch), content.price_decimals)
 
-    @property
+    @touch_property
     def is_crossed(self) -> bool:
         """Whether the best bid is above the best ask; not with an empty side. Errors as ``best_bid``. O(1)."""
         touch = self._touch(self._content())
         return touch is not None and queries.spread(*touch) < 0
 
-    @property
+    @touch_property
     def is_locked(self) -> bool:
         """Whether the best bid equals the best ask; not with an empty side. Errors as ``best_bid``. O(1)."""
         touch = self._touch(self._content())

@@ -6,6 +6,10 @@ from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.scanner cimport Scan
 
 
+cdef class Horizons:
+    cdef int64_t prices[2]    # of bids and asks; 0: none
+
+
 cdef class ContentState:
     cdef public Ladder bids
     cdef public Ladder asks
@@ -15,7 +19,7 @@ cdef class ContentState:
     cdef public int64_t touch_count
     cdef public int64_t price_zero_count
     cdef public int64_t remove_absent_count
-    cdef public dict horizon
+    cdef public Horizons horizon
     cdef public dict seeded
     cdef int64_t _venue_ms    # -1: none
     cdef object __weakref__

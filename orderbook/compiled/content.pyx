@@ -12,6 +12,27 @@ cdef object BID = Side.BID
 cdef object ASK = Side.ASK
 
 
+cdef class Horizons:
+    """Per side, the raw price up to and including which a ladder is complete; ``None``: all of it is."""
+
+    def __init__(self, others=None):
+        for side in (BID, ASK):
+            self[side] = None if others is None else others[side]
+
+    def __getitem__(self, side):
+        return self.prices[side is ASK] or None
+
+    def __setitem__(self, side, price):
+        self.prices[side is ASK] = 0 if price is None else price
+
+    def values(self):
+        """As those of a dictionary."""
+        return self[BID], self[ASK]
+
+    def __repr__(self):
+        return f"Horizons({{{BID!r}: {self[BID]}, {ASK!r}: {self[ASK]}}})"
+
+
 cdef class ContentState:
     """Both ladders of one symbol at ``sequence``; see ``content.BookContent``."""
 
@@ -21,7 +42,7 @@ cdef class ContentState:
         self.price_decimals = 0
         self.size_decimals = 0
         self.sequence = 0
-        self.horizon = {BID: None, ASK: None}
+        self.horizon = Horizons()
         self.seeded = {BID: 0, ASK: 0}
         self._venue_ms = -1
         self.touch_count = 0

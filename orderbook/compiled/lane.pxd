@@ -18,8 +18,7 @@ cdef class Lane:
     cdef PulseState _pulse
     cdef Py_ssize_t _frame_bytes_max
     cdef Py_ssize_t _levels_max
-    cdef int64_t _horizon[2]     # raw price of bids and asks, 0: none
-    cdef Py_ssize_t _fewest[2]   # levels up to it
+    cdef Py_ssize_t _fewest[2]   # levels of bids and asks up to their horizon; 0: none is needed
     cdef object _frames          # the last ones, not yet handed over
     cdef int64_t _taken
     cdef int64_t _last_ns        # of the last one, 0 without a clock

@@ -65,15 +65,11 @@ cdef class Lane:
         Args:
             content: The book's own.
             pulse: Of its link.
-            fewest: Per side, how many levels there must be up to the horizon.
+            fewest: Of bids and asks, how many levels there must be up to the horizon.
         """
-        cdef int side = 0
         if self._plan is None:
             return
-        for key, horizon in content.horizon.items():
-            self._horizon[side] = 0 if horizon is None else horizon
-            self._fewest[side] = fewest[key]
-            side += 1
+        self._fewest[0], self._fewest[1] = fewest
         self._content = content
         self._pulse = pulse
 
@@ -147,6 +143,6 @@ cdef class Lane:
             return True
         if content.bids._length > self._levels_max or content.asks._length > self._levels_max:
             return True
-        if self._horizon[0] and content.bids.better(self._horizon[0]) < self._fewest[0]:
+        if self._fewest[0] and content.bids.better(content.horizon.prices[0]) < self._fewest[0]:
             return True
-        return self._horizon[1] != 0 and content.asks.better(self._horizon[1]) < self._fewest[1]
+        return self._fewest[1] != 0 and content.asks.better(content.horizon.prices[1]) < self._fewest[1]

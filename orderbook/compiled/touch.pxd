@@ -15,11 +15,12 @@ cdef class ReaderState:
     cdef public object _form
     cdef public bint _guarded
     cdef public bint _is_float     # the form in which numbers are floats
-    # The best levels as they were handed out last, by side: made anew only when they change.
-    cdef object _levels[2]
+    # The best levels as they were handed out last: made anew only when they change.
+    cdef object _bid
+    cdef object _ask
     cdef int64_t _prices[2]
     cdef int64_t _sizes[2]
     cdef int _scales[2]
 
-    cdef ContentState _plain(self)
-    cdef object _best(self, ContentState content, int side)
+    cdef object _level(self, ContentState content, int side)
+    cdef object levels(self, int side)

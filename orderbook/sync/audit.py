@@ -218,11 +218,13 @@ class Auditor:
         found = compare(audit, snapshot)
         return found, None if found.differences else reseeded(base, audit, snapshot)
 
-    def fewest(self, base: BookContent) -> dict[Side, int]:
-        """Per side, how many levels up to the horizon are enough; 0 where there is none."""
-        return {
-            side: 0 if base.horizon[side] is None else ceil(self._trusted_share * base.seeded[side]) for side in Side
-        }
+    def fewest(self, base: BookContent) -> tuple[int, int]:
+        """Of bids and asks, how many levels up to the horizon are enough; 0 where there is no horizon."""
+        bids, asks = (
+            0 if base.horizon[side] is None else ceil(self._trusted_share * base.seeded[side])
+            for side in (Side.BID, Side.ASK)
+        )
+        return bids, asks
 
     def wants_horizon(self, base: BookContent) -> bool:
         """Whether few of a partial snapshot's levels are left on a side. O(log n)."""

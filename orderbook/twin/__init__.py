@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 from orderbook.accelerator import ACCELERATOR
 
 if TYPE_CHECKING or ACCELERATOR == "pure":
-    from orderbook.twin.pure import ContentState, Lane, PulseState
+    from orderbook.twin.pure import (
+        ContentState,
+        GuardState,
+        Horizons,
+        Lane,
+        PulseState,
+        ReaderState,
+        touch_property,
+    )
 else:
-    from orderbook.compiled.content import ContentState
+    from orderbook.compiled.content import ContentState, Horizons
     from orderbook.compiled.lane import Lane, PulseState
+    from orderbook.compiled.touch import GuardState, ReaderState, touch_property
 
-__all__ = ["ContentState", "Lane", "PulseState"]
+__all__ = ["ContentState", "GuardState", "Horizons", "Lane", "PulseState", "ReaderState", "touch_property"]

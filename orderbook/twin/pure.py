@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from orderbook.ladder import Ladder
 from orderbook.types import Side
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from orderbook.settings import SyncSettings
     from orderbook.venues.layout import Layout
     from orderbook.venues.wire import Frame
+
+C = TypeVar("C")
+F = TypeVar("F")
+
+
+class Horizons(dict[Side, int | None]):
+    """Per side, the raw price up to and including which a ladder is complete; ``None``: all of it is."""
+
+    def __init__(self, others: Mapping[Side, int | None] | None = None) -> None:
+        super().__init__({Side.BID: None, Side.ASK: None} if others is None else others)
 
 
 class ContentState:
@@ -38,7 +48,7 @@ class ContentState:
         self.price_decimals = 0
         self.size_decimals = 0
         self.sequence = 0
-        self.horizon: dict[Side, int | None] = {Side.BID: None, Side.ASK: None}
+        self.horizon = Horizons()
         self.seeded = {Side.BID: 0, Side.ASK: 0}
         self.venue_ms: int | None = None
         self.touch_count = 0
@@ -76,6 +86,43 @@ class Taken(NamedTuple):
     frames: tuple[bytes | str, ...]
 
 
+class GuardState(Generic[C]):
+    """The attributes of a ``guard.Guard`` that readers look at each time.
+
+    Attributes:
+        content: What the book holds, trusted or not.
+        is_plain: Whether it may be read, whatever a clock says.
+    """
+
+    __slots__ = ("content", "is_plain")
+
+    content: C
+    is_plain: bool
+
+
+class ReaderState(Generic[F]):
+    """What a ``reader.Reader`` keeps.
+
+    Args:
+        guard: Of the book.
+        form: In which it hands out numbers.
+        guarded: Whether it answers only of a LIVE book.
+        is_float: Whether that form is floats.
+    """
+
+    __slots__ = ("_form", "_guard", "_guarded")
+
+    def __init__(self, guard: Any, form: F, *, guarded: bool, is_float: bool) -> None:
+        del is_float  # for the other twin
+        self._guard = guard
+        self._form = form
+        self._guarded = guarded
+
+
+touch_property = property
+"""A property that the compiled twin answers by itself where the answer is plain: that of a best level, or of both."""
+
+
 class Lane:
     """What ``BookSync`` is made of where it takes frames.
 
@@ -106,13 +153,13 @@ class Lane:
     def _lay(self, layout: Layout | None, symbol: str, settings: SyncSettings) -> None:
         """Say once what frames look like, and their bounds; without a layout the lane never opens."""
 
-    def _open(self, content: ContentState, pulse: PulseState, fewest: Mapping[Side, int]) -> None:
+    def _open(self, content: ContentState, pulse: PulseState, fewest: tuple[int, int]) -> None:
         """From now on frames may continue this content.
 
         Args:
             content: The book's own.
             pulse: Of its link.
-            fewest: Per side, how many levels there must be up to the horizon.
+            fewest: Of bids and asks, how many levels there must be up to the horizon.
         """
 
     def _close(self) -> None:
