@@ -6,29 +6,33 @@ import os
 import subprocess
 import sys
 from bisect import bisect_right
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from orderbook.accelerator import ACCELERATOR, chosen
 from orderbook.errors import UsageError
 from orderbook.fixedpoint import RAW_MAX
-from orderbook.accelerator import ACCELERATOR, chosen
-from orderbook.ladder import Ladder
-from orderbook.ladder import reference
+from orderbook.ladder import Ladder, reference
+from orderbook.simulator.chance import stream
 from orderbook.types import Side
 from tests.examples import share
 from tests.strategies import raw_prices, raw_sizes
+from tests.twins import IS_BUILT, LADDERS
 
 
 class LadderMachine(RuleBasedStateMachine):
     """Any sequence of actions leaves the ladder equal to a dictionary that is sorted on demand."""
 
+    twin: type[Ladder]
+
     @initialize(side=st.sampled_from(Side))
     def begin(self, side: Side) -> None:
         self.side = side
-        self.ladder = Ladder(side)
+        self.ladder = self.twin(side)
         self.model: dict[int, int] = {}
 
     def sorted_levels(self) -> list[tuple[int, int]]:
@@ -98,13 +102,22 @@ class LadderMachine(RuleBasedStateMachine):
         self.ladder.verify()
 
 
-TestLadder = LadderMachine.TestCase
-TestLadder.settings = settings(max_examples=share(80), stateful_step_count=40)
+def machine_of(name: str) -> Any:
+    """The machine for one twin, as a test."""
+    made: Any = type(f"{name.title()}Ladder", (LadderMachine,), {"twin": LADDERS[name]})
+    found = made.TestCase
+    found.settings = settings(max_examples=share(80), stateful_step_count=40)
+    return found
 
 
-def ladder_of(side: Side, *prices: int) -> Ladder:
+TestPureLadder = machine_of("pure")
+if IS_BUILT:
+    TestCompiledLadder = machine_of("compiled")
+
+
+def ladder_of(side: Side, *prices: int, twin: type[Ladder] = reference.Ladder) -> Ladder:
     """A ladder with size 1 at each price."""
-    ladder = Ladder(side)
+    ladder = twin(side)
     for price in prices:
         ladder.set(price, 1)
     return ladder
@@ -143,9 +156,45 @@ def test_verify_notices_a_lost_level() -> None:
         ladder.verify()
 
 
-def test_repr_is_short() -> None:
+@pytest.mark.parametrize("twin", LADDERS)
+def test_repr_is_short(twin: str) -> None:
     """A ladder with a million levels still prints as one line."""
-    assert "<Ladder BID of 2 levels>" == repr(ladder_of(Side.BID, 1, 2))
+    assert "<Ladder BID of 2 levels>" == repr(ladder_of(Side.BID, 1, 2, twin=LADDERS[twin]))
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("near", [False, True])
+@pytest.mark.parametrize("twin", LADDERS)
+def test_many_levels_come_and_go(twin: str, side: Side, *, near: bool) -> None:
+    """Thousands of them, at the touch or anywhere: as many as make blocks of a compiled ladder split and join."""
+    rng = stream(5, f"{side} {near}")
+    ladder, model = LADDERS[twin](side), dict[int, int]()
+    for grows in (0.95, 0.5, 0.05):
+        for _ in range(4_000):
+            price = 10**6 + side.value * int(rng.expovariate(1 / 50)) if near else rng.randint(1, 10**4)
+            size = rng.randint(1, 9) if rng.random() < grows else 0
+            assert model.get(price, 0) == ladder.set(price, size)
+            model[price] = size
+        levels = sorted(((p, s) for p, s in model.items() if s), reverse=side is Side.BID)
+        ladder.verify()
+        assert levels == list(ladder) == list(ladder.copy())
+        for index in (0, 1, 500, -1):
+            if -len(levels) <= index < len(levels):
+                assert levels[index] == ladder.at(index)
+        for price in (1, 5_000, 10**6, 10**6 + 40, 10**6 - 40):
+            expected = [level for level in levels if side.value * level[0] <= side.value * price]
+            assert (len(expected), expected) == (ladder.count_to(price), list(ladder.to(price)))
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="there is no compiled twin here")
+def test_a_compiled_ladder_that_changes_ends_its_iterators() -> None:
+    """With an error, never with what is in the memory by now."""
+    ladder = ladder_of(Side.ASK, *range(1, 1_000), twin=LADDERS["compiled"])
+    levels = iter(ladder)
+    next(levels)
+    ladder.set(5, 0)
+    with pytest.raises(RuntimeError, match="changed while"):
+        next(levels)
 
 
 @pytest.mark.parametrize(
