@@ -25,6 +25,10 @@ cdef class Horizons:
     def __setitem__(self, side, price):
         self.prices[side is ASK] = 0 if price is None else price
 
+    def keys(self):
+        """As those of a dictionary."""
+        return BID, ASK
+
     def values(self):
         """As those of a dictionary."""
         return self[BID], self[ASK]
