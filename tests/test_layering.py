@@ -22,7 +22,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.redact", "orderbook.secret"),
     ("orderbook.fixedpoint",),
     ("orderbook.types",),
+    ("orderbook.accelerator", "orderbook.compiled"),
     ("orderbook.ladder",),
+    ("orderbook.twin",),
     ("orderbook.content",),
     ("orderbook.arguments", "orderbook.forms", "orderbook.queries", "orderbook.results"),
     ("orderbook.guard", "orderbook.horizon"),
@@ -82,7 +84,8 @@ PURE_IMPORTS = {
 
 PURE_EXCEPTIONS = {
     ("orderbook", "importlib"): "the live part is imported when it is first asked for",
-    ("orderbook.ladder", "os"): "one environment variable chooses the twin, once",
+    ("orderbook.accelerator", "os"): "one environment variable chooses the twin, once",
+    ("orderbook.accelerator", "importlib"): "whether there is a compiled twin",
 }
 
 IMPURE_BUILTINS = {"breakpoint", "exec", "eval", "input", "open", "print"}
@@ -289,7 +292,8 @@ SOUND = {
     "orderbook/__init__.py": "from orderbook.book import OrderBook",
     "orderbook/errors.py": "if TYPE_CHECKING:\n    from orderbook.types import Side",
     "orderbook/types.py": "from orderbook import errors\nfrom typing import NamedTuple",
-    "orderbook/ladder/__init__.py": "import os\nfrom collections.abc import Iterator",
+    "orderbook/accelerator.py": "import os\nfrom importlib.util import find_spec",
+    "orderbook/ladder/__init__.py": "from collections.abc import Iterator",
     "orderbook/book.py": "import numpy as np\nfrom urllib.parse import urlsplit\n" + "x = 1\n" * 398,
     "orderbook/sync/joining.py": "",
     "orderbook/cli/__init__.py": "import asyncio, orderbook, snapshots.replay\nprint()",

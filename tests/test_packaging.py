@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from orderbook.accelerator import MODULES
 from tests.source_tree import PACKAGES, ROOT, imports, modules, plant
 
 Rule = Callable[[Path], list[str]]
 
 GENERATED = re.compile(
-    r"\.(git|venv.*|hypothesis|(mypy|pytest|ruff)_cache|coverage.*)|__pycache__|build|dist|.*\.egg-info"
+    r"\.(git|venv.*|hypothesis|(mypy|pytest|ruff)_cache|coverage.*)|__pycache__|build|dist|.*\.(egg-info|c|so|pyd)"
 )
 """Names that .gitignore knows."""
 
@@ -58,6 +59,25 @@ def left_out(root: Path) -> list[str]:
         elif not any(fnmatchcase(".".join(path.parent.relative_to(root).parts), pattern) for pattern in named):
             problems.append(f"{name} lies in a package that packages.find does not name: a wheel would lack it")
     return problems
+
+
+def unbuilt(root: Path) -> list[str]:
+    """Each compiled module is built by an installation, and nothing depends on that it could be."""
+    built = {module["name"]: module for module in project(root)["tool"]["setuptools"].get("ext-modules", [])}
+    there = {
+        ".".join(path.relative_to(root).with_suffix("").parts): path.relative_to(root).as_posix()
+        for path in files(root / "orderbook")
+        if path.suffix == ".pyx"
+    }
+    return [
+        *(f"{path} is in no ext-modules: nobody would build it" for name, path in there.items() if name not in built),
+        *(f"{name} is in ext-modules, but has no source" for name in built if name not in there),
+        *(
+            f"{name} is not optional, or is built from something else than {there[name]}"
+            for name, module in built.items()
+            if name in there and (module["sources"] != [there[name]] or not module.get("optional"))
+        ),
+    ]
 
 
 def undeclared(root: Path) -> list[str]:
@@ -100,7 +120,7 @@ def machine_paths(root: Path) -> list[str]:
     return problems
 
 
-RULES: tuple[Rule, ...] = (left_out, undeclared, machine_paths)
+RULES: tuple[Rule, ...] = (left_out, unbuilt, undeclared, machine_paths)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -115,6 +135,11 @@ def test_the_checkout_keeps_the_rule(rule: Rule) -> None:
 def test_type_checkers_are_told(package: str) -> None:
     """Both packages carry the marker that makes their type hints count."""
     assert (ROOT / package / "py.typed").is_file()
+
+
+def test_all_of_the_compiled_twin_is_asked_for() -> None:
+    """Whether there is a compiled twin is told by all of its modules: one that could not be built makes it none."""
+    assert sorted(MODULES) == sorted(module["name"] for module in project(ROOT)["tool"]["setuptools"]["ext-modules"])
 
 
 def test_the_command_is_there() -> None:
@@ -135,7 +160,18 @@ metrics = ["some-metrics>=1"]
 [tool.setuptools.packages.find]
 include = ["orderbook", "orderbook.*", "snapshots"]
 [tool.setuptools.package-data]
-orderbook = ["py.typed", "data/*.txt"]
+orderbook = ["py.typed", "data/*.txt", "native/*.pyx"]
+[[tool.setuptools.ext-modules]]
+name = "orderbook.native.ladder"
+sources = ["orderbook/native/ladder.pyx"]
+optional = true
+"""
+
+OTHER_SOURCE = """
+[[tool.setuptools.ext-modules]]
+name = "orderbook.native.other"
+sources = ["orderbook/native/other.pyx"]
+optional = true
 """
 
 SOUND = {
@@ -144,6 +180,10 @@ SOUND = {
     "orderbook/py.typed": "",
     "orderbook/cli/__init__.py": "import orderbook, snapshots",
     "orderbook/cli/metrics.py": "def lazily():\n    import some_metrics.core",
+    "orderbook/native/__init__.py": "",
+    "orderbook/native/ladder.pyx": "",
+    "orderbook/native/ladder.c": "",
+    "orderbook/native/ladder.cpython-311-x86_64-linux-gnu.so": "",
     "orderbook/data/origin.txt": "https://example.org/home/page and a/home/of ~/home/x",
     "orderbook/__pycache__/x.pyc": "",
     "snapshots/__init__.py": "",
@@ -155,6 +195,9 @@ PLANTED: tuple[tuple[Rule, dict[str, str], str], ...] = (
     (left_out, {"snapshots/deep/__init__.py": ""}, "snapshots/deep/__init__.py lies in a package that"),
     (left_out, {"orderbook/data/demo.jsonl.gz": ""}, "orderbook/data/demo.jsonl.gz matches nothing"),
     (left_out, {"snapshots/py.typed": ""}, "snapshots/py.typed matches nothing"),
+    (unbuilt, {"orderbook/native/book.pyx": ""}, "orderbook/native/book.pyx is in no ext-modules"),
+    (unbuilt, {"pyproject.toml": PYPROJECT.replace("true", "false")}, "orderbook.native.ladder is not optional"),
+    (unbuilt, {"pyproject.toml": PYPROJECT + OTHER_SOURCE}, "orderbook.native.other is in ext-modules, but has no"),
     (undeclared, {"snapshots/fetch.py": "def lazily():\n    import aiohttp.web"}, "aiohttp is imported but"),
     (undeclared, {"orderbook/__init__.py": ""}, "click is in [project] dependencies or"),
     (undeclared, {"orderbook/cli/metrics.py": ""}, "some_metrics is in [project] dependencies or in an extra but"),

@@ -16,9 +16,9 @@ from orderbook.sync.answers import Answers
 from orderbook.sync.desk import Desk
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.sync.landing import is_plain, land
+from orderbook.sync.lane import Lane
 from orderbook.sync.machine import Machine, Observer
 from orderbook.sync.table import INDEX, Index, Verdict
-from orderbook.twin import Lane
 from orderbook.types import BookState, Delta, Message, Side
 from orderbook.venues import venue_named
 from orderbook.venues.base import Venue, decode_frame

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orderbook.sync.facts import NEVER
+from orderbook.sync.lane import Taken
 from orderbook.sync.machine import Machine
-from orderbook.twin.pure import Taken
 from orderbook.types import BookState, Delta
 
 

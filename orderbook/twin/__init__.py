@@ -1,4 +1,4 @@
-"""What the compiled twin keeps in native memory, and the lane by which it takes frames; each with its pure twin."""
+"""What the compiled twin keeps in native memory, or the pure twins of that."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ if TYPE_CHECKING or ACCELERATOR == "pure":
         ContentState,
         GuardState,
         Horizons,
-        Lane,
         PulseState,
         ReaderState,
         touch_property,
     )
 else:
     from orderbook.compiled.content import ContentState, Horizons
-    from orderbook.compiled.lane import Lane, PulseState
+    from orderbook.compiled.lane import PulseState
     from orderbook.compiled.touch import GuardState, ReaderState, touch_property
 
-__all__ = ["ContentState", "GuardState", "Horizons", "Lane", "PulseState", "ReaderState", "touch_property"]
+__all__ = ["ContentState", "GuardState", "Horizons", "PulseState", "ReaderState", "touch_property"]

@@ -1,0 +1,87 @@
+"""Where ``BookSync`` takes frames: the lane of the compiled twin, or the pure one, which is never open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from orderbook.accelerator import ACCELERATOR
+from orderbook.events import Event
+from orderbook.settings import SyncSettings
+from orderbook.twin import ContentState, PulseState
+from orderbook.venues.layout import Layout
+from orderbook.venues.wire import Frame
+
+__all__ = ["Lane", "PureLane", "Taken"]
+
+
+class Taken(NamedTuple):
+    """What a lane took since the last time.
+
+    Attributes:
+        frame_count: How many frames, all of them applied.
+        last_ns: When the last one came; 0: without a time.
+        heard_ns: When the last one with a time came; 0: none had.
+        price_zeros: Rows of price 0.
+        absent: Removals of what was not there.
+        frames: The last ones, as they came off the wire.
+    """
+
+    frame_count: int
+    last_ns: int
+    heard_ns: int
+    price_zeros: int
+    absent: int
+    frames: tuple[bytes | str, ...]
+
+
+class PureLane:
+    """What ``BookSync`` is made of where it takes frames.
+
+    The compiled lane applies plain frames that continue a LIVE book by itself, while it is open. This one leaves all to
+    ``_receive``.
+    """
+
+    def receive(self, frame: Frame, received_ns: int = 0) -> tuple[Event, ...]:
+        """Take one WebSocket message as it came off the wire, whatever it is.
+
+        A message of another symbol or topic is counted as ignored; that something was heard counts all the same.
+
+        Args:
+            frame: Bytes, any buffer of bytes, or text.
+            received_ns: When it was read; 0 without a clock.
+
+        Returns:
+            What there is to tell, oldest first; empty when a delta was simply applied.
+
+        Raises:
+            UsageError: ``frame`` is neither text nor a buffer of bytes. Never for any content.
+        """
+        return self._receive(frame, received_ns)
+
+    def _receive(self, frame: Frame, received_ns: int) -> tuple[Event, ...]:
+        raise NotImplementedError
+
+    def _lay(self, layout: Layout | None, symbol: str, settings: SyncSettings) -> None:
+        """Say once what frames look like, and their bounds; without a layout the lane never opens."""
+
+    def _open(self, content: ContentState, pulse: PulseState, fewest: tuple[int, int]) -> None:
+        """From now on frames may continue this content.
+
+        Args:
+            content: The book's own.
+            pulse: Of its link.
+            fewest: Of bids and asks, how many levels there must be up to the horizon.
+        """
+
+    def _close(self) -> None:
+        """No frame is taken before it is opened again."""
+
+    def _hand_over(self) -> Taken | None:
+        """What was taken since the last time; ``None``: nothing."""
+        return None
+
+
+if TYPE_CHECKING or ACCELERATOR == "pure":
+    Lane = PureLane
+else:
+    from orderbook.compiled.lane import Lane
