@@ -305,6 +305,9 @@ class Ear:
         self.messages: list[Message | FrameError] = []
         self.wakes = 0
 
+    def taker(self, frame: bytes) -> None:
+        """Everything is to be decoded."""
+
     def take(self, message: Message | FrameError, now_ns: int) -> None:
         assert now_ns <= loop_clock()
         self.messages.append(message)

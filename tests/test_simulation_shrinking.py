@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from orderbook.errors import FrameError
 from orderbook.events import Event
+from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.types import Delta, Message
 from tests.simulation import simpler
@@ -55,6 +56,7 @@ def blinded(*args: Any, **options: Any) -> BookSync:
                 message = message._replace(sequence_start=min(message.sequence_start, sync.book.sequence + 1))
         return decoded(message, received_ns)
 
+    sync._lay(None, sync.symbol, SyncSettings(), is_observed=True)  # it sees every message
     sync.receive_decoded = receive  # type: ignore[method-assign]  # the planted error
     return sync
 

@@ -26,6 +26,8 @@ cdef class Lane:
     cdef int64_t _price_zeros
     cdef int64_t _absent
     cdef int _overflow
+    cdef bint _is_observed
 
-    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns) except -1
+    cdef bint _take_frame(self, object frame, int64_t received_ns, bint timed) except -1
+    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns, bint timed) except -1
     cdef bint _is_odd(self) noexcept

@@ -52,8 +52,9 @@ cdef class Lane:
     def __dealloc__(self):
         finish(&self._scan)
 
-    def _lay(self, layout, symbol, settings):
-        """Say once what frames look like, and their bounds; without a layout the lane never opens."""
+    def _lay(self, layout, symbol, settings, *, bint is_observed):
+        """See ``PureLane._lay``."""
+        self._is_observed = is_observed
         self._plan = None if layout is None else Plan(layout, symbol)
         self._frame_bytes_max = settings.frame_bytes_max
         self._levels_max = settings.levels_max
@@ -92,23 +93,48 @@ cdef class Lane:
         return found
 
     def receive(self, frame, received_ns=0):
-        cdef const char* text = NULL
-        cdef Py_ssize_t length = 0
-        cdef int64_t now_ns
         if self._content is not None and PyLong_CheckExact(received_ns):
-            if PyBytes_CheckExact(frame):
-                text = PyBytes_AS_STRING(frame)
-                length = PyBytes_GET_SIZE(frame)
-            elif PyUnicode_CheckExact(frame) and PyUnicode_IS_ASCII(frame):
-                text = PyUnicode_AsUTF8AndSize(frame, &length)
             now_ns = PyLong_AsLongLongAndOverflow(received_ns, &self._overflow)
-            if text != NULL and self._overflow == 0 and self._take(text, length, now_ns):
-                self._frames.append(frame)
+            if self._overflow == 0 and self._take_frame(frame, now_ns, False):
                 return self._receive_odd(now_ns) if self._is_odd() else NOTHING
         return self._receive(frame, received_ns)
 
-    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns) except -1:
+    def offer(self, frame, received_ns):
+        if self._content is not None and PyLong_CheckExact(received_ns):
+            now_ns = PyLong_AsLongLongAndOverflow(received_ns, &self._overflow)
+            if self._overflow == 0 and self._take_frame(frame, now_ns, True):
+                return self._receive_odd(now_ns) if self._is_odd() else NOTHING
+        return None
+
+    cdef bint _take_frame(self, object frame, int64_t received_ns, bint timed) except -1:
         """Apply a frame if it is plain and continues the book; whether it was, else nothing has changed."""
+        cdef const char* text
+        cdef Py_ssize_t length = 0
+        if PyBytes_CheckExact(frame):
+            text = PyBytes_AS_STRING(frame)
+            length = PyBytes_GET_SIZE(frame)
+        elif PyUnicode_CheckExact(frame):
+            if not PyUnicode_IS_ASCII(frame):
+                return False
+            text = PyUnicode_AsUTF8AndSize(frame, &length)
+        elif isinstance(frame, (bytearray, memoryview)):
+            # Kept for a while, so it must not change; and behind it there is a zero, which the scanner stops at.
+            try:
+                frame = bytes(frame)
+            except (ValueError, BufferError):
+                return False
+            text = PyBytes_AS_STRING(frame)
+            length = PyBytes_GET_SIZE(frame)
+        else:
+            return False
+        if not self._take(text, length, received_ns, timed):
+            return False
+        self._frames.append(frame)
+        if self._is_observed:
+            self._observe(frame)
+        return True
+
+    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns, bint timed) except -1:
         cdef Scan* scan = &self._scan
         cdef ContentState content = self._content
         cdef int64_t zeros = content.price_zero_count
@@ -117,6 +143,8 @@ cdef class Lane:
         cdef Py_ssize_t number
         cdef int side
         if length > self._frame_bytes_max or self._pulse.in_doubt or not self._plan.scan(text, length, scan):
+            return False
+        if timed and scan.time < 0:
             return False
         if scan.start > content.sequence + 1 or scan.end <= content.sequence or scan.start > scan.end:
             return False

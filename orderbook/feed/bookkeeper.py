@@ -136,6 +136,7 @@ class BookKeeper:
         )
         self._is_subscribed = False
         self._answers = 0
+        self._absent_count = 0
         self._suspicions = Suspicions(is_whole=self._depth == "full")
         self.silence = Silence(
             settings.silence_gaps, settings.silence_min_ms / 1000, (settings.sync.symbol_silence_ms or 0) / 1000
@@ -193,16 +194,30 @@ class BookKeeper:
         now_ns = self._world.clock()
         self._follow(self.sync.fail(reason, now_ns), now_ns)
 
+    def offer(self, frame: bytes, now_ns: int) -> bool:
+        """Take a frame as it is if it is plain, and continues the book; if not, nothing has happened."""
+        sync = self.sync
+        events = sync.offer(frame, now_ns)
+        if events is None:
+            return False
+        self._spoke(now_ns, sync.book.venue_ms)
+        if events:
+            self._follow(events, now_ns, sync.recent[-1])
+        else:
+            if self.subscriptions:
+                self._publish(sync.recent[-1] if self.subscriptions.want_deltas else None, now_ns)
+            if self._timer is None:
+                self._arm()
+        if self._suspicions.is_pending or sync.book.content.remove_absent_count != self._absent_count:
+            self._compare_if_odd(now_ns)
+        return True
+
     def take(self, message: Message | FrameError, now_ns: int) -> None:
         """A message of this symbol, or one that nobody can read."""
         sync = self.sync
         events = sync.receive_decoded(message, now_ns)
         if type(message) is Delta:
-            self._spoke_ns = now_ns
-            self.metrics.received += 1
-            self._answers = 0
-            if message.venue_ms is not None:
-                self.metrics.observe_venue_time(message.venue_ms, self._world.wall_clock())
+            self._spoke(now_ns, message.venue_ms)
             if self.subscriptions and not events:
                 self._publish(message, now_ns)
         if events:
@@ -211,6 +226,14 @@ class BookKeeper:
             self._arm()
         if type(message) is Delta:
             self._compare_if_odd(now_ns)
+
+    def _spoke(self, now_ns: int, venue_ms: int | None) -> None:
+        """A delta came."""
+        self._spoke_ns = now_ns
+        self.metrics.received += 1
+        self._answers = 0
+        if venue_ms is not None:
+            self.metrics.observe_venue_time(venue_ms, self._world.wall_clock())
 
     def wake(self) -> None:
         """Something was heard on the link after a silence."""
@@ -225,6 +248,7 @@ class BookKeeper:
         self._compare_if_odd(now_ns)
 
     def _compare_if_odd(self, now_ns: int) -> None:
+        self._absent_count = self.sync.book.content.remove_absent_count
         if self._suspicions.are_due(self.sync.counters, now_ns, is_live=self.sync.state is BookState.LIVE):
             log.warning("%s: a delta does not fit the book: comparing", self.symbol)
             self.audit()

@@ -165,6 +165,11 @@ class Subscribers(Collection[Subscription]):
         """One less, if it is there."""
         self._held.pop(id(subscription), None)
 
+    @property
+    def want_deltas(self) -> bool:
+        """Whether one of them hands on every delta."""
+        return any(one.deliver == "every" for one in self)
+
     def __contains__(self, subscription: object) -> bool:
         return any(one is subscription for one in self)
 

@@ -31,6 +31,9 @@ class Handover:
         self._switched = False
         self._keep: Callable[[bytes], None] = lambda _frame: None
 
+    def taker(self, frame: bytes) -> None:
+        """Nobody: the new link is not in charge yet."""
+
     def take(self, message: Message | FrameError, now_ns: int) -> None:
         """A message of the new link, before it is in charge."""
         self.is_full = self.is_full or len(self._held) >= HELD_MAX

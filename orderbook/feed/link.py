@@ -27,8 +27,18 @@ WAKE_MS: Final = 1_000
 """After a silence this long the books are told that something was heard; or half of a silence that makes them STALE."""
 
 
+class Taker(Protocol):
+    """Takes frames of one book as they come off the wire, if they are plain."""
+
+    def offer(self, frame: bytes, now_ns: int) -> bool:
+        """Whether it was taken; if not, nothing has happened, and the receiver gets what it says."""
+
+
 class Receiver(Protocol):
     """Gets what comes out of a link."""
+
+    def taker(self, frame: bytes) -> Taker | None:
+        """Who may take a frame as it is; ``None``: it has to be decoded first."""
 
     def take(self, message: Message | FrameError, now_ns: int) -> None:
         """A message that is not about the link itself, and when it was received (ns of the clock)."""
@@ -212,15 +222,7 @@ class Link:
     async def _read(self) -> None:
         try:
             while True:
-                message = await self._receive()
-                now_ns = self._world.clock()
-                if type(message) is Control:
-                    self._control(message, now_ns)
-                is_waking = self._hear(now_ns)
-                if type(message) is not Control:
-                    self._receiver.take(message, now_ns)
-                if is_waking:
-                    self._receiver.wake()
+                self._take(await self._socket.receive())
         except SocketClosed as error:
             self.end(str(error))
         except Exception as error:
@@ -228,14 +230,46 @@ class Link:
             log.exception("reading %s failed", self.url)
             self.end(f"internal error: {type(error).__name__}")
 
+    def _take(self, frame: bytes) -> None:
+        """Hand a frame on: as it is to a book that can take it so, else decoded."""
+        self._note(frame)
+        taker = None if self.tape is not None else self._receiver.taker(frame)
+        if taker is None:
+            message = self._decode(frame)
+            now_ns = self._world.clock()
+            if type(message) is Control:
+                self._control(message, now_ns)
+            is_waking = self._hear(now_ns)
+            if type(message) is not Control:
+                self._receiver.take(message, now_ns)
+        else:
+            now_ns = self._world.clock()
+            # Before it is taken: what is in doubt must not make a book fresh.
+            is_waking = self._hear(now_ns)
+            if not taker.offer(frame, now_ns):
+                message = self._decode(frame)
+                if type(message) is Control:
+                    self._control(message, now_ns)
+                else:
+                    self._receiver.take(message, now_ns)
+        if is_waking:
+            self._receiver.wake()
+
     async def _receive(self) -> Message | FrameError:
         frame = await self._socket.receive()
+        self._note(frame)
+        return self._decode(frame)
+
+    def _note(self, frame: bytes) -> None:
+        """Count a frame, and record it, unless a tape decides that."""
         self.frames += 1
+        if self.tape is None and self._world.record is not None:
+            self._world.record("ws", self.url, frame, None)
+
+    def _decode(self, frame: bytes) -> Message | FrameError:
         message = decode_frame(self._venue, frame, self._settings.sync.frame_bytes_max)
         if self.tape is not None:
             self.tape(frame, message)
-        elif self._world.record is not None:
-            self._world.record("ws", self.url, frame, None)
         return message
 
     def _hear(self, now_ns: int) -> bool:

@@ -31,6 +31,7 @@ from orderbook.feed.subscriber import Learnt, Refusals, Subscriber, TooManyTopic
 from orderbook.guard import Pulse
 from orderbook.types import BookState, Delta, Message
 from orderbook.venues.base import Venue
+from orderbook.venues.layout import SymbolFinder, layout_of
 
 log = logging.getLogger("orderbook.feed")
 
@@ -92,6 +93,8 @@ class LinkKeeper:
         self.last_problem: Exception | None = None
         self._world = world
         self._settings = settings
+        layout = layout_of(venue)
+        self._finder = None if layout is None else SymbolFinder(layout)
         self._opener = Opener(venue, world, settings, connects, metrics)
         self._metrics = metrics
         self._home = home
@@ -379,6 +382,13 @@ class LinkKeeper:
         return True
 
     # -- frames --
+
+    def taker(self, frame: bytes) -> BookKeeper | None:
+        """The book that a frame is most likely for; while links change over, all have to be decoded."""
+        if self._finder is None or self._handover is not None:
+            return None
+        symbol = self._finder.find(frame)
+        return None if symbol is None else self.books.get(symbol)
 
     def take(self, message: Message | FrameError, now_ns: int) -> None:
         """Hand a message to the book it is of."""

@@ -69,6 +69,11 @@ class Suspicions:
         self._absent = Suspicion(ABSENT_MS)
         self._overdue = Suspicion(OVERDUE_MS)
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether a comparison waits for its time."""
+        return self._overdue.is_pending or self._absent.is_pending
+
     def are_due(self, counters: SyncCounters, now_ns: int, *, is_live: bool) -> bool:
         """Whether to compare now. What was suspicious of a book that is not LIVE any more has had its consequence."""
         self._overdue.see(counters.overdue)

@@ -85,7 +85,10 @@ class BookSync(Lane):
         self._machine = Machine(self.book, self._desk, self._settings, observer, rules)
         self._answers = Answers(self._machine, self._settings)
         self._alarms = Alarms(self._machine, self._settings)
-        self._lay(layout_of(self._venue) if observer is None else None, symbol, self._settings)
+        self._observer = observer
+        # Another table may decide otherwise about the plainest frame.
+        layout = layout_of(self._venue) if rules is INDEX else None
+        self._lay(layout, symbol, self._settings, is_observed=observer is not None)
         self.journal: GapJournal = self._desk.journal
 
     def __repr__(self) -> str:
@@ -279,6 +282,11 @@ class BookSync(Lane):
         message = decode_frame(self._venue, frame, self._settings.frame_bytes_max)
         assert type(message) is Delta
         return message
+
+    def _observe(self, frame: bytes | str) -> None:
+        """The lane took a frame, and somebody wants to know."""
+        assert self._observer is not None
+        self._observer(self.book.content, self._decode(frame))
 
     def _receive_odd(self, received_ns: int) -> tuple[Event, ...]:
         """The lane took a frame after which the book has to be looked at."""

@@ -58,11 +58,27 @@ class PureLane:
         """
         return self._receive(frame, received_ns)
 
+    def offer(self, frame: Frame, received_ns: int) -> tuple[Event, ...] | None:
+        """Take a frame if that needs nobody's decision: a plain one, with a time stamp, that continues a LIVE book.
+
+        For a driver that serves many books from one link, and guesses whose a frame is before it decodes it.
+
+        Returns:
+            As ``receive``; ``None`` if it was not taken, and then nothing has happened.
+        """
+
     def _receive(self, frame: Frame, received_ns: int) -> tuple[Event, ...]:
         raise NotImplementedError
 
-    def _lay(self, layout: Layout | None, symbol: str, settings: SyncSettings) -> None:
-        """Say once what frames look like, and their bounds; without a layout the lane never opens."""
+    def _lay(self, layout: Layout | None, symbol: str, settings: SyncSettings, *, is_observed: bool) -> None:
+        """Say once what frames look like, and their bounds.
+
+        Args:
+            layout: Of frames with deltas; without one the lane never opens.
+            symbol: Of the book.
+            settings: The bounds.
+            is_observed: Whether ``_observe`` is to be called with each frame that was taken.
+        """
 
     def _open(self, content: ContentState, pulse: PulseState, fewest: tuple[int, int]) -> None:
         """From now on frames may continue this content.

@@ -68,3 +68,29 @@ def layout_of(venue: object) -> Layout | None:
     decode = getattr(type(venue), "decode", None)
     is_own = "decode" not in getattr(venue, "__dict__", {})
     return _LAYOUTS.get(decode) if decode is not None and is_own else None
+
+
+class SymbolFinder:
+    """Finds out whose book a frame may be for, without decoding it: the text around ``{symbol}`` is searched.
+
+    Args:
+        layout: Whose first text that holds a symbol has more around it than that, such as a topic.
+    """
+
+    __slots__ = ("_before", "_behind")
+
+    def __init__(self, layout: Layout) -> None:
+        before, _, behind = max(layout.texts.values(), key=lambda text: ("{symbol}" in text, len(text))).partition(
+            "{symbol}"
+        )
+        self._before = f'"{before}'.encode()
+        self._behind = f'{behind}"'.encode()
+
+    def find(self, frame: bytes) -> str | None:
+        """The symbol that a frame names there; ``None``: none. A guess, to be checked by whoever takes the frame."""
+        start = frame.find(self._before)
+        if start < 0:
+            return None
+        start += len(self._before)
+        end = frame.find(self._behind, start)
+        return None if end < 0 else frame[start:end].decode("latin-1")
