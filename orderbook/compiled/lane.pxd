@@ -19,7 +19,8 @@ cdef class Lane:
     cdef Py_ssize_t _frame_bytes_max
     cdef Py_ssize_t _levels_max
     cdef Py_ssize_t _fewest[2]   # levels of bids and asks up to their horizon; 0: none is needed
-    cdef object _frames          # the last ones, not yet handed over
+    cdef list _frames            # the last ones, as a ring
+    cdef Py_ssize_t _newest      # behind it, and where the next one goes
     cdef int64_t _taken
     cdef int64_t _last_ns        # of the last one, 0 without a clock
     cdef int64_t _heard_ns       # of the last one with a time

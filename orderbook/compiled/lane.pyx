@@ -14,8 +14,6 @@ from libc.stdint cimport int64_t
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.scanner cimport Plan, Scan, begin, finish
 
-from collections import deque
-
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     bint PyUnicode_IS_ASCII(object text)
@@ -58,7 +56,8 @@ cdef class Lane:
         self._plan = None if layout is None else Plan(layout, symbol)
         self._frame_bytes_max = settings.frame_bytes_max
         self._levels_max = settings.levels_max
-        self._frames = deque(maxlen=settings.reset_window + 1)
+        self._frames = [None] * (settings.reset_window + 1)
+        self._newest = 0
 
     def _open(self, ContentState content not None, PulseState pulse not None, fewest):
         """From now on frames may continue this content.
@@ -87,9 +86,12 @@ cdef class Lane:
         """
         if self._taken == 0:
             return None
-        found = (self._taken, self._last_ns, self._heard_ns, self._price_zeros, self._absent, tuple(self._frames))
+        frames = self._frames[self._newest:] + self._frames[:self._newest]
+        if self._taken < len(frames):
+            del frames[:len(frames) - self._taken]
+            # Older ones were handed over before. Nothing is forgotten here: a book that lives keeps its last ones.
+        found = (self._taken, self._last_ns, self._heard_ns, self._price_zeros, self._absent, tuple(frames))
         self._taken = self._heard_ns = self._price_zeros = self._absent = 0
-        self._frames.clear()
         return found
 
     def receive(self, frame, received_ns=0):
@@ -129,7 +131,8 @@ cdef class Lane:
             return False
         if not self._take(text, length, received_ns, timed):
             return False
-        self._frames.append(frame)
+        self._frames[self._newest] = frame
+        self._newest = self._newest + 1 if self._newest + 1 < len(self._frames) else 0
         if self._is_observed:
             self._observe(frame)
         return True

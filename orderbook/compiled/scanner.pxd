@@ -14,16 +14,28 @@ ctypedef struct Rows:
     Py_ssize_t count
     Py_ssize_t capacity
 
+cdef enum Kind:
+    OBJECT, TEXT, NUMBER, ROWS, CHANGE, OTHER
+
+ctypedef struct Value:     # that may differ from one message of a shape to the next
+    Py_ssize_t first       # where it begins and ends
+    Py_ssize_t end
+    Kind kind
+    int target             # of a number its slot, of rows their side, of what is of no interest its depth
+
+cdef enum:
+    VALUES = 24
+
 ctypedef struct Scan:
+    const char* text
+    Value values[VALUES]
+    int value_count        # more than ``VALUES``: not all of them stand above
     Rows sides[2]      # bids, asks
     bint seen[2]
     int64_t start
     int64_t end
     int64_t time       # -1: none
     bint no_memory
-
-cdef enum Kind:
-    OBJECT, TEXT, NUMBER, ROWS, CHANGE
 
 ctypedef struct Key:
     const char* name
@@ -59,7 +71,18 @@ cdef class Plan:
     cdef const char* names[2]         # of the sides, in a change
     cdef Py_ssize_t name_lengths[2]
 
+    # The last message that was read in full, as a guess at how the next one looks.
+    cdef char* last
+    cdef Py_ssize_t last_length       # 0: there is none
+    cdef Py_ssize_t last_capacity
+    cdef Value values[VALUES]
+    cdef int value_count
+
     cdef bint scan(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil
+    cdef bint _scan_alike(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil
+    cdef bint _scan_any(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil
+    cdef void _learn(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil
+    cdef const char* _value(self, const char* at, Kind kind, int target, Scan* found) noexcept nogil
     cdef const char* _object(self, const char* at, int node, int depth, Scan* found) noexcept nogil
     cdef const char* _rows(self, const char* at, int side, Scan* found) noexcept nogil
     cdef const char* _change(self, const char* at, Scan* found) noexcept nogil

@@ -11,18 +11,21 @@ Text ends with a zero byte, or at least with a byte that no value goes over; so 
 
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcmp, strncmp
+from libc.string cimport memcmp, memcpy, strncmp
 
 cdef enum:
     DIGITS = 18        # that fit 63 bits whatever they are
     NESTING = 16       # as venues.wire.NESTING_MAX
     KEYS = 32          # of an object
 
-cdef int64_t[19] POWERS
+cdef int64_t[DIGITS + 1] POWERS   # of ten,
+cdef int64_t[DIGITS + 1] MOST     # and what may be multiplied by them
 cdef int _power
 POWERS[0] = 1
-for _power in range(1, 19):
+for _power in range(1, DIGITS + 1):
     POWERS[_power] = POWERS[_power - 1] * 10
+for _power in range(DIGITS + 1):
+    MOST[_power] = (POWERS[DIGITS] - 1) // POWERS[_power]
 
 
 cdef void begin(Scan* scan) noexcept nogil:
@@ -32,6 +35,14 @@ cdef void begin(Scan* scan) noexcept nogil:
         scan.sides[side].first = NULL
         scan.sides[side].count = scan.sides[side].capacity = 0
     scan.no_memory = False
+
+
+cdef void forget(Scan* scan) noexcept nogil:
+    """Make it ready for the next message."""
+    scan.sides[0].count = scan.sides[1].count = 0
+    scan.seen[0] = scan.seen[1] = False
+    scan.time = -1
+    scan.value_count = 0
 
 
 cdef void finish(Scan* scan) noexcept nogil:
@@ -47,7 +58,7 @@ cdef bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept
             return False
         digits //= 10
         decimals -= 1
-    if scale - decimals > DIGITS or digits > (POWERS[DIGITS] - 1) // POWERS[scale - decimals]:
+    if scale - decimals > DIGITS or digits > MOST[scale - decimals]:
         return digits == 0 and _zero(raw)
     raw[0] = digits * POWERS[scale - decimals]
     return True
@@ -225,6 +236,18 @@ cdef inline Row* room(Rows* rows, Scan* found) noexcept nogil:
     return &rows.first[rows.count]
 
 
+cdef inline void note(Scan* found, const char* first, const char* end, Kind kind, int target) noexcept nogil:
+    """Take note of where a value stands."""
+    cdef Value* value
+    if found.value_count < VALUES:
+        value = &found.values[found.value_count]
+        value.first = first - found.text
+        value.end = end - found.text
+        value.kind = kind
+        value.target = target
+    found.value_count += 1
+
+
 cdef class Plan:
     """A layout, made ready for one symbol.
 
@@ -285,6 +308,7 @@ cdef class Plan:
     def __dealloc__(self):
         free(self.keys)
         free(self.nodes)
+        free(self.last)
 
     def _put(self, tree, path, leaf):
         *outer, last = path
@@ -311,10 +335,62 @@ cdef class Plan:
 
     cdef bint scan(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
         """Read a message; whether it was plain and whole. Only then ``found`` means anything."""
+        if self._scan_alike(text, length, found):
+            return True
+        if not self._scan_any(text, length, found):
+            return False
+        self._learn(text, length, found)
+        return True
+
+    cdef bint _scan_alike(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
+        """Read a message that differs from the last one in its values alone; whether it is such a one.
+
+        All that stands between the values is compared byte by byte, and they are read as they are in any message. So
+        what is accepted here is accepted there, and means the same.
+        """
+        cdef const char* at = text
+        cdef const char* end = text + length
+        cdef Py_ssize_t behind = 0
+        cdef Py_ssize_t between
+        cdef Value* value
+        cdef int number
+        if self.last_length == 0:
+            return False
+        forget(found)
+        for number in range(self.value_count):
+            value = &self.values[number]
+            between = value.first - behind
+            if end - at < between or memcmp(at, self.last + behind, between) != 0:
+                return False
+            at = self._value(at + between, value.kind, value.target, found)
+            if at == NULL:
+                return False
+            behind = value.end
+        between = self.last_length - behind
+        return end - at == between and memcmp(at, self.last + behind, between) == 0
+
+    cdef void _learn(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
+        """Take a message that was read in full as a guess at the next one."""
+        cdef void* grown
+        self.last_length = 0
+        if found.value_count > VALUES:
+            return
+        if length > self.last_capacity:
+            grown = realloc(self.last, length)
+            if grown == NULL:
+                return  # it is a guess only
+            self.last = <char*> grown
+            self.last_capacity = length
+        memcpy(self.last, text, length)
+        memcpy(self.values, found.values, found.value_count * sizeof(Value))
+        self.value_count = found.value_count
+        self.last_length = length
+
+    cdef bint _scan_any(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
+        """Read a message, whatever it looks like."""
         cdef const char* at = blank(text)
-        found.sides[0].count = found.sides[1].count = 0
-        found.seen[0] = found.seen[1] = False
-        found.time = -1
+        forget(found)
+        found.text = text
         if at[0] != c'{':
             return False
         at = self._object(at, 0, 1, found)
@@ -322,6 +398,24 @@ cdef class Plan:
             return False
         at = blank(at)
         return at == text + length and (found.seen[0] or found.seen[1])
+
+    cdef const char* _value(self, const char* at, Kind kind, int target, Scan* found) noexcept nogil:
+        """Read a value that may be another one in each message; behind it, or NULL."""
+        cdef int64_t number = 0
+        if kind == ROWS:
+            return self._rows(at, target, found)
+        if kind == CHANGE:
+            return self._change(at, found)
+        if kind == OTHER:
+            return skipped(at, target)
+        at = quoted_integer(at, &number)
+        if target & START:
+            found.start = number
+        if target & END:
+            found.end = number
+        if target & TIME:
+            found.time = number
+        return at
 
     cdef const char* _object(self, const char* at, int node, int depth, Scan* found) noexcept nogil:
         """Read an object whose brace is next; behind it, or NULL."""
@@ -336,7 +430,9 @@ cdef class Plan:
         cdef int guess = 0
         cdef int tried
         cdef unsigned int seen = 0
-        cdef int64_t number = 0
+        cdef const char* value
+        cdef Kind kind
+        cdef int target
         at = blank(at + 1)
         if at[0] == c'}':
             return at + 1 if here.needed == 0 else NULL
@@ -368,34 +464,28 @@ cdef class Plan:
                 names[strangers] = name
                 lengths[strangers] = length
                 strangers += 1
-                at = skipped(at, depth)
+                kind, target = OTHER, depth
             else:
                 if seen & (1U << guess):
                     return NULL
                 seen |= 1U << guess
-                if key.kind == TEXT:
-                    if (
-                        at[0] != c'"'
-                        or strncmp(at + 1, key.text, key.text_length) != 0
-                        or at[1 + key.text_length] != c'"'
-                    ):
-                        return NULL
-                    at += key.text_length + 2
-                elif key.kind == NUMBER:
-                    at = quoted_integer(at, &number)
-                    if key.target & START:
-                        found.start = number
-                    if key.target & END:
-                        found.end = number
-                    if key.target & TIME:
-                        found.time = number
-                elif key.kind == OBJECT:
-                    at = self._object(at, key.target, depth + 1, found) if at[0] == c'{' else NULL
-                elif key.kind == ROWS:
-                    at = self._rows(at, key.target, found)
-                else:
-                    at = self._change(at, found)
+                kind, target = key.kind, key.target
                 guess = guess + 1 if guess + 1 < here.count else 0
+            if kind == TEXT:
+                if (
+                    at[0] != c'"'
+                    or strncmp(at + 1, key.text, key.text_length) != 0
+                    or at[1 + key.text_length] != c'"'
+                ):
+                    return NULL
+                at += key.text_length + 2
+            elif kind == OBJECT:
+                at = self._object(at, target, depth + 1, found) if at[0] == c'{' else NULL
+            else:
+                value = at
+                at = self._value(at, kind, target, found)
+                if at != NULL:
+                    note(found, value, at, kind, target)
             if at == NULL:
                 return NULL
             at = blank(at)
