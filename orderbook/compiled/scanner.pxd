@@ -1,5 +1,6 @@
 # Frames and REST bodies to numbers, without Python objects. What is not plain is refused, never guessed.
 
+from cython cimport final
 from libc.stdint cimport int64_t
 
 ctypedef struct Row:
@@ -15,7 +16,7 @@ ctypedef struct Rows:
     Py_ssize_t capacity
 
 cdef enum Kind:
-    OBJECT, TEXT, NUMBER, ROWS, CHANGE, OTHER
+    OBJECT, TEXT, NUMBER, ROWS, CHANGE, OTHER, PRICE, SIZE, SEQUENCE
 
 ctypedef struct Value:     # that may differ from one message of a shape to the next
     Py_ssize_t first       # where it begins and ends
@@ -25,9 +26,11 @@ ctypedef struct Value:     # that may differ from one message of a shape to the 
 
 cdef enum:
     VALUES = 24
+    COLUMNS = 8
 
 ctypedef struct Scan:
     const char* text
+    const char* stop
     Value values[VALUES]
     int value_count        # more than ``VALUES``: not all of them stand above
     Rows sides[2]      # bids, asks
@@ -56,15 +59,16 @@ cdef enum:
     TIME = 4
 
 
+@final
 cdef class Plan:
     cdef list _kept
     cdef Key* keys
     cdef Node* nodes
     cdef int node_count
     cdef int row_length
-    cdef int price_at
-    cdef int size_at
-    cdef int sequence_at
+    cdef Kind row[COLUMNS]
+    cdef bint is_usual         # price and size first, and nothing else but a sequence behind them
+    cdef bint is_counted       # which is there
     cdef int change_price
     cdef int change_side
     cdef int change_size
@@ -85,6 +89,7 @@ cdef class Plan:
     cdef const char* _value(self, const char* at, Kind kind, int target, Scan* found) noexcept nogil
     cdef const char* _object(self, const char* at, int node, int depth, Scan* found) noexcept nogil
     cdef const char* _rows(self, const char* at, int side, Scan* found) noexcept nogil
+    cdef const char* _row(self, const char* at, Row* row, Scan* found) noexcept nogil
     cdef const char* _change(self, const char* at, Scan* found) noexcept nogil
 
 cdef void begin(Scan* scan) noexcept nogil

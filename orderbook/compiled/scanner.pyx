@@ -9,9 +9,38 @@ numbers of more than 18 digits, and objects with more keys than are worth compar
 Text ends with a zero byte, or at least with a byte that no value goes over; so the end needs no check at each step.
 """
 
-from libc.stdint cimport int64_t
+from cython cimport final
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, strncmp
+
+cdef extern from *:
+    """
+    /* Up to eight digits at once: how many of the next eight bytes are digits before the first that is none, and their
+       value. Without a branch on the data: lengths of numbers cannot be foreseen. The digits are moved to where the last
+       ones of eight would be, zeros before them; then added up in pairs, fours, and all. */
+    #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    #define ORDERBOOK_EIGHT 1
+    static inline int eight_digits(const char *at, uint64_t *value) {
+        uint64_t text, strange;
+        int count;
+        memcpy(&text, at, 8);
+        strange = ((text ^ 0x3030303030303030u) | ((text + 0x0606060606060606u) ^ 0x3030303030303030u))
+                  & 0xF0F0F0F0F0F0F0F0u;
+        count = strange ? __builtin_ctzll(strange) >> 3 : 8;
+        text = count ? text << (64 - 8 * count) : 0;
+        text = (text & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
+        text = (text & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
+        *value = (text & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
+        return count;
+    }
+    #else
+    #define ORDERBOOK_EIGHT 0
+    static inline int eight_digits(const char *at, uint64_t *value) { (void)at; (void)value; return 0; }
+    #endif
+    """
+    int eight_digits(const char* at, uint64_t* value) noexcept nogil
+    bint ORDERBOOK_EIGHT
 
 cdef enum:
     DIGITS = 18        # that fit 63 bits whatever they are
@@ -71,7 +100,7 @@ cdef inline bint _zero(int64_t* raw) noexcept nogil:
 
 cdef inline const char* blank(const char* at) noexcept nogil:
     """Behind white space."""
-    while at[0] == c' ' or at[0] == c'\n' or at[0] == c'\r' or at[0] == c'\t':
+    while <unsigned char> at[0] <= c' ' and (at[0] == c' ' or at[0] == c'\n' or at[0] == c'\r' or at[0] == c'\t'):
         at += 1
     return at
 
@@ -86,65 +115,92 @@ cdef inline const char* text_end(const char* at) noexcept nogil:
     return at
 
 
-cdef inline const char* integer(const char* at, int64_t* value) noexcept nogil:
-    """A whole number without a sign, of at most 18 digits; NULL for anything else."""
-    cdef const char* first = at
-    cdef int64_t found = 0
+cdef inline const char* some_digits(const char* at, const char* end, uint64_t* value) noexcept nogil:
+    """Behind the digits that come next, which are appended to a value; too many of them make nonsense of it."""
+    cdef uint64_t part = 0
+    cdef int count
+    while ORDERBOOK_EIGHT and end - at >= 8:
+        count = eight_digits(at, &part)
+        value[0] = value[0] * <uint64_t> POWERS[count] + part
+        at += count
+        if count < 8:
+            return at
     while c'0' <= at[0] <= c'9':
-        found = found * 10 + (at[0] - c'0')
+        value[0] = value[0] * 10 + <uint64_t>(at[0] - c'0')
         at += 1
-        if at - first > DIGITS:
-            return NULL
-    if at == first or (first[0] == c'0' and at - first > 1):
-        return NULL
-    value[0] = found
     return at
 
 
-cdef inline const char* quoted_integer(const char* at, int64_t* value) noexcept nogil:
+cdef inline const char* integer(const char* at, const char* end, int64_t* value) noexcept nogil:
+    """A whole number without a sign, of at most 18 digits; NULL for anything else."""
+    cdef const char* first = at
+    cdef uint64_t found = 0
+    at = some_digits(at, end, &found)
+    if at == first or at - first > DIGITS or (first[0] == c'0' and at - first > 1):
+        return NULL
+    value[0] = <int64_t> found
+    return at
+
+
+cdef inline const char* quoted_integer(const char* at, const char* end, int64_t* value) noexcept nogil:
     """The same, bare or in quotes."""
     if at[0] != c'"':
-        return integer(at, value)
-    at = integer(at + 1, value)
+        return integer(at, end, value)
+    at = integer(at + 1, end, value)
     return at + 1 if at != NULL and at[0] == c'"' else NULL
 
 
-cdef inline const char* decimal(const char* at, int64_t* digits, int* decimals) noexcept nogil:
+cdef inline const char* decimal(const char* at, const char* end, int64_t* digits, int* decimals) noexcept nogil:
     """A number of the library's grammar without an exponent, of at most 18 digits; NULL for anything else."""
     cdef const char* first = at
     cdef const char* point
-    cdef int64_t found = 0
-    while c'0' <= at[0] <= c'9':
-        found = found * 10 + (at[0] - c'0')
-        at += 1
-        if at - first > DIGITS:
-            return NULL
+    cdef uint64_t found = 0
+    at = some_digits(at, end, &found)
     if at == first or (first[0] == c'0' and at - first > 1):
         return NULL
     decimals[0] = 0
     if at[0] == c'.':
-        point = at
-        at += 1
-        while c'0' <= at[0] <= c'9':
-            found = found * 10 + (at[0] - c'0')
-            at += 1
-            if at - first > DIGITS + 1:
-                return NULL
-        decimals[0] = <int>(at - point) - 1
-        if decimals[0] == 0:
+        point = at + 1
+        at = some_digits(point, end, &found)
+        decimals[0] = <int>(at - point)
+        if at == point or at - first > DIGITS + 1:
             return NULL
+    elif at - first > DIGITS:
+        return NULL
     if at[0] == c'e' or at[0] == c'E':
         return NULL
-    digits[0] = found
+    digits[0] = <int64_t> found
     return at
 
 
-cdef inline const char* quoted_decimal(const char* at, int64_t* digits, int* decimals) noexcept nogil:
+cdef inline const char* quoted_decimal(
+    const char* at, const char* end, int64_t* digits, int* decimals
+) noexcept nogil:
     """The same, bare or in quotes."""
     if at[0] != c'"':
-        return decimal(at, digits, decimals)
-    at = decimal(at + 1, digits, decimals)
+        return decimal(at, end, digits, decimals)
+    at = decimal(at + 1, end, digits, decimals)
     return at + 1 if at != NULL and at[0] == c'"' else NULL
+
+
+cdef inline const char* usual_row(const char* at, const char* end, bint is_counted, Row* row) noexcept nogil:
+    """Behind a row as nearly all of them look, ``["price","size"]`` or with a sequence; NULL if it is another one."""
+    if at[0] != c'[' or at[1] != c'"':
+        return NULL
+    at = decimal(at + 2, end, &row.price, &row.price_decimals)
+    if at == NULL or at[0] != c'"' or at[1] != c',' or at[2] != c'"':
+        return NULL
+    at = decimal(at + 3, end, &row.size, &row.size_decimals)
+    if at == NULL or at[0] != c'"':
+        return NULL
+    row.sequence = -1
+    if is_counted:
+        if at[1] != c',' or at[2] != c'"':
+            return NULL
+        at = integer(at + 3, end, &row.sequence)
+        if at == NULL or at[0] != c'"':
+            return NULL
+    return at + 2 if at[1] == c']' else NULL
 
 
 cdef const char* skipped(const char* at, int depth) noexcept nogil:
@@ -248,6 +304,7 @@ cdef inline void note(Scan* found, const char* first, const char* end, Kind kind
     found.value_count += 1
 
 
+@final
 cdef class Plan:
     """A layout, made ready for one symbol.
 
@@ -293,10 +350,14 @@ cdef class Plan:
             self.nodes[number].first = first
             self.nodes[number].count = count
             self.nodes[number].needed = needed
-        places = {name: place for place, name in enumerate(layout.row)}
+        kinds = {"price": PRICE, "size": SIZE, "sequence": SEQUENCE}
+        if len(layout.row) > COLUMNS:
+            raise ValueError("a layout with so many columns in a row cannot be read")
         self.row_length = len(layout.row)
-        self.price_at, self.size_at = places["price"], places["size"]
-        self.sequence_at = places.get("sequence", -1)
+        for place, name in enumerate(layout.row):
+            self.row[place] = kinds.get(name, OTHER)
+        self.is_usual = layout.row[:2] == ("price", "size") and layout.row[2:] in ((), ("sequence",))
+        self.is_counted = len(layout.row) > 2
         places = {name: place for place, name in enumerate(layout.change_row)}
         self.change_price, self.change_side, self.change_size = places["price"], places["side"], places["size"]
         for side, word in enumerate(layout.sides):
@@ -357,6 +418,7 @@ cdef class Plan:
         if self.last_length == 0:
             return False
         forget(found)
+        found.stop = end
         for number in range(self.value_count):
             value = &self.values[number]
             between = value.first - behind
@@ -391,6 +453,7 @@ cdef class Plan:
         cdef const char* at = blank(text)
         forget(found)
         found.text = text
+        found.stop = text + length
         if at[0] != c'{':
             return False
         at = self._object(at, 0, 1, found)
@@ -408,7 +471,7 @@ cdef class Plan:
             return self._change(at, found)
         if kind == OTHER:
             return skipped(at, target)
-        at = quoted_integer(at, &number)
+        at = quoted_integer(at, found.stop, &number)
         if target & START:
             found.start = number
         if target & END:
@@ -499,7 +562,7 @@ cdef class Plan:
     cdef const char* _rows(self, const char* at, int side, Scan* found) noexcept nogil:
         """Read a list of rows; behind it, or NULL."""
         cdef Row* row
-        cdef int place
+        cdef const char* behind
         found.seen[side] = True
         if at[0] != c'[':
             return NULL
@@ -508,35 +571,46 @@ cdef class Plan:
             return at + 1
         while True:
             row = room(&found.sides[side], found)
-            if row == NULL or at[0] != c'[':
+            if row == NULL:
                 return NULL
-            row.sequence = -1
-            at = blank(at + 1)
-            for place in range(self.row_length):
-                if place:
-                    at = blank(at)
-                    if at[0] != c',':
-                        return NULL
-                    at = blank(at + 1)
-                if place == self.price_at:
-                    at = quoted_decimal(at, &row.price, &row.price_decimals)
-                elif place == self.size_at:
-                    at = quoted_decimal(at, &row.size, &row.size_decimals)
-                elif place == self.sequence_at:
-                    at = quoted_integer(at, &row.sequence)
-                else:
-                    at = skipped(at, NESTING - 1)
-                if at == NULL:
-                    return NULL
-            at = blank(at)
-            if at[0] != c']':
+            behind = usual_row(at, found.stop, self.is_counted, row) if self.is_usual else NULL
+            at = self._row(at, row, found) if behind == NULL else behind
+            if at == NULL:
                 return NULL
             found.sides[side].count += 1
-            at = blank(at + 1)
+            at = blank(at)
             if at[0] == c',':
                 at = blank(at + 1)
             else:
                 return at + 1 if at[0] == c']' else NULL
+
+    cdef const char* _row(self, const char* at, Row* row, Scan* found) noexcept nogil:
+        """Read one row, whatever it looks like; behind it, or NULL."""
+        cdef int place
+        cdef Kind kind
+        row.sequence = -1
+        if at[0] != c'[':
+            return NULL
+        for place in range(self.row_length):
+            # The bracket, or the comma after the last one.
+            if place:
+                at = blank(at)
+                if at[0] != c',':
+                    return NULL
+            at = blank(at + 1)
+            kind = self.row[place]
+            if kind == PRICE:
+                at = quoted_decimal(at, found.stop, &row.price, &row.price_decimals)
+            elif kind == SIZE:
+                at = quoted_decimal(at, found.stop, &row.size, &row.size_decimals)
+            elif kind == SEQUENCE:
+                at = quoted_integer(at, found.stop, &row.sequence)
+            else:
+                at = skipped(at, NESTING - 1)
+            if at == NULL:
+                return NULL
+        at = blank(at)
+        return at + 1 if at[0] == c']' else NULL
 
     cdef const char* _change(self, const char* at, Scan* found) noexcept nogil:
         """Read one row as a text with commas; behind it, or NULL."""
@@ -555,9 +629,9 @@ cdef class Plan:
                     return NULL
                 at += 1
             if place == self.change_price:
-                at = decimal(at, &change.price, &change.price_decimals)
+                at = decimal(at, found.stop, &change.price, &change.price_decimals)
             elif place == self.change_size:
-                at = decimal(at, &change.size, &change.size_decimals)
+                at = decimal(at, found.stop, &change.size, &change.size_decimals)
             else:
                 for other in range(2):
                     if side < 0 and strncmp(at, self.names[other], self.name_lengths[other]) == 0:
