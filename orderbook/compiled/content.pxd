@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Scan
+from orderbook.compiled.scanner cimport Rows, Scan
 
 
 cdef class Horizons:
@@ -25,4 +25,6 @@ cdef class ContentState:
     cdef object __weakref__
 
     cdef bint take(self, Scan* scan) except -1
+    cdef bint fill(self, Scan* scan) except -1
+    cdef bint _fill_side(self, Ladder ladder, Rows* rows) except -1
     cdef void _look(self, int64_t* touch) noexcept nogil

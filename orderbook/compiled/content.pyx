@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Row, Scan, scaled
+from orderbook.compiled.scanner cimport Row, Rows, Scan, scaled
 
 from orderbook.types import Side
 
@@ -35,6 +35,27 @@ cdef class Horizons:
 
     def __repr__(self):
         return f"Horizons({{{BID!r}: {self[BID]}, {ASK!r}: {self[ASK]}}})"
+
+
+cdef void _decimals(const Rows* rows, int* most) noexcept nogil:
+    """Grow the decimals of prices and of sizes to what these rows need, trailing zeros not counted."""
+    cdef Py_ssize_t number
+    cdef const Row* row
+    for number in range(rows.count):
+        row = &rows.first[number]
+        if row.price:
+            most[0] = _needed(row.price, row.price_decimals, most[0])
+            most[1] = _needed(row.size, row.size_decimals, most[1])
+
+
+cdef inline int _needed(int64_t digits, int decimals, int most) noexcept nogil:
+    """The greater one of ``most`` and the decimals of a number."""
+    while decimals > most:
+        if digits % 10:
+            return decimals
+        digits //= 10
+        decimals -= 1
+    return most
 
 
 cdef class ContentState:
@@ -115,6 +136,8 @@ cdef class ContentState:
             for number in range(scan.sides[side].count):
                 if ladder.put(rows[number].price, rows[number].size) == 0 and rows[number].size == 0:
                     self.remove_absent_count += 1
+        self.bids.relax()
+        self.asks.relax()
         self._look(after)
         if before[0] != after[0] or before[1] != after[1] or before[2] != after[2] or before[3] != after[3]:
             self.touch_count += 1
@@ -122,6 +145,53 @@ cdef class ContentState:
         self.sequence = scan.end
         if scan.time >= 0:
             self._venue_ms = scan.time
+        return True
+
+    cdef bint fill(self, Scan* scan) except -1:
+        """Take the rows of a snapshot into empty ladders, as ``BookContent.from_snapshot``; whether it could be done.
+
+        If not (a side is not best first, a price stands twice, a value is too long), the content is of no use any more.
+        Raises ``MemoryError``, and then it is neither.
+        """
+        cdef int side
+        cdef int[2] decimals
+        decimals[0] = decimals[1] = 0
+        for side in range(2):
+            _decimals(&scan.sides[side], decimals)
+        self.price_decimals, self.size_decimals = decimals[0], decimals[1]
+        for side in range(2):
+            if not self._fill_side(self.bids if side == 0 else self.asks, &scan.sides[side]):
+                return False
+        self.sequence = scan.end
+        self._venue_ms = scan.time
+        return True
+
+    cdef bint _fill_side(self, Ladder ladder, Rows* rows) except -1:
+        """From the worst row to the best, so that each level goes to the end of the ladder."""
+        cdef Py_ssize_t number
+        cdef Row* row
+        cdef int64_t price, size
+        cdef int64_t before = 0
+        cdef bint is_zero_seen = False
+        ladder.stock_levels(rows.count)
+        for number in range(rows.count - 1, -1, -1):
+            row = &rows.first[number]
+            if row.price == 0:
+                if is_zero_seen:
+                    return False
+                is_zero_seen = True
+                continue
+            if not scaled(row.price, row.price_decimals, self.price_decimals, &price):
+                return False
+            if not scaled(row.size, row.size_decimals, self.size_decimals, &size):
+                return False
+            # Rows of size 0 are no levels, but stand in the order of all.
+            if before and ladder._sign * price <= ladder._sign * before:
+                return False
+            before = price
+            if size:
+                ladder.push(price, size)
+        ladder.relax()
         return True
 
     cdef void _look(self, int64_t* touch) noexcept nogil:

@@ -49,6 +49,7 @@ cdef class Plan:
     cdef Key* keys
     cdef Node* nodes
     cdef int node_count
+    cdef int64_t time_units
     cdef int row_length
     cdef int price_at
     cdef int size_at

@@ -9,7 +9,7 @@ numbers of more than 18 digits, and objects with more keys than are worth compar
 Text ends with a zero byte, or at least with a byte that no value goes over; so the end needs no check at each step.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, strncmp
 
@@ -76,17 +76,18 @@ cdef inline const char* text_end(const char* at) noexcept nogil:
 
 
 cdef inline const char* integer(const char* at, int64_t* value) noexcept nogil:
-    """A whole number without a sign, of at most 18 digits; NULL for anything else."""
+    """A whole number without a sign, to which 1 can be added in 63 bits; NULL for anything else."""
     cdef const char* first = at
-    cdef int64_t found = 0
+    cdef uint64_t found = 0
     while c'0' <= at[0] <= c'9':
-        found = found * 10 + (at[0] - c'0')
+        found = found * 10 + <uint64_t> (at[0] - c'0')
         at += 1
-        if at - first > DIGITS:
+        # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
+        if at - first > DIGITS + 1:
             return NULL
-    if at == first or (first[0] == c'0' and at - first > 1):
+    if at == first or (first[0] == c'0' and at - first > 1) or found >= <uint64_t> INT64_MAX:
         return NULL
-    value[0] = found
+    value[0] = <int64_t> found
     return at
 
 
@@ -271,6 +272,7 @@ cdef class Plan:
             self.nodes[number].count = count
             self.nodes[number].needed = needed
         places = {name: place for place, name in enumerate(layout.row)}
+        self.time_units = layout.time_units
         self.row_length = len(layout.row)
         self.price_at, self.size_at = places["price"], places["size"]
         self.sequence_at = places.get("sequence", -1)
@@ -320,6 +322,8 @@ cdef class Plan:
         at = self._object(at, 0, 1, found)
         if at == NULL:
             return False
+        if found.time > 0 and self.time_units != 1:
+            found.time //= self.time_units
         at = blank(at)
         return at == text + length and (found.seen[0] or found.seen[1])
 

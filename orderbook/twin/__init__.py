@@ -12,6 +12,7 @@ if TYPE_CHECKING or ACCELERATOR == "pure":
         GuardState,
         Horizons,
         Lane,
+        Loader,
         PulseState,
         ReaderState,
         touch_property,
@@ -19,6 +20,7 @@ if TYPE_CHECKING or ACCELERATOR == "pure":
 else:
     from orderbook.compiled.content import ContentState, Horizons
     from orderbook.compiled.lane import Lane, PulseState
+    from orderbook.compiled.snapshot import Loader
     from orderbook.compiled.touch import GuardState, ReaderState, touch_property
 
-__all__ = ["ContentState", "GuardState", "Horizons", "Lane", "PulseState", "ReaderState", "touch_property"]
+__all__ = ["ContentState", "GuardState", "Horizons", "Lane", "Loader", "PulseState", "ReaderState", "touch_property"]

@@ -119,6 +119,37 @@ class ReaderState(Generic[F]):
         self._guarded = guarded
 
 
+class Loader:
+    """Takes plain bodies of snapshots: the compiled one does, this one leaves all to the venue's own function.
+
+    Args:
+        layout: Of such bodies; ``None``: none is taken.
+        symbol: What ``{symbol}`` stands for in it.
+        bytes_max: Longer bodies are not taken.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, layout: Layout | None, symbol: str, bytes_max: int) -> None:
+        del layout, symbol, bytes_max
+
+    def load(self, body: Frame, content: ContentState) -> tuple[int, int] | None:
+        """Take a body into an empty content: its levels, scales, sequence and time.
+
+        Args:
+            body: As the venue answered.
+            content: As it was made. If nothing was taken it is of no use any more.
+
+        Returns:
+            How many rows of bids and of asks there were, whether levels or not. ``None``: the body is not plain, and
+            only the venue's own function can tell what it is.
+
+        Complexity: O(n).
+        """
+        del body, content
+        return None
+
+
 touch_property = property
 """A property that the compiled twin answers by itself where the answer is plain: that of a best level, or of both."""
 
