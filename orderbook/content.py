@@ -51,17 +51,30 @@ class BookContent(ContentState):
         Complexity: O(n log n).
         """
         content = cls()
-        content._change(snapshot.bids, snapshot.asks)
+        bids = [change for change in snapshot.bids if change.price.mantissa]
+        asks = [change for change in snapshot.asks if change.price.mantissa]
+        content._fit([*bids, *asks])
+        content.bids.load(content._scaled(bids))
+        content.asks.load(content._scaled(asks))
         content.sequence = snapshot.sequence
         content.venue_ms = snapshot.venue_ms
-        content.touch_count = content.remove_absent_count = content.price_zero_count = 0
+        content.seed(partial)
+        return content
+
+    def seed(self, partial: dict[Side, bool]) -> None:
+        """Take note of what the snapshot gave that the ladders were just made from.
+
+        Args:
+            partial: As for ``from_snapshot``.
+
+        Complexity: O(1).
+        """
         for side in Side:
-            ladder = content.ladder(side)
-            content.seeded[side] = len(ladder)
+            ladder = self.ladder(side)
+            self.seeded[side] = len(ladder)
             worst = ladder.worst()
             if partial[side] and worst is not None:
-                content.horizon[side] = worst[0]
-        return content
+                self.horizon[side] = worst[0]
 
     def ladder(self, side: Side) -> Ladder:
         """The ladder of a side."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from bisect import bisect_right
+from sys import getsizeof
 from typing import Any
 
 import pytest
@@ -51,6 +52,11 @@ class LadderMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def remove_present_level(self, data: st.DataObject) -> None:
         self.remove_level(data.draw(st.sampled_from(sorted(self.model))))
+
+    @rule(levels=st.lists(st.tuples(raw_prices, raw_sizes | st.just(0)), max_size=8))
+    def load(self, levels: list[tuple[int, int]]) -> None:
+        self.ladder.load(iter(levels))
+        self.model = {price: size for price, size in dict(levels).items() if size}
 
     @rule(price_factor=st.sampled_from([1, 10, 1000]), size_factor=st.sampled_from([1, 10]))
     def rescale(self, price_factor: int, size_factor: int) -> None:
@@ -184,6 +190,57 @@ def test_many_levels_come_and_go(twin: str, side: Side, *, near: bool) -> None:
         for price in (1, 5_000, 10**6, 10**6 + 40, 10**6 - 40):
             expected = [level for level in levels if side.value * level[0] <= side.value * price]
             assert (len(expected), expected) == (ladder.count_to(price), list(ladder.to(price)))
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("count", [0, 1, 111, 112, 113, 224, 5_000])
+@pytest.mark.parametrize("twin", LADDERS)
+def test_many_levels_are_loaded_at_once(twin: str, count: int, side: Side) -> None:
+    """In any order, in the place of what was there; and changes go on from there."""
+    rng = stream(6, f"{count}")
+    ladder = ladder_of(side, 1, 2, 10**9, twin=LADDERS[twin])
+    rows = [(price, rng.randint(1, 9)) for price in rng.sample(range(1, 20_000), count)]
+    ladder.load([*((price, 0) for price, _ in rows[:9]), (7, 5), (7, 0), *rows])
+    model = dict(rows)
+    for _ in range(4):
+        assert sorted(model.items(), reverse=side is Side.BID) == list(ladder) == list(ladder.copy())
+        ladder.verify()
+        for _ in range(1_000):
+            price, size = rng.randint(1, 20_000), rng.randint(0, 2)
+            assert model.pop(price, 0) == ladder.set(price, size)
+            model |= {price: size} if size else {}
+
+
+def test_a_ladder_tells_its_memory() -> None:
+    """More levels take more; a copy takes about as much; without levels it is given back."""
+    for twin in LADDERS.values():
+        ladder = ladder_of(Side.BID, twin=twin)
+        empty = getsizeof(ladder)
+        ladder.load((price, price) for price in range(2**40, 2**40 + 5_000))
+        full = getsizeof(ladder)
+        assert 5_000 * 16 < full - empty
+        assert full // 2 < getsizeof(ladder.copy()) < 2 * full
+        ladder.clear()
+        assert getsizeof(ladder) < full // 2
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="there is no compiled twin here")
+@pytest.mark.parametrize("count", [5_000, 100_000])
+def test_a_compiled_ladder_takes_32_bytes_a_level(count: int) -> None:
+    """At the most: when loaded, while a frame's worth of changes is applied, and after many."""
+    rng = stream(8, f"{count}")
+    ladder = ladder_of(Side.ASK, twin=LADDERS["compiled"])
+    ladder.load((price, 1) for price in rng.sample(range(1, 2 * count), count))
+    assert getsizeof(ladder) <= 20 * count
+    middle = count
+    for number in range(12 * min(count, 10_000)):
+        middle += rng.choice((-3, 3))
+        # Half of what is near is a level, and half of the changes remove one.
+        price = max(1, middle + int(rng.uniform(-count, count) * rng.random()))
+        ladder.set(price, 0 if ladder.get(price) else 1)
+        if number % 1_000 == 0:
+            assert getsizeof(ladder) <= 32 * len(ladder)
+    ladder.verify()
 
 
 @pytest.mark.skipif(not IS_BUILT, reason="there is no compiled twin here")

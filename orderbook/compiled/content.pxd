@@ -1,9 +1,10 @@
 # What a book holds, as compiled modules see it.
 
+from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Scan
+from orderbook.compiled.scanner cimport Rows, Scan
 
 
 cdef class Horizons:
@@ -23,6 +24,17 @@ cdef class ContentState:
     cdef public dict seeded
     cdef int64_t _venue_ms    # -1: none
     cdef object __weakref__
+    cdef bint crossed         # after the last frame that was taken
 
     cdef bint take(self, Scan* scan) except -1
-    cdef void _look(self, int64_t* touch) noexcept nogil
+    @final
+    cdef bint _prepare(self, Rows* rows, int64_t* zeros) noexcept nogil
+    @final
+    cdef void _put(self, Ladder ladder, Rows* rows) noexcept
+    cdef bint fill(self, Scan* scan) except -1
+    @final
+    cdef bint _fill_side(self, Ladder ladder, Rows* rows) except -1
+    @final
+    cdef void _look(self, int64_t* touch) noexcept
+    @final
+    cdef void _look_at(self, Ladder ladder, int64_t* touch) noexcept

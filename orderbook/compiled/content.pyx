@@ -1,10 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """What a book holds, in native memory, and how a frame that was scanned changes it. Twin of ``pure.ContentState``."""
 
+from cython cimport final
 from libc.stdint cimport int64_t
 
-from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Row, Scan, scaled
+from orderbook.compiled.ladder cimport Block, Ladder
+from orderbook.compiled.scanner cimport Row, Rows, Scan, scaled
 
 from orderbook.types import Side
 
@@ -37,6 +38,38 @@ cdef class Horizons:
         return f"Horizons({{{BID!r}: {self[BID]}, {ASK!r}: {self[ASK]}}})"
 
 
+cdef void _decimals(const Rows* rows, int* most) noexcept nogil:
+    """Grow the decimals of prices and of sizes to what these rows need, trailing zeros not counted."""
+    cdef Py_ssize_t number
+    cdef const Row* row
+    for number in range(rows.count):
+        row = &rows.first[number]
+        if row.price:
+            most[0] = _needed(row.price, row.price_decimals, most[0])
+            most[1] = _needed(row.size, row.size_decimals, most[1])
+
+
+cdef inline int _needed(int64_t digits, int decimals, int most) noexcept nogil:
+    """The greater one of ``most`` and the decimals of a number."""
+    while decimals > most:
+        if digits % 10:
+            return decimals
+        digits //= 10
+        decimals -= 1
+    return most
+
+
+cdef Py_ssize_t sorted_in(Row* rows, Py_ssize_t count, Row* row) noexcept nogil:
+    """Put a row where its sequence belongs among those before it; how many of them had to move."""
+    cdef Row moved = row[0]
+    cdef Py_ssize_t at = count
+    while at > 0 and rows[at - 1].sequence > moved.sequence:
+        rows[at] = rows[at - 1]
+        at -= 1
+    rows[at] = moved
+    return count - at
+
+
 cdef class ContentState:
     """Both ladders of one symbol at ``sequence``; see ``content.BookContent``."""
 
@@ -66,66 +99,134 @@ cdef class ContentState:
 
         If not, nothing has changed. Raises ``MemoryError``, and then nothing has changed either.
         """
-        cdef int side
-        cdef Py_ssize_t number
-        cdef Py_ssize_t other
-        cdef Py_ssize_t kept
-        cdef Row* row
-        cdef Row moved
-        cdef Row* rows
-        cdef Ladder ladder
         cdef int64_t zeros = 0
-        cdef Py_ssize_t moves = 0
         cdef int64_t[4] before
         cdef int64_t[4] after
-        # First everything that may fail: scale what is new, in place, in order of sequence.
-        for side in range(2):
-            rows = scan.sides[side].first
-            kept = 0
-            moves = 0
-            for number in range(scan.sides[side].count):
-                row = &rows[number]
-                if row.sequence >= 0 and row.sequence <= self.sequence:
-                    continue
-                if row.price == 0:
-                    zeros += 1
-                    continue
-                if not scaled(row.price, row.price_decimals, self.price_decimals, &row.price):
-                    return False
-                if not scaled(row.size, row.size_decimals, self.size_decimals, &row.size):
-                    return False
-                moved = row[0]
-                other = kept
-                while other > 0 and rows[other - 1].sequence > moved.sequence:
-                    rows[other] = rows[other - 1]
-                    other -= 1
-                    moves += 1
-                # Rows out of order are rare; many of them would take the square of their number.
-                if moves > 8 * (number + 8):
-                    return False
-                rows[other] = moved
-                kept += 1
-            scan.sides[side].count = kept
-            ladder = self.bids if side == 0 else self.asks
-            ladder.reserve(kept)
+        # First everything that may fail.
+        if not self._prepare(&scan.sides[0], &zeros) or not self._prepare(&scan.sides[1], &zeros):
+            return False
+        if scan.sides[0].count:
+            self.bids.reserve(scan.sides[0].count)
+        if scan.sides[1].count:
+            self.asks.reserve(scan.sides[1].count)
         self._look(before)
-        for side in range(2):
-            ladder = self.bids if side == 0 else self.asks
-            rows = scan.sides[side].first
-            for number in range(scan.sides[side].count):
-                if ladder.put(rows[number].price, rows[number].size) == 0 and rows[number].size == 0:
-                    self.remove_absent_count += 1
+        self._put(self.bids, &scan.sides[0])
+        self._put(self.asks, &scan.sides[1])
         self._look(after)
         if before[0] != after[0] or before[1] != after[1] or before[2] != after[2] or before[3] != after[3]:
             self.touch_count += 1
+        # Keys of asks are negative prices.
+        self.crossed = after[1] != 0 and after[3] != 0 and after[0] > -after[2]
         self.price_zero_count += zeros
         self.sequence = scan.end
         if scan.time >= 0:
             self._venue_ms = scan.time
         return True
 
-    cdef void _look(self, int64_t* touch) noexcept nogil:
-        """The best levels, zeros where there is none."""
-        touch[0] = touch[1] = touch[2] = touch[3] = 0
-        self.bids.touch(&touch[0], &touch[1])
-        self.asks.touch(&touch[2], &touch[3])
+    @final
+    cdef bint _prepare(self, Rows* rows, int64_t* zeros) noexcept nogil:
+        """Scale, in place, the rows that change something, in order of sequence; whether all of them can be held."""
+        cdef Row* row
+        cdef Py_ssize_t number
+        cdef Py_ssize_t kept = 0
+        cdef Py_ssize_t moves = 0
+        cdef int64_t newest = -1
+        for number in range(rows.count):
+            row = &rows.first[number]
+            if row.sequence >= 0 and row.sequence <= self.sequence:
+                continue
+            if row.price == 0:
+                zeros[0] += 1
+                continue
+            if row.price_decimals != self.price_decimals:
+                if not scaled(row.price, row.price_decimals, self.price_decimals, &row.price):
+                    return False
+            if row.size_decimals != self.size_decimals:
+                if not scaled(row.size, row.size_decimals, self.size_decimals, &row.size):
+                    return False
+            if row.sequence < newest:
+                # Rows out of order are rare; many of them would take the square of their number.
+                moves += sorted_in(rows.first, kept, row)
+                if moves > 8 * (number + 8):
+                    return False
+            else:
+                newest = row.sequence
+                if kept < number:
+                    rows.first[kept] = row[0]
+            kept += 1
+        rows.count = kept
+        return True
+
+    @final
+    cdef void _put(self, Ladder ladder, Rows* rows) noexcept:
+        cdef Row* row
+        cdef Py_ssize_t number
+        for number in range(rows.count):
+            row = &rows.first[number]
+            if ladder.put(row.price, row.size) == 0 and row.size == 0:
+                self.remove_absent_count += 1
+        if rows.count:
+            ladder.relax()
+
+    cdef bint fill(self, Scan* scan) except -1:
+        """Take the rows of a snapshot into empty ladders, as ``BookContent.from_snapshot``; whether it could be done.
+
+        If not (a side is not best first, a price stands twice, a value is too long), the content is of no use any more.
+        Raises ``MemoryError``, and then it is neither.
+        """
+        cdef int side
+        cdef int[2] decimals
+        decimals[0] = decimals[1] = 0
+        for side in range(2):
+            _decimals(&scan.sides[side], decimals)
+        self.price_decimals, self.size_decimals = decimals[0], decimals[1]
+        for side in range(2):
+            if not self._fill_side(self.bids if side == 0 else self.asks, &scan.sides[side]):
+                return False
+        self.sequence = scan.end
+        self._venue_ms = scan.time
+        return True
+
+    @final
+    cdef bint _fill_side(self, Ladder ladder, Rows* rows) except -1:
+        """From the worst row to the best, so that each level goes to the end of the ladder."""
+        cdef Py_ssize_t number
+        cdef Row* row
+        cdef int64_t price, size
+        cdef int64_t before = 0
+        cdef bint is_zero_seen = False
+        ladder.stock_levels(rows.count)
+        for number in range(rows.count - 1, -1, -1):
+            row = &rows.first[number]
+            if row.price == 0:
+                if is_zero_seen:
+                    return False
+                is_zero_seen = True
+                continue
+            if not scaled(row.price, row.price_decimals, self.price_decimals, &price):
+                return False
+            if not scaled(row.size, row.size_decimals, self.size_decimals, &size):
+                return False
+            # Rows of size 0 are no levels, but stand in the order of all.
+            if before and ladder._sign * price <= ladder._sign * before:
+                return False
+            before = price
+            if size:
+                ladder.push(price, size)
+        ladder.relax()
+        return True
+
+    @final
+    cdef void _look(self, int64_t* touch) noexcept:
+        """The best levels, as keys and sizes; zeros where there is none."""
+        self._look_at(self.bids, touch)
+        self._look_at(self.asks, touch + 2)
+
+    @final
+    cdef void _look_at(self, Ladder ladder, int64_t* touch) noexcept:
+        cdef Block* block = ladder._blocks[ladder._count - 1]
+        if block.count:
+            touch[0] = block.keys[block.count - 1]
+            touch[1] = block.sizes[block.count - 1]
+        else:
+            touch[0] = touch[1] = 0

@@ -1,5 +1,6 @@
 # The compiled ladder, for other compiled modules: sorted blocks of keys in contiguous memory.
 
+from cython cimport final
 from libc.stdint cimport int64_t
 
 cdef enum:
@@ -11,6 +12,7 @@ ctypedef struct Block:
     int64_t sizes[BLOCK]
 
 
+@final
 cdef class Ladder:
     cdef readonly object side
     cdef int64_t _sign        # key = sign * price, ascending keys are worst first: the best is the last of all
@@ -24,17 +26,22 @@ cdef class Ladder:
     cdef Py_ssize_t _changes  # so that iterators notice
 
     cdef bint reserve(self, Py_ssize_t rows) except False
+    cdef void relax(self) noexcept nogil
+    cdef bint stock_levels(self, Py_ssize_t levels) except False
+    cdef bint push(self, int64_t price, int64_t size) noexcept nogil
     cdef int64_t put(self, int64_t price, int64_t size) noexcept nogil
     cdef int64_t size_at(self, int64_t price) noexcept nogil
     cdef bint touch(self, int64_t* price, int64_t* size) noexcept nogil
     cdef Py_ssize_t better(self, int64_t price) noexcept nogil
     cdef bint level(self, Py_ssize_t index, int64_t* price, int64_t* size) noexcept nogil
 
+    cdef bint _stock(self, Py_ssize_t spares) except False
+    cdef Block* _taken(self) noexcept nogil
     cdef Py_ssize_t _block_of(self, int64_t key) noexcept nogil
     cdef void _insert(self, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil
     cdef void _remove(self, Py_ssize_t number, int at) noexcept nogil
     cdef void _drop(self, Py_ssize_t number) noexcept nogil
-    cdef void _split(self, Py_ssize_t number) noexcept nogil
+    cdef void _split(self, Py_ssize_t number, int at) noexcept nogil
     cdef void _merge(self, Py_ssize_t number) noexcept nogil
     cdef void _empty(self) noexcept nogil
     cdef void _rescale(self, int64_t price_factor, int64_t size_factor) noexcept

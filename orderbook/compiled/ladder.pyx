@@ -6,6 +6,7 @@ the best level is the last of all: near the touch, where nearly every change is,
 to look into is the last one. Elsewhere a change moves no more than one block.
 """
 
+from cython cimport final
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
@@ -15,8 +16,10 @@ from orderbook.types import Side
 
 
 cdef enum:
-    SPARSE = BLOCK // 4        # a block with fewer levels is joined with a neighbour,
-    ROOM = BLOCK - BLOCK // 4  # if both together leave some room
+    SPARSE = BLOCK // 2        # a block with fewer levels is joined with a neighbour,
+    ROOM = BLOCK - BLOCK // 8  # if both together leave some room
+    FILLED = BLOCK - BLOCK // 8  # levels of a block when a whole ladder is loaded
+    SPARES = 8                 # blocks that even a small ladder keeps between changes
 
 
 cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogil:
@@ -33,6 +36,7 @@ cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogi
     return <int>(base - keys) + (1 if base[0] < key else 0)
 
 
+@final
 cdef class Ladder:
     """The levels of one side, best first; see ``reference.Ladder``, which is the documentation of both."""
 
@@ -40,22 +44,17 @@ cdef class Ladder:
         self.side = side
         self._sign = -side.value
         self._capacity = 0
-        self.reserve(0)
-        self._blocks[0] = self._spare
-        self._spare = <Block*> self._spare.sizes[0]
-        self._spare_count -= 1
+        self._stock(1)
+        self._blocks[0] = self._taken()
         self._count = 1
         self._empty()
 
     def __dealloc__(self):
         cdef Py_ssize_t number
-        cdef Block* block
         for number in range(self._count):
             free(self._blocks[number])
         while self._spare != NULL:
-            block = self._spare
-            self._spare = <Block*> block.sizes[0]
-            free(block)
+            free(self._taken())
         free(self._blocks)
         free(self._firsts)
 
@@ -63,29 +62,38 @@ cdef class Ladder:
 
     cdef bint reserve(self, Py_ssize_t rows) except False:
         """See that so many rows can be put without asking for memory: then a change cannot fail half way."""
-        cdef Py_ssize_t spares = rows // 8 + min(rows, self._count) + 1
-        cdef Py_ssize_t capacity
-        cdef Block* block
-        cdef void* grown
-        while self._spare_count < spares:
-            block = <Block*> malloc(sizeof(Block))
-            if block == NULL:
-                raise MemoryError("no memory for another block of levels")
-            block.sizes[0] = <int64_t> self._spare
-            self._spare = block
-            self._spare_count += 1
-        if self._count + spares > self._capacity:
-            capacity = 2 * (self._count + spares)
-            grown = realloc(self._blocks, capacity * sizeof(Block*))
-            if grown == NULL:
-                raise MemoryError("no memory for more blocks of levels")
-            self._blocks = <Block**> grown
-            grown = realloc(self._firsts, capacity * sizeof(int64_t))
-            if grown == NULL:
-                raise MemoryError("no memory for more blocks of levels")
-            self._firsts = <int64_t*> grown
-            self._capacity = capacity
+        # Each block may be full already; once it was split, the next split of it takes some more rows.
+        return self._stock(rows // 8 + min(rows, self._count) + 1)
+
+    cdef void relax(self) noexcept nogil:
+        """Give back what was reserved and not needed, but for a little: many rows are rare."""
+        cdef Py_ssize_t kept = max(SPARES, self._count // 8)
+        while self._spare_count > kept:
+            free(self._taken())
+
+    cdef bint push(self, int64_t price, int64_t size) noexcept nogil:
+        """Put a level that is better than all, where memory was stocked; whether it is better, else nothing is done."""
+        cdef int64_t key = self._sign * price
+        cdef Block* block = self._blocks[self._count - 1]
+        if block.count and key <= block.keys[block.count - 1]:
+            return False
+        if block.count >= FILLED:
+            block = self._taken()
+            block.count = 0
+            self._blocks[self._count] = block
+            self._count += 1
+        if block.count == 0:
+            self._firsts[self._count - 1] = key
+        block.keys[block.count] = key
+        block.sizes[block.count] = size
+        block.count += 1
+        self._length += 1
+        self._changes += 1
         return True
+
+    cdef bint stock_levels(self, Py_ssize_t levels) except False:
+        """See that so many levels can be pushed."""
+        return self._stock(levels // FILLED + 1)
 
     cdef int64_t put(self, int64_t price, int64_t size) noexcept nogil:
         """As ``set``, where memory was reserved."""
@@ -148,6 +156,38 @@ cdef class Ladder:
 
     # -- blocks --
 
+    cdef bint _stock(self, Py_ssize_t spares) except False:
+        """See that there are so many spare blocks, and room for pointers to them."""
+        cdef Py_ssize_t capacity
+        cdef Block* block
+        cdef void* grown
+        while self._spare_count < spares:
+            block = <Block*> malloc(sizeof(Block))
+            if block == NULL:
+                raise MemoryError("no memory for another block of levels")
+            block.sizes[0] = <int64_t> self._spare
+            self._spare = block
+            self._spare_count += 1
+        if self._count + self._spare_count > self._capacity:
+            capacity = self._count + self._spare_count + (self._count + self._spare_count) // 4
+            grown = realloc(self._blocks, capacity * sizeof(Block*))
+            if grown == NULL:
+                raise MemoryError("no memory for more blocks of levels")
+            self._blocks = <Block**> grown
+            grown = realloc(self._firsts, capacity * sizeof(int64_t))
+            if grown == NULL:
+                raise MemoryError("no memory for more blocks of levels")
+            self._firsts = <int64_t*> grown
+            self._capacity = capacity
+        return True
+
+    cdef inline Block* _taken(self) noexcept nogil:
+        """A spare block, to be used or freed."""
+        cdef Block* block = self._spare
+        self._spare = <Block*> block.sizes[0]
+        self._spare_count -= 1
+        return block
+
     cdef Py_ssize_t _block_of(self, int64_t key) noexcept nogil:
         """The block in which a key stands, or would."""
         cdef Py_ssize_t first = 0
@@ -167,7 +207,7 @@ cdef class Ladder:
     cdef void _insert(self, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil:
         cdef Block* block = self._blocks[number]
         if block.count == BLOCK:
-            self._split(number)
+            self._split(number, at)
             if at >= block.count:
                 at -= block.count
                 number += 1
@@ -208,21 +248,23 @@ cdef class Ladder:
         memmove(&self._blocks[number], &self._blocks[number + 1], behind * sizeof(Block*))
         memmove(&self._firsts[number], &self._firsts[number + 1], behind * sizeof(int64_t))
         self._count -= 1
-        if self._spare_count > self._count:
+        if self._spare_count >= max(SPARES, self._count // 8):
             free(block)
         else:
             block.sizes[0] = <int64_t> self._spare
             self._spare = block
             self._spare_count += 1
 
-    cdef void _split(self, Py_ssize_t number) noexcept nogil:
-        """Make two of a full block: in the middle, but for the last one, which grows at its end."""
+    cdef void _split(self, Py_ssize_t number, int at) noexcept nogil:
+        """Make two of a full block: in the middle, but for the last one, and where levels come from best to worst."""
         cdef Block* block = self._blocks[number]
-        cdef Block* other = self._spare
-        cdef int kept = BLOCK - BLOCK // 8 if number == self._count - 1 else BLOCK // 2
+        cdef Block* other = self._taken()
+        cdef int kept = BLOCK // 2
         cdef Py_ssize_t behind = self._count - number - 1
-        self._spare = <Block*> other.sizes[0]
-        self._spare_count -= 1
+        if number == 0 and at == 0:
+            kept = BLOCK // 8
+        elif number == self._count - 1:
+            kept = BLOCK - BLOCK // 8
         other.count = block.count - kept
         memcpy(other.keys, &block.keys[kept], other.count * sizeof(int64_t))
         memcpy(other.sizes, &block.sizes[kept], other.count * sizeof(int64_t))
@@ -256,6 +298,17 @@ cdef class Ladder:
         """Put ``size`` at ``price``, 0 removes; returns the size that was there."""
         self.reserve(1)
         return self.put(price, size)
+
+    def load(self, levels):
+        """Take these (price, size), in any order, in the place of all; a later size of a price wins, 0 is no level."""
+        cdef int64_t price, size
+        cdef list rows = sorted(dict(levels).items(), reverse=self._sign < 0)
+        self.stock_levels(len(rows))
+        self._empty()
+        for price, size in rows:
+            if size:
+                self.push(price, size)
+        self.relax()
 
     def get(self, int64_t price):
         """Size at ``price``, 0 if there is no level."""
@@ -329,14 +382,10 @@ cdef class Ladder:
         """An independent copy."""
         cdef Ladder twin = Ladder(self.side)
         cdef Py_ssize_t number
-        cdef Block* block
-        twin.reserve(8 * self._count)
+        twin._stock(self._count)
         for number in range(self._count):
             if number:
-                block = twin._spare
-                twin._spare = <Block*> block.sizes[0]
-                twin._spare_count -= 1
-                twin._blocks[number] = block
+                twin._blocks[number] = twin._taken()
             memcpy(twin._blocks[number], self._blocks[number], sizeof(Block))
             twin._firsts[number] = self._firsts[number]
         twin._count = self._count
@@ -346,6 +395,11 @@ cdef class Ladder:
     def clear(self):
         """Remove every level."""
         self._empty()
+
+    def __sizeof__(self):
+        """Bytes of memory: of the object, its levels, and the room for more."""
+        cdef Py_ssize_t blocks = (self._count + self._spare_count) * sizeof(Block)
+        return object.__sizeof__(self) + blocks + self._capacity * (sizeof(Block*) + sizeof(int64_t))
 
     def verify(self):
         """Raise ``AssertionError`` if an invariant is broken."""
@@ -366,6 +420,13 @@ cdef class Ladder:
                 before = block.keys[at]
                 length += 1
         assert length == self._length, "length differs from the levels"
+        length = 0
+        block = self._spare
+        while block != NULL:
+            block = <Block*> block.sizes[0]
+            length += 1
+        assert length == self._spare_count, "spare blocks are lost"
+        assert self._count + length <= self._capacity, "no room for the spare blocks"
 
     def __repr__(self):
         return f"<Ladder {self.side.name} of {self._length} levels>"

@@ -1,5 +1,6 @@
 # The lane by which most frames go from bytes to the book.
 
+from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
@@ -29,6 +30,9 @@ cdef class Lane:
     cdef int _overflow
     cdef bint _is_observed
 
+    @final
     cdef bint _take_frame(self, object frame, int64_t received_ns, bint timed) except -1
+    @final
     cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns, bint timed) except -1
+    @final
     cdef bint _is_odd(self) noexcept

@@ -9,6 +9,7 @@ counted and heard is kept until the machine is next at work, and handed over fir
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.unicode cimport PyUnicode_CheckExact
+from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
@@ -108,6 +109,7 @@ cdef class Lane:
                 return self._receive_odd(now_ns) if self._is_odd() else NOTHING
         return None
 
+    @final
     cdef bint _take_frame(self, object frame, int64_t received_ns, bint timed) except -1:
         """Apply a frame if it is plain and continues the book; whether it was, else nothing has changed."""
         cdef const char* text
@@ -137,6 +139,7 @@ cdef class Lane:
             self._observe(frame)
         return True
 
+    @final
     cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns, bint timed) except -1:
         cdef Scan* scan = &self._scan
         cdef ContentState content = self._content
@@ -166,11 +169,11 @@ cdef class Lane:
             self._heard_ns = self._pulse._heard_ns = received_ns
         return True
 
+    @final
     cdef bint _is_odd(self) noexcept:
         """Whether the machine has to look at the book: it is crossed or too large, or few of its levels are sure."""
         cdef ContentState content = self._content
-        cdef int64_t bid, ask, size
-        if content.bids.touch(&bid, &size) and content.asks.touch(&ask, &size) and bid > ask:
+        if content.crossed:
             return True
         if content.bids._length > self._levels_max or content.asks._length > self._levels_max:
             return True

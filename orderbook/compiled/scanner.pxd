@@ -1,7 +1,7 @@
 # Frames and REST bodies to numbers, without Python objects. What is not plain is refused, never guessed.
 
 from cython cimport final
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 ctypedef struct Row:
     int64_t price      # digits without their point
@@ -28,7 +28,12 @@ cdef enum:
     VALUES = 24
     COLUMNS = 8
 
+ctypedef struct Lead:      # the first eight digits of a number, as text and what they are worth
+    uint64_t text
+    uint64_t value
+
 ctypedef struct Scan:
+    Lead leads[2]          # of sequences, of times
     const char* text
     const char* stop
     Value values[VALUES]
@@ -65,6 +70,7 @@ cdef class Plan:
     cdef Key* keys
     cdef Node* nodes
     cdef int node_count
+    cdef int64_t time_units
     cdef int row_length
     cdef Kind row[COLUMNS]
     cdef bint is_usual         # price and size first, and nothing else but a sequence behind them

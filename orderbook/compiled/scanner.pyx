@@ -10,7 +10,7 @@ Text ends with a zero byte, or at least with a byte that no value goes over; so 
 """
 
 from cython cimport final
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, strncmp
 
@@ -46,6 +46,7 @@ cdef enum:
     DIGITS = 18        # that fit 63 bits whatever they are
     NESTING = 16       # as venues.wire.NESTING_MAX
     KEYS = 32          # of an object
+    LEARNT = 4_096     # bytes of a message that are kept; snapshots are longer, and rare
 
 cdef int64_t[DIGITS + 1] POWERS   # of ten,
 cdef int64_t[DIGITS + 1] MOST     # and what may be multiplied by them
@@ -63,6 +64,9 @@ cdef void begin(Scan* scan) noexcept nogil:
     for side in range(2):
         scan.sides[side].first = NULL
         scan.sides[side].count = scan.sides[side].capacity = 0
+    for side in range(2):
+        memcpy(&scan.leads[side].text, b"10000000", 8)
+        scan.leads[side].value = 10_000_000
     scan.no_memory = False
 
 
@@ -123,30 +127,55 @@ cdef inline const char* some_digits(const char* at, const char* end, uint64_t* v
         count = eight_digits(at, &part)
         value[0] = value[0] * <uint64_t> POWERS[count] + part
         at += count
-        if count < 8:
+        if not c'0' <= at[0] <= c'9':
             return at
+    return few_digits(at, value)
+
+
+cdef inline const char* few_digits(const char* at, uint64_t* value) noexcept nogil:
+    """The same, one after the other."""
     while c'0' <= at[0] <= c'9':
         value[0] = value[0] * 10 + <uint64_t>(at[0] - c'0')
         at += 1
     return at
 
 
-cdef inline const char* integer(const char* at, const char* end, int64_t* value) noexcept nogil:
-    """A whole number without a sign, of at most 18 digits; NULL for anything else."""
+cdef inline const char* integer(const char* at, const char* end, Lead* lead, int64_t* value) noexcept nogil:
+    """A whole number without a sign, to which 1 can be added in 63 bits; NULL for anything else.
+
+    Sequences and times begin as those before them did: eight bytes are compared, and not read again.
+    """
     cdef const char* first = at
     cdef uint64_t found = 0
+    cdef uint64_t text = 0
+    if ORDERBOOK_EIGHT and end - at >= 8:
+        memcpy(&text, at, 8)
+        if text == lead.text:
+            found = lead.value
+            at += 8
+            at = few_digits(at, &found)
+            # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
+            if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
+                return NULL
+            value[0] = <int64_t> found
+            return at
     at = some_digits(at, end, &found)
-    if at == first or at - first > DIGITS or (first[0] == c'0' and at - first > 1):
+    if at == first or (first[0] == c'0' and at - first > 1):
         return NULL
+    if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
+        return NULL
+    if ORDERBOOK_EIGHT and at - first >= 8:
+        lead.text = text
+        eight_digits(first, &lead.value)
     value[0] = <int64_t> found
     return at
 
 
-cdef inline const char* quoted_integer(const char* at, const char* end, int64_t* value) noexcept nogil:
+cdef inline const char* quoted_integer(const char* at, const char* end, Lead* lead, int64_t* value) noexcept nogil:
     """The same, bare or in quotes."""
     if at[0] != c'"':
-        return integer(at, end, value)
-    at = integer(at + 1, end, value)
+        return integer(at, end, lead, value)
+    at = integer(at + 1, end, lead, value)
     return at + 1 if at != NULL and at[0] == c'"' else NULL
 
 
@@ -155,7 +184,8 @@ cdef inline const char* decimal(const char* at, const char* end, int64_t* digits
     cdef const char* first = at
     cdef const char* point
     cdef uint64_t found = 0
-    at = some_digits(at, end, &found)
+    # How long the whole part is can be foreseen, unlike what is behind the point.
+    at = few_digits(at, &found)
     if at == first or (first[0] == c'0' and at - first > 1):
         return NULL
     decimals[0] = 0
@@ -183,21 +213,21 @@ cdef inline const char* quoted_decimal(
     return at + 1 if at != NULL and at[0] == c'"' else NULL
 
 
-cdef inline const char* usual_row(const char* at, const char* end, bint is_counted, Row* row) noexcept nogil:
+cdef inline const char* usual_row(const char* at, Scan* found, bint is_counted, Row* row) noexcept nogil:
     """Behind a row as nearly all of them look, ``["price","size"]`` or with a sequence; NULL if it is another one."""
     if at[0] != c'[' or at[1] != c'"':
         return NULL
-    at = decimal(at + 2, end, &row.price, &row.price_decimals)
+    at = decimal(at + 2, found.stop, &row.price, &row.price_decimals)
     if at == NULL or at[0] != c'"' or at[1] != c',' or at[2] != c'"':
         return NULL
-    at = decimal(at + 3, end, &row.size, &row.size_decimals)
+    at = decimal(at + 3, found.stop, &row.size, &row.size_decimals)
     if at == NULL or at[0] != c'"':
         return NULL
     row.sequence = -1
     if is_counted:
         if at[1] != c',' or at[2] != c'"':
             return NULL
-        at = integer(at + 3, end, &row.sequence)
+        at = integer(at + 3, found.stop, &found.leads[0], &row.sequence)
         if at == NULL or at[0] != c'"':
             return NULL
     return at + 2 if at[1] == c']' else NULL
@@ -350,6 +380,7 @@ cdef class Plan:
             self.nodes[number].first = first
             self.nodes[number].count = count
             self.nodes[number].needed = needed
+        self.time_units = layout.time_units
         kinds = {"price": PRICE, "size": SIZE, "sequence": SEQUENCE}
         if len(layout.row) > COLUMNS:
             raise ValueError("a layout with so many columns in a row cannot be read")
@@ -396,11 +427,12 @@ cdef class Plan:
 
     cdef bint scan(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
         """Read a message; whether it was plain and whole. Only then ``found`` means anything."""
-        if self._scan_alike(text, length, found):
-            return True
-        if not self._scan_any(text, length, found):
-            return False
-        self._learn(text, length, found)
+        if not self._scan_alike(text, length, found):
+            if not self._scan_any(text, length, found):
+                return False
+            self._learn(text, length, found)
+        if self.time_units != 1 and found.time > 0:
+            found.time //= self.time_units
         return True
 
     cdef bint _scan_alike(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
@@ -435,7 +467,7 @@ cdef class Plan:
         """Take a message that was read in full as a guess at the next one."""
         cdef void* grown
         self.last_length = 0
-        if found.value_count > VALUES:
+        if found.value_count > VALUES or length > LEARNT:
             return
         if length > self.last_capacity:
             grown = realloc(self.last, length)
@@ -471,7 +503,7 @@ cdef class Plan:
             return self._change(at, found)
         if kind == OTHER:
             return skipped(at, target)
-        at = quoted_integer(at, found.stop, &number)
+        at = quoted_integer(at, found.stop, &found.leads[target == TIME], &number)
         if target & START:
             found.start = number
         if target & END:
@@ -573,7 +605,7 @@ cdef class Plan:
             row = room(&found.sides[side], found)
             if row == NULL:
                 return NULL
-            behind = usual_row(at, found.stop, self.is_counted, row) if self.is_usual else NULL
+            behind = usual_row(at, found, self.is_counted, row) if self.is_usual else NULL
             at = self._row(at, row, found) if behind == NULL else behind
             if at == NULL:
                 return NULL
@@ -604,7 +636,7 @@ cdef class Plan:
             elif kind == SIZE:
                 at = quoted_decimal(at, found.stop, &row.size, &row.size_decimals)
             elif kind == SEQUENCE:
-                at = quoted_integer(at, found.stop, &row.sequence)
+                at = quoted_integer(at, found.stop, &found.leads[0], &row.sequence)
             else:
                 at = skipped(at, NESTING - 1)
             if at == NULL:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from sys import getsizeof
 
 from sortedcontainers import SortedDict
 
@@ -41,6 +42,17 @@ class Ladder:
         elif previous:
             del self._sizes[key]
         return previous
+
+    def load(self, levels: Iterable[tuple[int, int]]) -> None:
+        """Take these (price, size) in the place of all; a later size of a price wins, 0 is no level.
+
+        Args:
+            levels: In any order.
+
+        Complexity: O(n log n).
+        """
+        sizes = {self._sign * price: size for price, size in levels}
+        self._sizes = SortedDict({key: size for key, size in sizes.items() if size})
 
     def get(self, price: int) -> int:
         """Size at ``price``, 0 if there is no level. O(1)."""
@@ -104,6 +116,11 @@ class Ladder:
     def clear(self) -> None:
         """Remove every level. O(n)."""
         self._sizes.clear()
+
+    def __sizeof__(self) -> int:
+        """Bytes of memory of this object and its levels, without what other objects may share. O(n)."""
+        own = object.__sizeof__(self) + getsizeof(self._sizes)
+        return own + sum(getsizeof(key) + getsizeof(size) for key, size in self._sizes.items())
 
     def verify(self) -> None:
         """Raise ``AssertionError`` if an invariant is broken. O(n)."""

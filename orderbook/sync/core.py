@@ -17,6 +17,7 @@ from orderbook.sync.desk import Desk
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.sync.landing import is_plain, land
 from orderbook.sync.lane import Lane
+from orderbook.sync.loader import Loader
 from orderbook.sync.machine import Machine, Observer
 from orderbook.sync.table import INDEX, Index, Verdict
 from orderbook.types import BookState, Delta, Message, Side
@@ -89,6 +90,8 @@ class BookSync(Lane):
         # Another table may decide otherwise about the plainest frame.
         layout = layout_of(self._venue) if rules is INDEX else None
         self._lay(layout, symbol, self._settings, is_observed=observer is not None)
+        layout = layout_of(self._venue, "decode_snapshot")
+        self._loader = Loader(layout, symbol, self._settings.snapshot_bytes_max)
         self.journal: GapJournal = self._desk.journal
 
     def __repr__(self) -> str:
@@ -303,16 +306,22 @@ class BookSync(Lane):
             self._machine.unreadable(error.reason, error.detail, ours=error.symbol is not None)
 
     def _decode_snapshot(self, body: Frame, depth: Depth) -> BookContent:
-        snapshot = self._venue.decode_snapshot(to_text(body, self._settings.snapshot_bytes_max))
-        rows = {Side.BID: len(snapshot.bids), Side.ASK: len(snapshot.asks)}
-        longest = max(rows.values())
-        if longest > self._settings.levels_max:
-            raise FrameError("size", f"{longest} levels on a side; the limit is {self._settings.levels_max}")
+        content, snapshot = BookContent(), None
+        counts = self._loader.load(body, content)
+        if counts is None:
+            snapshot = self._venue.decode_snapshot(to_text(body, self._settings.snapshot_bytes_max))
+            counts = len(snapshot.bids), len(snapshot.asks)
+        if max(counts) > self._settings.levels_max:
+            raise FrameError("size", f"{max(counts)} levels on a side; the limit is {self._settings.levels_max}")
+        rows = dict(zip((Side.BID, Side.ASK), counts, strict=True))
         if depth is None:
             partial = {side: count in self._venue.partial_depths for side, count in rows.items()}
         else:
             partial = {side: depth != "full" and count >= depth for side, count in rows.items()}
-        content = BookContent.from_snapshot(snapshot, partial)
+        if snapshot is None:
+            content.seed(partial)
+        else:
+            content = BookContent.from_snapshot(snapshot, partial)
         for side in Side:
             if partial[side] and content.ladder(side).best() is None:
                 raise FrameError("fields", f"the {side.name.lower()}s end at their depth and hold no level")

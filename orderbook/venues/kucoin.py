@@ -43,6 +43,14 @@ _BOOK_LAYOUT: Final = Layout(
     asks=("data", "changes", "asks"),
     row=("price", "size", "sequence"),
 )
+_SNAPSHOT_LAYOUT: Final = Layout(
+    texts={("code",): _SUCCESS},
+    start=("data", "sequence"),
+    end=("data", "sequence"),
+    time=("data", "time"),
+    bids=("data", "bids"),
+    asks=("data", "asks"),
+)
 
 
 class KuCoin:
@@ -108,6 +116,7 @@ class KuCoin:
             text=wire.text_of(envelope, "data") or "",
         )
 
+    @laid_out(_SNAPSHOT_LAYOUT)
     def decode_snapshot(self, text: str) -> Snapshot:
         """Decode the answer of any of the three order book endpoints.
 

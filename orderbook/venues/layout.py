@@ -23,7 +23,8 @@ class Layout:
         texts: Texts that have to be there, and as given.
         may_be: Texts that may be missing, but not different.
         start, end: First and last sequence that a message covers; the same path where there is one only.
-        time: The venue's time in ms; it may be missing.
+        time: The venue's time; it may be missing.
+        time_units: How many units of it make a ms; parts of a ms are cut off.
         bids, asks: Lists of rows; one of the two has to be there.
         row: What stands at each position of a row: ``price``, ``size``, ``sequence``, or ``""`` for what is of no
             interest.
@@ -37,6 +38,7 @@ class Layout:
     start: Path
     end: Path
     time: Path | None = None
+    time_units: int = 1
     bids: Path | None = None
     asks: Path | None = None
     row: tuple[str, ...] = ("price", "size")
@@ -50,7 +52,10 @@ _LAYOUTS: dict[Callable[..., object], Layout] = {}
 
 
 def laid_out(layout: Layout) -> Callable[[Decode], Decode]:
-    """Say of a venue's ``decode`` how the messages are laid out that change a book.
+    """Say of a venue's ``decode`` how the messages are laid out that change a book; or of its ``decode_snapshot``.
+
+    Snapshots have both sides, and one sequence. A body that is not best first, or in which a price stands twice, is
+    left to the function.
 
     It is said of the function and not of the venue: a venue that decodes in another way has another function, and the
     layout of the first one is not taken for it.
@@ -63,10 +68,15 @@ def laid_out(layout: Layout) -> Callable[[Decode], Decode]:
     return mark
 
 
-def layout_of(venue: object) -> Layout | None:
-    """The layout of a venue's book messages; ``None`` where nothing was said of it."""
-    decode = getattr(type(venue), "decode", None)
-    is_own = "decode" not in getattr(venue, "__dict__", {})
+def layout_of(venue: object, name: str = "decode") -> Layout | None:
+    """The layout of what one of a venue's functions decodes; ``None`` where nothing was said of it.
+
+    Args:
+        venue: A ``venues.base.Venue``.
+        name: ``decode``: its book messages; ``decode_snapshot``: its snapshots.
+    """
+    decode = getattr(type(venue), name, None)
+    is_own = name not in getattr(venue, "__dict__", {})
     return _LAYOUTS.get(decode) if decode is not None and is_own else None
 
 
