@@ -31,7 +31,7 @@ cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogi
     # Without branches that depend on the data: each step halves what is left.
     while count > 1:
         half = count >> 1
-        base += half if base[half - 1] < key else 0
+        base += -<Py_ssize_t>(base[half - 1] < key) & half
         count -= half
     return <int>(base - keys) + (1 if base[0] < key else 0)
 
