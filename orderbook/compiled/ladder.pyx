@@ -15,10 +15,10 @@ from orderbook.types import Side
 
 
 cdef enum:
-    SPARSE = BLOCK // 2        # a block with fewer levels is joined with a neighbour,
-    ROOM = BLOCK - BLOCK // 8  # if both together leave some room
+    SPARSE = BLOCK // 2          # a block with fewer levels is joined with a neighbour,
+    ROOM = BLOCK - BLOCK // 8    # if both together leave some room
     FILLED = BLOCK - BLOCK // 8  # levels of a block when a whole ladder is loaded
-    SPARES = 8                 # blocks that even a small ladder keeps between changes
+    SPARES = 4                   # blocks that even a small ladder keeps between changes
 
 
 cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogil:
@@ -65,7 +65,7 @@ cdef class Ladder:
 
     cdef void relax(self) noexcept nogil:
         """Give back what was reserved and not needed, but for a little: many rows are rare."""
-        cdef Py_ssize_t kept = max(SPARES, self._count // 8)
+        cdef Py_ssize_t kept = max(SPARES, self._count // 16)
         while self._spare_count > kept:
             free(self._taken())
 
@@ -246,7 +246,7 @@ cdef class Ladder:
         memmove(&self._blocks[number], &self._blocks[number + 1], behind * sizeof(Block*))
         memmove(&self._firsts[number], &self._firsts[number + 1], behind * sizeof(int64_t))
         self._count -= 1
-        if self._spare_count >= max(SPARES, self._count // 8):
+        if self._spare_count >= max(SPARES, self._count // 16):
             free(block)
         else:
             block.sizes[0] = <int64_t> self._spare
