@@ -65,7 +65,7 @@ def is_native(body: Frame, layout: Layout | None, bytes_max: int = 2**26) -> boo
 LAYOUT: Final = layout_of(KuCoin(), "decode_snapshot")
 
 
-@pytest.mark.parametrize("name", {**SNAPSHOTS, **BAD_SNAPSHOTS})
+@pytest.mark.parametrize("name", [*SNAPSHOTS, *BAD_SNAPSHOTS])
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_every_known_body(name: str, depth: Depth) -> None:
     """Good and bad ones, of whatever depth they were asked for."""
@@ -130,6 +130,33 @@ def test_rows_count_as_they_stand(side: str, rows: int, levels_max: int) -> None
     body = json.dumps(rest("1", **{"bids": [], "asks": [], side: [["0", "1"], ["5", "0"], ["5.0001", "1"]][:rows]}))
     for depth in (None, "full", 2, 3, 4):
         check(body, depth=depth, bounds=SyncSettings(levels_max=levels_max))
+
+
+CORNERS: Final = {
+    "price 0 twice": '[["5","1"],["0","1"],["0.0","2"]]',
+    "price 0 has decimals": '[["5.10","1.500"],["0.000","0.12345678"]]',
+    "size 0 has decimals": '[["5.123","0.0000"],["4","1"]]',
+    "size 0 stands twice": '[["5","1"],["4","0"],["4.0","0"]]',
+    "size 0 not in order": '[["4","1"],["5","0"],["3","1"]]',
+    "only size 0": '[["5","0"],["4","0"]]',
+    "18 digits": '[["123456789012345678","0.00000000000000001"]]',
+    "19 digits": '[["9223372036854775807","1"]]',
+    "too many digits together": '[["123456789012345678","1"],["0.01","1"]]',
+    "no list": "null",
+}
+
+
+@pytest.mark.parametrize("name", CORNERS)
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_corners(name: str, depth: Depth) -> None:
+    """Rows that are no levels, and numbers at the ends of what can be held."""
+    check(f'{{"code":"200000","data":{{"sequence":1,"bids":{CORNERS[name]},"asks":[["7","1"]]}}}}', depth=depth)
+
+
+@pytest.mark.parametrize("key", ["code", "data", "sequence", "time", "bids", "asks"])
+def test_what_is_missing(key: str) -> None:
+    """Each key in turn."""
+    check(snapshot(10).replace(f'"{key}"'.encode(), b'"other"'))
 
 
 @pytest.mark.parametrize("order", ["sorted", "reversed", "shuffled", "with one twice"])

@@ -1,47 +1,13 @@
-# The compiled ladder, for other compiled modules: sorted blocks of keys in contiguous memory.
+# The compiled ladder, for other compiled modules.
 
 from cython cimport final
 from libc.stdint cimport int64_t
 
-cdef enum:
-    BLOCK = 128  # levels; speed.md's sweep: smaller ones cost splits, larger ones moves
-
-ctypedef struct Block:
-    int count
-    int64_t keys[BLOCK]
-    int64_t sizes[BLOCK]
+from orderbook.compiled.blocks cimport BLOCK, Block, Blocks
 
 
 @final
-cdef class Ladder:
+cdef class Ladder(Blocks):
     cdef readonly object side
-    cdef int64_t _sign        # key = sign * price, ascending keys are worst first: the best is the last of all
-    cdef Block** _blocks
-    cdef int64_t* _firsts     # first key of each block
-    cdef Py_ssize_t _count    # blocks in use; at least one
-    cdef Py_ssize_t _capacity
-    cdef Py_ssize_t _length   # levels
-    cdef Block* _spare        # blocks to be had without asking for memory: a chain, through the first of their sizes
-    cdef Py_ssize_t _spare_count
-    cdef Py_ssize_t _changes  # so that iterators notice
 
-    cdef bint reserve(self, Py_ssize_t rows) except False
-    cdef void relax(self) noexcept nogil
-    cdef bint stock_levels(self, Py_ssize_t levels) except False
-    cdef bint push(self, int64_t price, int64_t size) noexcept nogil
-    cdef int64_t put(self, int64_t price, int64_t size) noexcept nogil
-    cdef int64_t size_at(self, int64_t price) noexcept nogil
-    cdef bint touch(self, int64_t* price, int64_t* size) noexcept nogil
-    cdef Py_ssize_t better(self, int64_t price) noexcept nogil
-    cdef bint level(self, Py_ssize_t index, int64_t* price, int64_t* size) noexcept nogil
-
-    cdef bint _stock(self, Py_ssize_t spares) except False
-    cdef Block* _taken(self) noexcept nogil
-    cdef Py_ssize_t _block_of(self, int64_t key) noexcept nogil
-    cdef void _insert(self, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil
-    cdef void _remove(self, Py_ssize_t number, int at) noexcept nogil
-    cdef void _drop(self, Py_ssize_t number) noexcept nogil
-    cdef void _split(self, Py_ssize_t number, int at) noexcept nogil
-    cdef void _merge(self, Py_ssize_t number) noexcept nogil
-    cdef void _empty(self) noexcept nogil
     cdef void _rescale(self, int64_t price_factor, int64_t size_factor) noexcept

@@ -1,0 +1,294 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Levels in sorted blocks of native memory, and how they change: what the compiled ladder is made of.
+
+A key is the price of a bid and the negative price of an ask, so that the best level is the last of all: near the touch,
+where nearly every change is, little has to be moved, and the block to look into is the last one. Elsewhere a change
+moves no more than one block.
+"""
+
+from cython cimport final
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove
+
+
+cdef enum:
+    SPARSE = BLOCK // 2          # a block with fewer levels is joined with a neighbour,
+    ROOM = BLOCK - BLOCK // 8    # if both together leave some room
+    FILLED = BLOCK - BLOCK // 8  # levels of a block when a whole ladder is loaded
+    SPARES = 4                   # blocks that even a small ladder keeps between changes
+
+
+cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogil:
+    """The first position whose key is not below ``key``; ``count`` if all are."""
+    cdef const int64_t* base = keys
+    cdef int half
+    if count == 0:
+        return 0
+    # Without branches that depend on the data: each step halves what is left.
+    while count > 1:
+        half = count >> 1
+        base += -<Py_ssize_t>(base[half - 1] < key) & half
+        count -= half
+    return <int>(base - keys) + (1 if base[0] < key else 0)
+
+
+cdef class Blocks:
+    """Levels by key, worst first. Prices and sizes are as in a ladder; the questions are asked there."""
+
+    def __cinit__(self):
+        self._capacity = 0
+        self._stock(1)
+        self._blocks[0] = self._taken()
+        self._count = 1
+        self._empty()
+
+    def __dealloc__(self):
+        cdef Py_ssize_t number
+        for number in range(self._count):
+            free(self._blocks[number])
+        while self._spare != NULL:
+            free(self._taken())
+        free(self._blocks)
+        free(self._firsts)
+
+    # -- for compiled callers --
+
+    cdef bint reserve(self, Py_ssize_t rows) except False:
+        """See that so many rows can be put without asking for memory: then a change cannot fail half way."""
+        # Each block may be full already; once it was split, the next split of it takes some more rows.
+        return self._stock(rows // 8 + min(rows, self._count) + 1)
+
+    cdef void relax(self) noexcept nogil:
+        """Give back what was reserved and not needed, but for a little: many rows are rare."""
+        cdef Py_ssize_t kept = max(SPARES, self._count // 16)
+        while self._spare_count > kept:
+            free(self._taken())
+
+    cdef bint push(self, int64_t price, int64_t size) noexcept nogil:
+        """Put a level that is better than all, where memory was stocked; whether it is better, else nothing is done."""
+        cdef int64_t key = self._sign * price
+        cdef Block* block = self._blocks[self._count - 1]
+        if block.count and key <= block.keys[block.count - 1]:
+            return False
+        if block.count >= FILLED:
+            block = self._taken()
+            block.count = 0
+            self._blocks[self._count] = block
+            self._count += 1
+        if block.count == 0:
+            self._firsts[self._count - 1] = key
+        block.keys[block.count] = key
+        block.sizes[block.count] = size
+        block.count += 1
+        self._length += 1
+        self._changes += 1
+        return True
+
+    cdef bint stock_levels(self, Py_ssize_t levels) except False:
+        """See that so many levels can be pushed."""
+        return self._stock(levels // FILLED + 1)
+
+    cdef int64_t put(self, int64_t price, int64_t size) noexcept nogil:
+        """As ``set``, where memory was reserved."""
+        cdef int64_t key = self._sign * price
+        cdef Py_ssize_t number = self._block_of(key)
+        cdef Block* block = self._blocks[number]
+        cdef int at = lower(block.keys, block.count, key)
+        cdef int64_t previous
+        if at < block.count and block.keys[at] == key:
+            previous = block.sizes[at]
+            if size:
+                block.sizes[at] = size
+            else:
+                self._remove(number, at)
+            return previous
+        if size:
+            self._insert(number, at, key, size)
+        return 0
+
+    cdef int64_t size_at(self, int64_t price) noexcept nogil:
+        """As ``get``."""
+        cdef int64_t key = self._sign * price
+        cdef Block* block = self._blocks[self._block_of(key)]
+        cdef int at = lower(block.keys, block.count, key)
+        return block.sizes[at] if at < block.count and block.keys[at] == key else 0
+
+    cdef bint touch(self, int64_t* price, int64_t* size) noexcept nogil:
+        """The best level, if there is one."""
+        cdef Block* block = self._blocks[self._count - 1]
+        if block.count == 0:
+            return False
+        price[0] = self._sign * block.keys[block.count - 1]
+        size[0] = block.sizes[block.count - 1]
+        return True
+
+    cdef Py_ssize_t better(self, int64_t price) noexcept nogil:
+        """As ``count_to``."""
+        cdef int64_t key = self._sign * price
+        cdef Py_ssize_t number = self._block_of(key)
+        cdef Block* block = self._blocks[number]
+        cdef Py_ssize_t found = block.count - lower(block.keys, block.count, key)
+        for number in range(number + 1, self._count):
+            found += self._blocks[number].count
+        return found
+
+    cdef bint level(self, Py_ssize_t index, int64_t* price, int64_t* size) noexcept nogil:
+        """The level at a position from the best, if there is one."""
+        cdef Py_ssize_t number = self._count - 1
+        cdef Block* block
+        if index < 0 or index >= self._length:
+            return False
+        block = self._blocks[number]
+        while index >= block.count:
+            index -= block.count
+            number -= 1
+            block = self._blocks[number]
+        price[0] = self._sign * block.keys[block.count - 1 - index]
+        size[0] = block.sizes[block.count - 1 - index]
+        return True
+
+    # -- blocks --
+
+    cdef bint _stock(self, Py_ssize_t spares) except False:
+        """See that there are so many spare blocks, and room for pointers to them."""
+        cdef Py_ssize_t capacity
+        cdef Block* block
+        cdef void* grown
+        while self._spare_count < spares:
+            block = <Block*> malloc(sizeof(Block))
+            if block == NULL:
+                raise MemoryError("no memory for another block of levels")
+            block.sizes[0] = <int64_t> self._spare
+            self._spare = block
+            self._spare_count += 1
+        if self._count + self._spare_count > self._capacity:
+            capacity = self._count + self._spare_count + (self._count + self._spare_count) // 4
+            grown = realloc(self._blocks, capacity * sizeof(Block*))
+            if grown == NULL:
+                raise MemoryError("no memory for more blocks of levels")
+            self._blocks = <Block**> grown
+            grown = realloc(self._firsts, capacity * sizeof(int64_t))
+            if grown == NULL:
+                raise MemoryError("no memory for more blocks of levels")
+            self._firsts = <int64_t*> grown
+            self._capacity = capacity
+        return True
+
+    @final
+    cdef inline Block* _taken(self) noexcept nogil:
+        """A spare block, to be used or freed."""
+        cdef Block* block = self._spare
+        self._spare = <Block*> block.sizes[0]
+        self._spare_count -= 1
+        return block
+
+    @final
+    cdef Py_ssize_t _block_of(self, int64_t key) noexcept nogil:
+        """The block in which a key stands, or would."""
+        cdef Py_ssize_t first = 0
+        cdef Py_ssize_t last = self._count - 1
+        cdef Py_ssize_t middle
+        if key >= self._firsts[last]:
+            return last
+        # The first block takes whatever is below its first key, too.
+        while first + 1 < last:
+            middle = (first + last) >> 1
+            if self._firsts[middle] <= key:
+                first = middle
+            else:
+                last = middle
+        return first
+
+    @final
+    cdef void _insert(self, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil:
+        cdef Block* block = self._blocks[number]
+        if block.count == BLOCK:
+            self._split(number, at)
+            if at >= block.count:
+                at -= block.count
+                number += 1
+                block = self._blocks[number]
+        memmove(&block.keys[at + 1], &block.keys[at], (block.count - at) * sizeof(int64_t))
+        memmove(&block.sizes[at + 1], &block.sizes[at], (block.count - at) * sizeof(int64_t))
+        block.keys[at] = key
+        block.sizes[at] = size
+        block.count += 1
+        self._length += 1
+        self._changes += 1
+        if at == 0:
+            self._firsts[number] = key
+
+    @final
+    cdef void _remove(self, Py_ssize_t number, int at) noexcept nogil:
+        cdef Block* block = self._blocks[number]
+        block.count -= 1
+        memmove(&block.keys[at], &block.keys[at + 1], (block.count - at) * sizeof(int64_t))
+        memmove(&block.sizes[at], &block.sizes[at + 1], (block.count - at) * sizeof(int64_t))
+        self._length -= 1
+        self._changes += 1
+        if block.count == 0:
+            if self._count > 1:
+                self._drop(number)
+            return
+        if at == 0:
+            self._firsts[number] = block.keys[0]
+        if block.count < SPARSE:
+            if number > 0 and self._blocks[number - 1].count + block.count <= ROOM:
+                self._merge(number - 1)
+            elif number + 1 < self._count and block.count + self._blocks[number + 1].count <= ROOM:
+                self._merge(number)
+
+    @final
+    cdef void _drop(self, Py_ssize_t number) noexcept nogil:
+        """Give an empty block back."""
+        cdef Block* block = self._blocks[number]
+        cdef Py_ssize_t behind = self._count - number - 1
+        memmove(&self._blocks[number], &self._blocks[number + 1], behind * sizeof(Block*))
+        memmove(&self._firsts[number], &self._firsts[number + 1], behind * sizeof(int64_t))
+        self._count -= 1
+        if self._spare_count >= max(SPARES, self._count // 16):
+            free(block)
+        else:
+            block.sizes[0] = <int64_t> self._spare
+            self._spare = block
+            self._spare_count += 1
+
+    @final
+    cdef void _split(self, Py_ssize_t number, int at) noexcept nogil:
+        """Make two of a full block: in the middle, but for the last one, and where levels come from best to worst."""
+        cdef Block* block = self._blocks[number]
+        cdef Block* other = self._taken()
+        cdef int kept = BLOCK // 2
+        cdef Py_ssize_t behind = self._count - number - 1
+        if number == 0 and at == 0:
+            kept = BLOCK // 8
+        elif number == self._count - 1:
+            kept = BLOCK - BLOCK // 8
+        other.count = block.count - kept
+        memcpy(other.keys, &block.keys[kept], other.count * sizeof(int64_t))
+        memcpy(other.sizes, &block.sizes[kept], other.count * sizeof(int64_t))
+        block.count = kept
+        memmove(&self._blocks[number + 2], &self._blocks[number + 1], behind * sizeof(Block*))
+        memmove(&self._firsts[number + 2], &self._firsts[number + 1], behind * sizeof(int64_t))
+        self._blocks[number + 1] = other
+        self._firsts[number + 1] = other.keys[0]
+        self._count += 1
+
+    @final
+    cdef void _merge(self, Py_ssize_t number) noexcept nogil:
+        """Take the levels of the next block into this one."""
+        cdef Block* block = self._blocks[number]
+        cdef Block* other = self._blocks[number + 1]
+        memcpy(&block.keys[block.count], other.keys, other.count * sizeof(int64_t))
+        memcpy(&block.sizes[block.count], other.sizes, other.count * sizeof(int64_t))
+        block.count += other.count
+        self._drop(number + 1)
+
+    cdef void _empty(self) noexcept nogil:
+        while self._count > 1:
+            self._drop(self._count - 1)
+        self._blocks[0].count = 0
+        self._firsts[0] = 0
+        self._length = 0
+        self._changes += 1
