@@ -227,7 +227,4 @@ class BookContent(ContentState):
         """Raise ``AssertionError`` if an invariant is broken. O(n)."""
         self.bids.verify()
         self.asks.verify()
-        for side in Side:
-            horizon = self.horizon[side]
-            assert horizon is None or 0 < horizon <= RAW_MAX, f"horizon {horizon} of {side.name} is no price"
         assert self.sequence >= 0, "negative sequence"

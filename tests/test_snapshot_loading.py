@@ -16,7 +16,7 @@ from orderbook.events import Depth
 from orderbook.settings import SyncSettings
 from orderbook.simulator.chance import stream
 from orderbook.sync import BookSync
-from orderbook.twin import Loader, pure
+from orderbook.sync.loader import Loader, PureLoader
 from orderbook.types import Change, Side, Snapshot
 from orderbook.venues import wire
 from orderbook.venues.kucoin import KuCoin
@@ -49,7 +49,7 @@ def result(sync: BookSync, body: Frame, depth: Depth) -> object:
 def check(body: Frame, *, depth: Depth = "full", bounds: SyncSettings | None = None, venue: Any = "kucoin") -> object:
     """Both ways come to the same. Returns what."""
     sync, plain = (BookSync(venue, SYMBOL, settings=bounds) for _ in range(2))
-    plain._loader = pure.Loader(None, SYMBOL, 0)
+    plain._loader = PureLoader(None, SYMBOL, 0)
     expected = result(plain, body, depth)
 
     assert expected == result(sync, body, depth)

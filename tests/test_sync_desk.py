@@ -232,7 +232,7 @@ WITHOUT_A_TIME: dict[str, Callable[[BookSync], object]] = {
     "halt": lambda sync: sync.halt("x"),
     "fail": lambda sync: sync.fail("x"),
     "close": lambda sync: sync.close(),
-    "receive": lambda sync: sync.receive(delta(12)),
+    "receive": lambda sync: sync.receive(delta(14)),  # not the next one, which may be taken without a look at anything
     "receive_snapshot": lambda sync: sync.receive_snapshot(snapshot(12)),
     "receive_probe": lambda sync: sync.receive_probe(12),
     "audit": lambda sync: sync.audit(),

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 from orderbook.compiled.ladder cimport Block, Ladder
 from orderbook.compiled.scanner cimport Row, Rows, Scan, scaled
 
+from orderbook.fixedpoint import RAW_MAX
 from orderbook.types import Side
 
 cdef object BID = Side.BID
@@ -24,7 +25,12 @@ cdef class Horizons:
         return self.prices[side is ASK] or None
 
     def __setitem__(self, side, price):
+        if price is not None and not 0 < price <= RAW_MAX:
+            raise AssertionError(f"horizon {price} of {side.name} is no price")
         self.prices[side is ASK] = 0 if price is None else price
+
+    def __eq__(self, other):
+        return other == {BID: self[BID], ASK: self[ASK]}
 
     def keys(self):
         """As those of a dictionary."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
+from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import Ladder
 from orderbook.types import Side
 
@@ -17,6 +18,10 @@ class Horizons(dict[Side, int | None]):
 
     def __init__(self, others: Mapping[Side, int | None] | None = None) -> None:
         super().__init__({Side.BID: None, Side.ASK: None} if others is None else others)
+
+    def __setitem__(self, side: Side, price: int | None) -> None:
+        assert price is None or 0 < price <= RAW_MAX, f"horizon {price} of {side.name} is no price"
+        super().__setitem__(side, price)
 
 
 class ContentState:
