@@ -18,7 +18,7 @@ from orderbook.errors import Unreachable, UsageError
 from orderbook.feed.errors import LinkError
 from orderbook.feed.opening import open_feed
 from orderbook.feed.seams import SocketClosed
-from orderbook.feed.websocket import connector
+from orderbook.feed.transports import connector
 from orderbook.secret import Secret
 from orderbook.settings import SyncSettings
 from snapshots.calls import CallSettings

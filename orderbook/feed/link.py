@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -15,6 +15,7 @@ from orderbook.feed.errors import LinkError
 from orderbook.feed.pacing import MS, Pacer
 from orderbook.feed.seams import Socket, SocketClosed, World
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.sockets import BATCH_MAX
 from orderbook.guard import Pulse
 from orderbook.types import Control, Message
 from orderbook.venues import kucoin_session
@@ -118,7 +119,7 @@ class Link:
         """
         try:
             async with asyncio.timeout(self._settings.welcome_timeout_ms / 1000):
-                message = await self._receive()
+                message = self._decode(await self._socket.receive())
         except TimeoutError:
             raise LinkError("no welcome in time") from None
         except SocketClosed as error:
@@ -211,16 +212,12 @@ class Link:
 
     async def _read(self) -> None:
         try:
-            while True:
-                message = await self._receive()
-                now_ns = self._world.clock()
-                if type(message) is Control:
-                    self._control(message, now_ns)
-                is_waking = self._hear(now_ns)
-                if type(message) is not Control:
-                    self._receiver.take(message, now_ns)
-                if is_waking:
-                    self._receiver.wake()
+            while not self.ended.done():
+                frames = await self._socket.receive_batch()
+                self._take(frames, self._world.clock())
+                if len(frames) >= BATCH_MAX:
+                    # A backlog is not worked off in one go: timers and other tasks have their turn.
+                    await asyncio.sleep(0)
         except SocketClosed as error:
             self.end(str(error))
         except Exception as error:
@@ -228,8 +225,25 @@ class Link:
             log.exception("reading %s failed", self.url)
             self.end(f"internal error: {type(error).__name__}")
 
-    async def _receive(self) -> Message | FrameError:
-        frame = await self._socket.receive()
+    def _take(self, frames: Collection[bytes], now_ns: int) -> None:
+        """Hand on what was read at one moment; what comes behind the frame that ends the link is not read any more."""
+        is_news = True
+        for frame in frames:
+            if self.ended.done():
+                return
+            message = self._decode(frame)
+            if type(message) is Control:
+                self._control(message, now_ns)
+                is_news = True
+            # Within one moment only a pong changes what hearing something is worth.
+            is_waking = is_news and self._hear(now_ns)
+            is_news = False
+            if type(message) is not Control:
+                self._receiver.take(message, now_ns)
+            if is_waking:
+                self._receiver.wake()
+
+    def _decode(self, frame: bytes) -> Message | FrameError:
         self.frames += 1
         message = decode_frame(self._venue, frame, self._settings.sync.frame_bytes_max)
         if self.tape is not None:
