@@ -13,7 +13,7 @@ from aiohttp import ClientWebSocketResponse, WSCloseCode, WSMsgType
 from orderbook.feed import forks
 from orderbook.feed.seams import Connect, Socket, SocketClosed
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.sockets import CUT, NO_ADDRESS, Address, Veil, ending, os_problem, refusal
+from orderbook.feed.sockets import CUT, NO_ADDRESS, NO_TIME, Address, Veil, ending, os_problem, refusal
 from orderbook.secret import Secret
 from orderbook.venues.rest import check_proxy
 
@@ -131,7 +131,8 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
                     autoclose=False,
                     heartbeat=None,
                     compress=0,
-                    max_msg_size=settings.sync.frame_bytes_max,
+                    # The library refuses what is as long as this.
+                    max_msg_size=settings.sync.frame_bytes_max + 1,
                     timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=None),
                     proxy=proxy,
                     ssl=tls or True,
@@ -177,11 +178,13 @@ def _problem(error: Exception) -> str:
         error = error.certificate_error
     elif isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
-    if isinstance(error, ssl.CertificateError | TimeoutError) or not isinstance(
-        error, aiohttp.ClientError | ValueError
-    ):
-        return os_problem(error) if isinstance(error, OSError) else refusal(None, error)
+    if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
+        return os_problem(error)
+    if isinstance(error, TimeoutError):
+        return NO_TIME
     if isinstance(error, ValueError):
         return NO_ADDRESS
-    status = getattr(error, "status", None)
-    return refusal(status, error, by_proxy=isinstance(error, aiohttp.ClientHttpProxyError))
+    # Others have a status, too: what the library makes of an answer that it cannot read.
+    is_by_proxy = isinstance(error, aiohttp.ClientHttpProxyError)
+    answered = is_by_proxy or isinstance(error, aiohttp.WSServerHandshakeError)
+    return refusal(getattr(error, "status", None) if answered else None, error, by_proxy=is_by_proxy)
