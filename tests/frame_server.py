@@ -85,7 +85,8 @@ async def frame_server() -> AsyncIterator[FrameServer]:
             yield target
             target.is_reading.set()
             if target._writer is not None:
-                target._writer.transport.abort()
+                if not target.ended:
+                    target._writer.transport.abort()
                 await until(lambda: target.ended)
     finally:
         server.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -144,7 +144,7 @@ async def test_a_message_may_be_as_long_as_the_limit_and_no_longer(connected: Co
     ids=["masked", "reserved", "no beginning", "no end", "half a ping"],
 )
 async def test_what_breaks_the_protocol_ends_the_connection(connected: Connected, raw: bytes) -> None:
-    """With 1002, behind what came before. (aiohttp unmasks what no server may mask.)"""
+    """With 1002, behind what came before; but aiohttp unmasks what no server may mask."""
     async with connected() as both:
         both.server.say(Opcode.TEXT, b"good")
         both.server.writer.write(raw)
@@ -266,7 +266,7 @@ async def test_a_close_does_not_wait_for_those_who_do_not_read(connected: Connec
 
         async def flood() -> None:
             with suppress(ConnectionError):
-                while not both.server.writer.transport.is_closing():
+                while not (both.server.ended or both.server.writer.transport.is_closing()):
                     both.server.say(Opcode.TEXT, MESSAGE)
                     await both.server.writer.drain()
 
@@ -331,13 +331,7 @@ def test_the_fast_one_is_taken_where_it_is_installed() -> None:
 
 def test_without_the_fast_one_there_is_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for it is told what to install, before anything is connected; who does not gets the other one."""
-
-    def missing(name: str) -> Any:
-        if "picows" in name:
-            raise ImportError(name)
-        return importlib.import_module(name)
-
-    monkeypatch.setattr(transports, "import_module", missing)
+    monkeypatch.setattr(transports, "find_spec", lambda name: None if name == "picows" else find_spec(name))
     assert "websockets" == in_use("auto")
     with pytest.raises(UsageError, match=r"pip install 'orderbook-engine\[fast\]'"):
         orderbook.open_feed("kucoin", ["BTC-USDT"], settings=FeedSettings(transport="picows"))

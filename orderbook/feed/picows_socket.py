@@ -41,12 +41,14 @@ from orderbook.venues.rest import check_proxy
 if TYPE_CHECKING:
     from picows.url import WSParsedURL
 
-HIGH_BYTES: Final = 1 << 20
+HIGH_BYTES: Final = 1 << 18
 """So much in the queue, and the socket is not read any more."""
 LOW_BYTES: Final = HIGH_BYTES // 4
 """So little, and it is read again."""
 FRAME_COST: Final = 64
 """Bytes that a message takes beside its own, at least: many empty ones are a lot of memory, too."""
+CONTROL_BYTES_MAX: Final = 125
+"""By the protocol; the parser sees to it."""
 PARTS_MAX: Final = 10_000
 """Of one message: many empty ones are a lot of memory, too."""
 
@@ -76,7 +78,7 @@ class PicowsSocket(WSListener):
         self._frames: deque[bytes] = deque()
         self._load = 0
         self._is_paused = False
-        #: The messages's parts so far, while one comes in pieces; and how long they are.
+        #: The message's parts so far, while one comes in pieces; and how long they are.
         self._parts: list[bytes] | None = None
         self._parts_size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -86,6 +88,8 @@ class PicowsSocket(WSListener):
         self._ending: str | None = None
         #: This end said goodbye: nothing further is wanted.
         self._is_closing = False
+        #: Nothing of all that: a whole message is one to be read.
+        self._is_plain = True
 
     # -- what the library calls --
 
@@ -98,20 +102,22 @@ class PicowsSocket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - as the library calls it
         """A frame, or a part of one. It is looked at for as short a time as possible: this runs for every frame."""
-        if self._ending is None and not self._is_closing:
-            if frame.msg_type is _TEXT and frame.fin and self._parts is None:
-                self._put(frame.get_payload_as_bytes())
-            else:
-                self._take_apart(frame)
-        elif frame.msg_type is WSMsgType.CLOSE:
-            self._farewell()
+        size = frame.payload_size
+        # To ask for the kind of a frame costs as much as all the rest. One that is so long is no control frame. (It may
+        # be the last part of a message without a first one; whoever decodes it has to expect anything anyway.)
+        if self._is_plain and frame.fin and CONTROL_BYTES_MAX < size <= self._bytes_max:
+            self._frames.append(frame.get_payload_as_bytes())
+            self._load += size + FRAME_COST
+        else:
+            self._take_apart(frame)
         if frame.last_in_buffer:
             self._read_on()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """It is over, whoever ended it."""
-        shake = transport.close_handshake
-        self._end(CUT if shake is None else self._words(shake.recv or shake.sent))
+        # The stub says that both are always there.
+        close = getattr(transport.close_handshake, "recv", None) or getattr(transport.close_handshake, "sent", None)
+        self._end(CUT if close is None else self._words(close))
 
     def pause_writing(self) -> None:
         """The venue does not read what it is sent."""
@@ -161,7 +167,7 @@ class PicowsSocket(WSListener):
         try:
             if self._ending is None:
                 if not self._is_closing:
-                    self._is_closing = True
+                    self._is_closing, self._is_plain = True, False
                     self._writable.set()
                     self._transport.send_close(WSCloseCode.OK)
                     # What still comes is thrown away until the answer is there.
@@ -178,24 +184,26 @@ class PicowsSocket(WSListener):
     # -- frames --
 
     def _put(self, message: bytes) -> None:
-        size = len(message)
-        if size > self._bytes_max:
-            # The parser refuses the header of such a frame, but hands on what arrives before it has cut the connection.
-            self._refuse(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
-            return
         self._frames.append(message)
-        self._load += size + FRAME_COST
+        self._load += len(message) + FRAME_COST
 
     def _take_apart(self, frame: WSFrame) -> None:
-        """What is no whole text message."""
+        """Whatever is no whole message between others."""
         kind = frame.msg_type
         if kind is WSMsgType.CLOSE:
             self._farewell()
+        elif self._ending is not None or self._is_closing or kind is WSMsgType.PONG:
+            return
         elif kind is WSMsgType.PING:
             # Not while the venue does not read: what it makes us owe it must not grow.
             if self._writable.is_set():
                 self._transport.send_pong(frame.get_payload_as_bytes())
-        elif kind is not WSMsgType.PONG:
+        elif frame.payload_size > self._bytes_max:
+            # The parser refuses the header of such a frame, but hands on what arrives before it has cut the connection.
+            self._refuse(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
+        elif frame.fin and self._parts is None and kind is not WSMsgType.CONTINUATION:
+            self._put(frame.get_payload_as_bytes())
+        else:
             self._gather(frame, is_first=kind is not WSMsgType.CONTINUATION)
 
     def _gather(self, frame: WSFrame, *, is_first: bool) -> None:
@@ -203,15 +211,13 @@ class PicowsSocket(WSListener):
             self._refuse(WSCloseCode.PROTOCOL_ERROR, "parts of messages in disorder")
             return
         parts = self._parts = self._parts or []
+        self._is_plain = False
         parts.append(frame.get_payload_as_bytes())
         self._parts_size += frame.payload_size
-        if (
-            self._parts_size - FRAME_COST * len(parts) > self._bytes_max
-            or self._parts_size > self._bytes_max + HIGH_BYTES
-        ):
+        if self._parts_size > self._bytes_max or len(parts) > PARTS_MAX:
             self._refuse(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
         elif frame.fin:
-            self._parts, self._parts_size = None, 0
+            self._parts, self._parts_size, self._is_plain = None, 0, True
             self._put(b"".join(parts))
 
     def _read_on(self) -> None:
@@ -251,11 +257,11 @@ class PicowsSocket(WSListener):
 
     def _farewell(self) -> None:
         """The venue's closing frame: answered, and the connection is over at once."""
-        shake = self._transport.close_handshake
+        close = self._transport.close_handshake.recv
         if not self._transport.is_close_frame_sent:
-            code = shake.recv.code or WSCloseCode.OK
-            self._transport.send_close(code)
-        self._end(self._words(shake.recv))
+            code = None if close is None else close.code
+            self._transport.send_close(code or WSCloseCode.OK)
+        self._end(self._words(close))
         self._transport.disconnect()
 
     def _refuse(self, code: WSCloseCode, why: str) -> None:
@@ -267,7 +273,7 @@ class PicowsSocket(WSListener):
     def _end(self, words: str) -> None:
         if self._ending is None:
             self._ending = words
-        self._parts = None
+        self._parts, self._is_plain = None, False
         self._writable.set()
         self._wake()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from orderbook.errors import UsageError
@@ -28,8 +29,8 @@ def in_use(transport: Transport = "auto") -> str:
         UsageError: It is not installed.
     """
     if transport == "auto":
-        return "picows" if _module("picows") is not None else "websockets"
-    if _module(transport) is None:
+        return "picows" if find_spec("picows") else "websockets"
+    if find_spec(transport) is None:
         raise UsageError(f"transport {transport!r} is not installed: {REMEDY}")
     return transport
 
@@ -46,14 +47,5 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
     Raises:
         UsageError: A proxy address that is none, or a transport that is not installed.
     """
-    make = _module(in_use(settings.transport))
-    assert make is not None
+    make: Callable[..., Connect] = import_module(MODULES[in_use(settings.transport)]).connector
     return make(settings, proxy=proxy, tls=tls)
-
-
-def _module(transport: str) -> Callable[..., Connect] | None:
-    try:
-        make: Callable[..., Connect] = import_module(MODULES[transport]).connector
-    except ImportError:
-        return None
-    return make
