@@ -16,6 +16,7 @@ import orderbook
 from orderbook.cli import info, main
 from orderbook.cli.app import COMMANDS
 from orderbook.cli.terminal import one_line
+from orderbook.feed.transports import in_use
 from orderbook.settings import SyncSettings
 from snapshots.replay import Replay
 from tests.commands import BUNDLED, objects, orderbook_command
@@ -86,6 +87,7 @@ def test_info_tells_versions_and_every_limit() -> None:
         told["accelerator"],
         told["venues"],
     )
+    assert in_use() == told["transport"]
     assert SyncSettings() == SyncSettings(**told["limits"])
     for name in (*info.LIBRARIES, *info.EXTRAS, "transport", "python", "implementation", "platform"):
         assert re.search(rf"^{name} +{re.escape(told[name])}$", table, re.MULTILINE)
@@ -108,6 +110,7 @@ def test_info_tells_of_a_missing_extra(missing: str, monkeypatch: pytest.MonkeyP
     table = orderbook_command("info").stdout
 
     assert told[missing] is None
+    assert ("websockets" if missing == "picows" else "picows") == told["transport"]
     remedy = rf"^{missing} +not installed: pip install '\S+\[{info.EXTRAS[missing]}\]'$"
     assert re.search(remedy, table, re.MULTILINE)
 

@@ -14,7 +14,6 @@ from orderbook import __version__
 from orderbook.accelerator import ACCELERATOR
 from orderbook.cli.options import format_option
 from orderbook.cli.terminal import print_json, show
-from orderbook.feed.transports import in_use
 from orderbook.settings import SyncSettings
 from orderbook.venues import VENUES
 
@@ -45,7 +44,8 @@ def info(form: str) -> None:
         "platform": platform.platform(),
         **{name: version(name) for name in LIBRARIES},
         **{name: _extra(name) for name in EXTRAS},
-        "transport": in_use(),
+        # As orderbook.feed.transports.in_use has it, but without loading what speaks to a network.
+        "transport": "websockets" if _extra("picows") is None else "picows",
         "venues": sorted(VENUES),
     }
     limits = asdict(SyncSettings())
