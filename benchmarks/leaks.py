@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 from orderbook.feed.feed import Feed
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.websocket import connector
+from orderbook.feed.transports import connector
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.market import Market
 from orderbook.simulator.server import LocalKuCoin

@@ -22,7 +22,7 @@ from orderbook.feed.events import FeedEvent, Notice
 from orderbook.feed.feed import Feed
 from orderbook.feed.seams import Record, World
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.websocket import connector
+from orderbook.feed.transports import connector
 from orderbook.settings import SyncSettings
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.limits import Limits

@@ -127,6 +127,9 @@ class ScriptedSocket:
             raise got
         return got
 
+    async def receive_batch(self) -> list[bytes]:
+        return [await self.receive()]
+
     async def send(self, text: str) -> None:
         if self.is_aborted:
             raise SocketClosed("1006 connection cut")

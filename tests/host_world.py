@@ -156,6 +156,9 @@ class Attentive:
         await asyncio.sleep(0)
         return frame
 
+    async def receive_batch(self) -> list[bytes]:
+        return [await self.receive()]
+
 
 @asynccontextmanager
 async def host(

@@ -16,6 +16,7 @@ import orderbook
 from orderbook.cli import info, main
 from orderbook.cli.app import COMMANDS
 from orderbook.cli.terminal import one_line
+from orderbook.feed.transports import in_use
 from orderbook.settings import SyncSettings
 from snapshots.replay import Replay
 from tests.commands import BUNDLED, objects, orderbook_command
@@ -86,19 +87,21 @@ def test_info_tells_versions_and_every_limit() -> None:
         told["accelerator"],
         told["venues"],
     )
+    assert in_use() == told["transport"]
     assert SyncSettings() == SyncSettings(**told["limits"])
-    for name in (*info.LIBRARIES, info.EXTRA, "python", "implementation", "platform"):
+    for name in (*info.LIBRARIES, *info.EXTRAS, "transport", "python", "implementation", "platform"):
         assert re.search(rf"^{name} +{re.escape(told[name])}$", table, re.MULTILINE)
     assert {"numpy", "sortedcontainers", "click", "rich", "websockets", "aiohttp"} == set(info.LIBRARIES)
     for name, value in told["limits"].items():
         assert re.search(rf"^  {name} +{value}$", table, re.MULTILINE)
 
 
-def test_info_tells_of_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", info.EXTRAS)
+def test_info_tells_of_a_missing_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And how to get it."""
 
     def version_or_none(name: str) -> str:
-        if name == info.EXTRA:
+        if name == missing:
             raise PackageNotFoundError(name)
         return version(name)
 
@@ -106,8 +109,10 @@ def test_info_tells_of_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     (told,) = objects(orderbook_command("info", "--format", "json"))
     table = orderbook_command("info").stdout
 
-    assert told[info.EXTRA] is None
-    assert re.search(r"^prometheus-client +not installed: pip install '\S+\[prometheus\]'$", table, re.MULTILINE)
+    assert told[missing] is None
+    assert ("websockets" if missing == "picows" else "picows") == told["transport"]
+    remedy = rf"^{missing} +not installed: pip install '\S+\[{info.EXTRAS[missing]}\]'$"
+    assert re.search(remedy, table, re.MULTILINE)
 
 
 def test_the_list_of_commands_is_theirs() -> None:

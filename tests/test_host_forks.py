@@ -223,7 +223,7 @@ from tests.feed_books import BTC, ETH, FAST, now_ns, until
 
 warnings.simplefilter("ignore", DeprecationWarning)  # as above
 is_safe = sys.argv[1] == "wss"
-settings = dataclasses.replace(FAST, reconnect_min_ms=20_000, reconnect_max_ms=20_000)
+settings = dataclasses.replace(FAST, reconnect_min_ms=20_000, reconnect_max_ms=20_000, transport="websockets")
 
 
 def connected():

@@ -10,16 +10,21 @@ from typing import Any
 import pytest
 
 from orderbook.clock import loop_clock
+from orderbook.errors import FrameError
 from orderbook.feed.errors import LinkError
 from orderbook.feed.events import LinkDown, LinkUp
-from orderbook.feed.link import label
+from orderbook.feed.link import Link, label
 from orderbook.feed.seams import SocketClosed
+from orderbook.feed.sockets import BATCH_MAX
 from orderbook.simulator import virtual_time
 from orderbook.simulator.limits import Limits
+from orderbook.types import Delta, Message
 from tests.feed_books import stage, until
 from tests.feed_world import (
+    Ear,
     ScriptedSocket,
     deaf,
+    delta,
     frame,
     lively,
     only_pongs,
@@ -243,3 +248,76 @@ def test_the_first_reason_counts() -> None:
 def test_the_label_of_an_end_is_no_text_of_the_venue(reason: str, wanted: str) -> None:
     """Else a counter would get an entry for each of its words."""
     assert wanted == label(reason)
+
+
+# -- batches --
+
+
+class Backlog(ScriptedSocket):
+    """A socket on which much has arrived."""
+
+    def __init__(self, frames: list[bytes]) -> None:
+        super().__init__()
+        self.frames = frames
+
+    async def receive_batch(self) -> list[bytes]:
+        """As much as may be, and then one by one."""
+        if not self.frames:
+            return [await self.receive()]
+        batch, self.frames = self.frames[:BATCH_MAX], self.frames[BATCH_MAX:]
+        return batch
+
+
+def test_a_backlog_leaves_room_for_others() -> None:
+    """However long it is: between two batches everybody else on the loop has a turn. All of it comes, in its order."""
+
+    async def main() -> tuple[list[int], list[int]]:
+        wire, ear = Backlog([delta("A-B", number) for number in range(1, 5 * BATCH_MAX)]), Ear()
+        seen: list[int] = []
+        async with up(wire, ear=ear):
+            while wire.frames or not seen:
+                seen.append(len(ear.messages))
+                await asyncio.sleep(0)
+            await asyncio.sleep(1)
+        return seen, [message.sequence_end for message in ear.messages if isinstance(message, Delta)]
+
+    seen, sequences = virtual_time.run(main)
+    assert [*range(1, 5 * BATCH_MAX)] == sequences
+    assert all(late - early <= BATCH_MAX for early, late in pairwise(seen))
+
+
+def test_nothing_is_read_behind_the_end() -> None:
+    """Who ends a link in the middle of a batch gets nothing more of it."""
+
+    class Enough(Ear):
+        link: Link
+
+        def take(self, message: Message | FrameError, now_ns: int) -> None:
+            super().take(message, now_ns)
+            if len(self.messages) == 3:
+                self.link.end("enough")
+
+    async def main() -> int:
+        wire, ear = Backlog([delta("A-B", number) for number in range(1, 10)]), Enough()
+        async with up(wire, ear=ear) as link:
+            ear.link = link
+            assert "enough" == await link.ended
+            await asyncio.sleep(1)
+        return len(ear.messages)
+
+    assert 3 == virtual_time.run(main)
+
+
+def test_a_silence_that_a_batch_ends_is_told_once() -> None:
+    """With its first frame, before the others."""
+
+    async def main() -> int:
+        wire, ear = Backlog([]), Ear()
+        async with up(wire, ear=ear):
+            await asyncio.sleep(1)
+            wire.frames = [delta("A-B", number) for number in range(1, 10)]
+            wakes = ear.wakes
+            await asyncio.sleep(3)
+            return ear.wakes - wakes
+
+    assert 1 == virtual_time.run(main)

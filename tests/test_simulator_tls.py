@@ -20,7 +20,7 @@ from orderbook.errors import Unreachable, UsageError
 from orderbook.feed.errors import LinkError
 from orderbook.feed.events import LinkDown
 from orderbook.feed.opening import open_feed
-from orderbook.feed.websocket import connector
+from orderbook.feed.transports import connector
 from orderbook.secret import Secret
 from orderbook.simulator.connect_proxy import ConnectProxy, Reception
 from orderbook.simulator.server import LocalKuCoin

@@ -18,7 +18,8 @@ from orderbook.errors import Unreachable, UsageError
 from orderbook.feed.errors import LinkError
 from orderbook.feed.opening import open_feed
 from orderbook.feed.seams import SocketClosed
-from orderbook.feed.websocket import connector
+from orderbook.feed.settings import FeedSettings
+from orderbook.feed.transports import connector
 from orderbook.secret import Secret
 from orderbook.settings import SyncSettings
 from snapshots.calls import CallSettings
@@ -27,7 +28,7 @@ from tests.feed_world import (
     PEM,
     nothing_left,
 )
-from tests.unchecked import unchecked
+from tests.transport_ends import LIBRARIES
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -54,10 +55,16 @@ def _tls() -> ssl.SSLContext:
 SHORT = replace(FAST, connect_timeout_ms=200, close_timeout_ms=100)
 
 
-async def _problem(url: str, *, tls: ssl.SSLContext | None = None) -> str:
+@pytest.fixture(params=LIBRARIES)
+def short(request: pytest.FixtureRequest) -> FeedSettings:
+    """Short waits, over one of the libraries after the other."""
+    return replace(SHORT, transport=request.param)
+
+
+async def _problem(short: FeedSettings, url: str, *, tls: ssl.SSLContext | None = None) -> str:
     async with nothing_left():
         with pytest.raises(LinkError) as caught:
-            await connector(SHORT, tls=tls)(Secret(f"{url}?token=secret"))
+            await connector(short, tls=tls)(Secret(f"{url}?token=secret"))
     assert caught.value.__cause__ is None
     assert "secret" not in str(caught.value)
     return str(caught.value)
@@ -69,9 +76,11 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
-async def test_an_unreachable_host_is_a_link_error() -> None:
+async def test_an_unreachable_host_is_a_link_error(short: FeedSettings) -> None:
     """Nobody listens there."""
-    assert "cannot connect to '127.0.0.1': Connect call failed" in await _problem(f"ws://127.0.0.1:{_free_port()}/")
+    assert "cannot connect to '127.0.0.1': Connect call failed" in await _problem(
+        short, f"ws://127.0.0.1:{_free_port()}/"
+    )
 
 
 async def test_an_unreachable_venue_is_told_at_once() -> None:
@@ -83,48 +92,50 @@ async def test_an_unreachable_venue_is_told_at_once() -> None:
     assert "check the network" in str(caught.value)
 
 
-async def test_a_name_that_does_not_resolve_is_a_link_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_does_not_resolve_is_a_link_error(
+    short: FeedSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same for DNS."""
 
     async def fail(*_args: object, **_kwargs: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
-    assert "Name or service not known" in await _problem("wss://nowhere.invalid/")
+    assert "Name or service not known" in await _problem(short, "wss://nowhere.invalid/")
 
 
-async def test_a_name_that_cannot_be_one_is_a_link_error() -> None:
+async def test_a_name_that_cannot_be_one_is_a_link_error(short: FeedSettings) -> None:
     """Too long for DNS; Python finds that out by a ``UnicodeError``."""
-    assert "not a WebSocket address" in await _problem(f"wss://{'a' * 70}.example/")
+    assert "not a WebSocket address" in await _problem(short, f"wss://{'a' * 70}.example/")
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+async def test_a_certificate_that_nobody_vouches_for_is_refused(short: FeedSettings) -> None:
     """There is no switch to accept it."""
     async with _server(tls=_tls()) as url:
-        assert "its TLS certificate is not valid: self" in await _problem(url)
+        assert "its TLS certificate is not valid: self" in await _problem(short, url)
 
 
-async def test_a_certificate_of_another_host_is_refused() -> None:
+async def test_a_certificate_of_another_host_is_refused(short: FeedSettings) -> None:
     """Though its authority is trusted."""
     async with _server(tls=_tls(), host="127.0.0.2") as url:
         trusting = ssl.create_default_context(cafile=str(PEM))
-        assert "its TLS certificate is not valid: IP address mismatch" in await _problem(url, tls=trusting)
+        assert "its TLS certificate is not valid: IP address mismatch" in await _problem(short, url, tls=trusting)
 
 
-async def test_an_authority_of_ones_own_can_be_trusted() -> None:
+async def test_an_authority_of_ones_own_can_be_trusted(short: FeedSettings) -> None:
     """With a context that knows it."""
     async with _server(tls=_tls()) as url, nothing_left():
-        wire = await connector(SHORT, tls=ssl.create_default_context(cafile=str(PEM)))(Secret(url))
+        wire = await connector(short, tls=ssl.create_default_context(cafile=str(PEM)))(Secret(url))
         await wire.close()
 
 
-async def test_no_tls_where_it_is_expected_is_a_link_error() -> None:
+async def test_no_tls_where_it_is_expected_is_a_link_error(short: FeedSettings) -> None:
     """A plain server behind a ``wss`` address."""
     async with _server() as url:
-        assert "cannot connect to '127.0.0.1'" in await _problem(url.replace("ws:", "wss:"))
+        assert "cannot connect to '127.0.0.1'" in await _problem(short, url.replace("ws:", "wss:"))
 
 
-async def test_a_redirect_is_not_followed() -> None:
+async def test_a_redirect_is_not_followed(short: FeedSettings) -> None:
     """The token is for the server that the venue named."""
     visited: list[ServerConnection] = []
 
@@ -132,7 +143,7 @@ async def test_a_redirect_is_not_followed() -> None:
         visited.append(connection)
 
     async with _server(visit) as elsewhere, _raw(f"HTTP/1.1 302 Found\r\nLocation: {elsewhere}\r\n\r\n") as url:
-        assert "refused with HTTP status 302" in await _problem(url)
+        assert "refused with HTTP status 302" in await _problem(short, url)
     assert [] == visited
 
 
@@ -145,16 +156,16 @@ async def test_a_redirect_is_not_followed() -> None:
         ("", "bad handshake"),
     ],
 )
-async def test_what_is_no_websocket_is_a_link_error(answer: str, told: str) -> None:
+async def test_what_is_no_websocket_is_a_link_error(short: FeedSettings, answer: str, told: str) -> None:
     """Another protocol, another status, or the end of the line."""
     async with _raw(answer) as url:
-        assert told in await _problem(url)
+        assert told in await _problem(short, url)
 
 
-async def test_a_handshake_without_an_answer_has_a_deadline() -> None:
+async def test_a_handshake_without_an_answer_has_a_deadline(short: FeedSettings) -> None:
     """Accepted, and then nothing."""
     async with _raw(None) as url:
-        assert "no answer in time" in await _problem(url)
+        assert "no answer in time" in await _problem(short, url)
 
 
 @asynccontextmanager
@@ -175,14 +186,14 @@ async def _raw(answer: str | None) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-async def test_a_frame_beyond_the_limit_ends_the_connection() -> None:
+async def test_a_frame_beyond_the_limit_ends_the_connection(short: FeedSettings) -> None:
     """It is not even put together in memory."""
 
     async def flood(connection: ServerConnection) -> None:
         await connection.send("x" * 5_000)
         await connection.wait_closed()
 
-    settings = replace(SHORT, sync=SyncSettings(frame_bytes_max=1_000))
+    settings = replace(short, sync=SyncSettings(frame_bytes_max=1_000))
     async with _server(flood) as url:
         wire = await connector(settings)(Secret(url))
         with pytest.raises(SocketClosed, match="1009"):
@@ -190,12 +201,19 @@ async def test_a_frame_beyond_the_limit_ends_the_connection() -> None:
         await wire.close()
 
 
-async def test_compression_is_not_offered() -> None:
+async def test_compression_is_not_offered(short: FeedSettings) -> None:
     """A small frame could become any amount of memory."""
-    async with _server() as url:
-        wire = await connector(SHORT)(Secret(url))
-        assert [] == unchecked(wire)._connection.protocol.extensions
+    offered: list[list[str]] = []
+
+    async def look(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        offered.append(connection.request.headers.get_all("Sec-WebSocket-Extensions"))
+        await connection.wait_closed()
+
+    async with _server(look) as url:
+        wire = await connector(short)(Secret(url))
         await wire.close()
+    assert [[]] == offered
 
 
 @pytest.mark.parametrize("proxy", ["http://canary@127.0.0.1:9", "socks5://canary:1", "http://127.0.0.1:9/canary"])
@@ -217,7 +235,7 @@ async def test_whatever_the_library_raises_is_a_link_error(
         raise error
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
-    assert "cannot connect to 'h': " in await _problem("ws://h/")
+    assert "cannot connect to 'h': " in await _problem(replace(SHORT, transport="websockets"), "ws://h/")
 
 
 async def test_rest_requests_have_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,15 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from orderbook.feed.seams import Connect, Socket, SocketClosed
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.websocket import connector
+from orderbook.feed.settings import Transport as Library
+from orderbook.feed.transports import connector
 from orderbook.secret import Secret
 from orderbook.settings import SyncSettings
 from orderbook.simulator.faults import FaultPlan
@@ -25,6 +26,8 @@ from snapshots.transport import Answer, HttpTransport, Transport
 from tests import waiting
 
 BTC = "BTC-USDT"
+LIBRARIES: tuple[Library, ...] = ("websockets", "aiohttp", "picows")
+"""All that can carry sockets."""
 SHORT = FeedSettings(connect_timeout_ms=150, close_timeout_ms=150, sync=SyncSettings(frame_bytes_max=100_000))
 BODY_BYTES_MAX = 1_000_000
 BOUND_S = 30
@@ -139,8 +142,11 @@ async def in_memory(**manners: Any) -> AsyncIterator[Ends]:
 
 
 @asynccontextmanager
-async def on_sockets(**manners: Any) -> AsyncIterator[Ends]:
-    """``LocalKuCoin``."""
+async def on_sockets(library: Library = "auto", **manners: Any) -> AsyncIterator[Ends]:
+    """``LocalKuCoin``, over one of the libraries."""
+
+    def connecting(settings: FeedSettings) -> Connect:
+        return connector(replace(settings, transport=library))
 
     @asynccontextmanager
     async def hanging() -> AsyncIterator[str]:
@@ -153,7 +159,7 @@ async def on_sockets(**manners: Any) -> AsyncIterator[Ends]:
     async with LocalKuCoin(symbols=[BTC], seed=3, rate=500, **manners) as venue:
         transport = HttpTransport(body_bytes_max=BODY_BYTES_MAX)
         try:
-            yield Ends(venue, connector, transport, hanging)
+            yield Ends(venue, connecting, transport, hanging)
         finally:
             await transport.close()
 

@@ -18,7 +18,8 @@ from orderbook.settings import SyncSettings
 from orderbook.venues import VENUES
 
 LIBRARIES = ("numpy", "sortedcontainers", "click", "rich", "websockets", "aiohttp")
-EXTRA = "prometheus-client"
+EXTRAS = {"prometheus-client": "prometheus", "picows": "fast"}
+"""What may be installed beside them, and the extra that does it."""
 
 EPILOG = """\b
 Examples:
@@ -42,7 +43,9 @@ def info(form: str) -> None:
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         **{name: version(name) for name in LIBRARIES},
-        EXTRA: _extra(),
+        **{name: _extra(name) for name in EXTRAS},
+        # As orderbook.feed.transports.in_use has it, but without loading what speaks to a network.
+        "transport": "websockets" if _extra("picows") is None else "picows",
         "venues": sorted(VENUES),
     }
     limits = asdict(SyncSettings())
@@ -51,7 +54,7 @@ def info(form: str) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, fact in facts.items():
-        table.add_row(name, Text(_words(fact)))  # not markup, whatever brackets it has
+        table.add_row(name, Text(_words(name, fact)))  # not markup, whatever brackets it has
     table.add_row()
     table.add_row("limits")
     for name, limit in limits.items():
@@ -59,15 +62,15 @@ def info(form: str) -> None:
     show(table)
 
 
-def _extra() -> str | None:
-    """The version of what the extra ``prometheus`` installs, if it did."""
+def _extra(name: str) -> str | None:
+    """The version of what an extra installs, if it did."""
     try:
-        return version(EXTRA)
+        return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _words(fact: object) -> str:
+def _words(name: str, fact: object) -> str:
     if fact is None:
-        return "not installed: pip install 'orderbook-engine[prometheus]'"
+        return f"not installed: pip install 'orderbook-engine[{EXTRAS[name]}]'"
     return ", ".join(fact) if isinstance(fact, list) else str(fact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import weakref
@@ -38,6 +39,15 @@ def cut_off(descriptor: int) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         os.dup2(ours.fileno(), descriptor, inheritable=False)
+
+
+def cut_off_transport(transport: asyncio.BaseTransport) -> None:
+    """The same for the socket of a connection, if there is one left."""
+    # Once it has ended there is none over TLS, and without, one without a descriptor.
+    ours = transport.get_extra_info("socket")
+    descriptor = -1 if ours is None else ours.fileno()
+    if descriptor >= 0:
+        cut_off(descriptor)
 
 
 def _after_fork() -> None:

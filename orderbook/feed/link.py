@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -15,6 +15,7 @@ from orderbook.feed.errors import LinkError
 from orderbook.feed.pacing import MS, Pacer
 from orderbook.feed.seams import Socket, SocketClosed, World
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.sockets import BATCH_MAX
 from orderbook.guard import Pulse
 from orderbook.types import Control, Message
 from orderbook.venues import kucoin_session
@@ -128,7 +129,9 @@ class Link:
         """
         try:
             async with asyncio.timeout(self._settings.welcome_timeout_ms / 1000):
-                message = await self._receive()
+                frame = await self._socket.receive()
+                self._note(frame)
+                message = self._decode(frame)
         except TimeoutError:
             raise LinkError("no welcome in time") from None
         except SocketClosed as error:
@@ -221,8 +224,12 @@ class Link:
 
     async def _read(self) -> None:
         try:
-            while True:
-                self._take(await self._socket.receive())
+            while not self.ended.done():
+                frames = await self._socket.receive_batch()
+                self._take(frames, self._world.clock())
+                if len(frames) >= BATCH_MAX:
+                    # A backlog is not worked off in one go: timers and other tasks have their turn.
+                    await asyncio.sleep(0)
         except SocketClosed as error:
             self.end(str(error))
         except Exception as error:
@@ -230,35 +237,32 @@ class Link:
             log.exception("reading %s failed", self.url)
             self.end(f"internal error: {type(error).__name__}")
 
-    def _take(self, frame: bytes) -> None:
-        """Hand a frame on: as it is to a book that can take it so, else decoded."""
-        self._note(frame)
-        taker = None if self.tape is not None else self._receiver.taker(frame)
-        if taker is None:
-            message = self._decode(frame)
-            now_ns = self._world.clock()
-            if type(message) is Control:
-                self._control(message, now_ns)
-            is_waking = self._hear(now_ns)
-            if type(message) is not Control:
+    def _take(self, frames: Collection[bytes], now_ns: int) -> None:
+        """Hand on what was read at one moment; what comes behind the frame that ends the link is not read any more."""
+        is_news = True
+        for frame in frames:
+            if self.ended.done():
+                return
+            self._note(frame)
+            taker = None if self.tape is not None else self._receiver.taker(frame)
+            message = self._understood(frame, now_ns) if taker is None else None
+            # Within one moment only a pong changes what hearing something is worth. It is known before a frame is
+            # taken: what is in doubt must not make a book fresh.
+            is_waking = (is_news or type(message) is Control) and self._hear(now_ns)
+            is_news = False
+            if taker is not None and not taker.offer(frame, now_ns):
+                message = self._understood(frame, now_ns)
+            if message is not None and type(message) is not Control:
                 self._receiver.take(message, now_ns)
-        else:
-            now_ns = self._world.clock()
-            # Before it is taken: what is in doubt must not make a book fresh.
-            is_waking = self._hear(now_ns)
-            if not taker.offer(frame, now_ns):
-                message = self._decode(frame)
-                if type(message) is Control:
-                    self._control(message, now_ns)
-                else:
-                    self._receiver.take(message, now_ns)
-        if is_waking:
-            self._receiver.wake()
+            if is_waking:
+                self._receiver.wake()
 
-    async def _receive(self) -> Message | FrameError:
-        frame = await self._socket.receive()
-        self._note(frame)
-        return self._decode(frame)
+    def _understood(self, frame: bytes, now_ns: int) -> Message | FrameError:
+        """What a frame says; what concerns the link itself is seen to."""
+        message = self._decode(frame)
+        if type(message) is Control:
+            self._control(message, now_ns)
+        return message
 
     def _note(self, frame: bytes) -> None:
         """Count a frame, and record it, unless a tape decides that."""

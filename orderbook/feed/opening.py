@@ -19,7 +19,7 @@ from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
 from orderbook.feed.feed import Feed
 from orderbook.feed.seams import Connect, Record, RecordKind, World, new_id
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.websocket import connector
+from orderbook.feed.transports import connector
 from orderbook.guard import Clock
 from orderbook.secret import Credentials
 from orderbook.sync import BookSync
@@ -39,7 +39,7 @@ class Outside:
     Attributes:
         transport: Carries REST requests; ``None``: HTTP.
         budget: What requests may cost; ``None``: the process's budget for the host.
-        connect: Opens WebSocket connections; ``None``: with ``websockets``.
+        connect: Opens WebSocket connections; ``None``: over the transport of the settings.
         wall_clock: ns since 1970.
         rng: For jitter and samples.
         new_id: A fresh identifier for connections and requests.
@@ -104,8 +104,8 @@ def open_feed(
 
     Raises:
         UnknownVenue: No such venue.
-        UsageError: A symbol that cannot be one, a bad address, a full depth without a key, or a key of which a part is
-            missing.
+        UsageError: A symbol that cannot be one, a bad address, a full depth without a key, a key of which a part is
+            missing, or a transport that is not installed.
 
     Opening it raises what ``Feed.start`` raises, and ``snapshots.CaptureError`` where ``record`` cannot be made.
     """
@@ -126,6 +126,7 @@ def open_feed(
     del probe
 
     given = outside or Outside()
+    connect = given.connect or connector(settings, proxy=proxy, tls=tls)
 
     async def world(feed: Feed, stack: AsyncExitStack) -> World:
         recorder = _recorder(record, feed, stack)
@@ -145,7 +146,7 @@ def open_feed(
         pool: Pool = "spot" if depth == "full" else "public"
         return World(
             rest=rest,
-            connect=given.connect or connector(settings, proxy=proxy, tls=tls),
+            connect=connect,
             budget=lambda: (rest.budget.used(pool), rest.budget.limit(pool)),
             line=rest,
             record=records,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from uuid import uuid4
@@ -25,6 +25,9 @@ class Socket(Protocol):
 
     async def receive(self) -> bytes:
         """The next message. Raises ``SocketClosed``."""
+
+    async def receive_batch(self) -> Collection[bytes]:
+        """All messages that have arrived, at least one and at most ``BATCH_MAX``. Raises ``SocketClosed``."""
 
     async def send(self, text: str) -> None:
         """Send one. Raises ``SocketClosed``."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Final, Literal, get_args
 
 from orderbook.errors import UsageError
 from orderbook.settings import SyncSettings
+
+Transport = Literal["auto", "picows", "websockets", "aiohttp"]
+"""Libraries that carry WebSocket connections; see ``orderbook.feed.transports``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,10 +17,13 @@ class FeedSettings:
     """Bounds of one feed. The limits are KuCoin's documented ones of 2023, the strictest that were ever published.
 
     Raises:
-        UsageError: A value that is no whole number of at least 1 (``None`` where that switches something off).
+        UsageError: A value that is no whole number of at least 1 (``None`` where that switches something off), or a
+            transport that there is not.
 
     Attributes:
         sync: Bounds of each book.
+        transport: The library that carries the WebSocket connections: ``"picows"`` (the extra ``fast``),
+            ``"websockets"``, ``"aiohttp"``, or ``"auto"``: picows if it is installed, else websockets.
         max_age_ms: Reads are refused when nothing was heard on the link for longer: the loop's clock is asked at every
             read, so that a blocked event loop cannot serve an old book. ``None``: only the timers tell.
         connect_timeout_ms: For TCP, TLS and the WebSocket handshake.
@@ -56,6 +63,7 @@ class FeedSettings:
     """
 
     sync: SyncSettings = field(default_factory=SyncSettings)
+    transport: Transport = "auto"
     max_age_ms: int | None = 5_000
     connect_timeout_ms: int = 10_000
     welcome_timeout_ms: int = 10_000
@@ -88,12 +96,16 @@ class FeedSettings:
     dumps_max: int = 16
 
     def __post_init__(self) -> None:
+        if self.transport not in get_args(Transport):
+            raise UsageError(f"setting transport is one of {_TRANSPORTS}, not {ascii(self.transport)[:40]}")
         for one in fields(self):
             value = getattr(self, one.name)
-            if one.name == "sync" or (value is None and one.name in _OPTIONAL):
+            if one.name in _NO_NUMBERS or (value is None and one.name in _OPTIONAL):
                 continue
             if type(value) is not int or value < 1:
                 raise UsageError(f"setting {one.name} is a whole number of at least 1, not {value!r}")
 
 
 _OPTIONAL = frozenset({"max_age_ms", "audit_interval_ms", "instruments_interval_ms"})
+_NO_NUMBERS = frozenset({"sync", "transport"})
+_TRANSPORTS: Final = ", ".join(get_args(Transport))

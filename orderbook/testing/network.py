@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from orderbook.errors import Unreachable
 from orderbook.feed.seams import SocketClosed
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.sockets import BATCH_MAX, CUT
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.rest import Drop, Hang, Late, Reply
 from orderbook.simulator.timeline import Abort, Binary, Close, Hole, Sent
 from snapshots.fetch import BODY_BYTES_MAX
 from snapshots.transport import Answer, BodyReader, closed_transport
-
-_CUT: Final = "1006 connection cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +137,7 @@ class VirtualSocket:
         self._ending: str | None = None
         self._ended = asyncio.Event()
         #: What a receiver is told if nothing worse comes: the closing frame that was received, or else the one sent.
-        self._goodbye = _CUT
+        self._goodbye = CUT
         #: A closing frame was sent or received: until when the end is waited for.
         self._closing_s: float | None = None
         #: The venue neither reads nor writes any more.
@@ -152,6 +151,18 @@ class VirtualSocket:
 
     async def receive(self) -> bytes:
         """The next message. Raises ``SocketClosed``."""
+        await self._filled()
+        self._venue.delivered += 1
+        return self._frames.popleft()
+
+    async def receive_batch(self) -> Collection[bytes]:
+        """All messages that have arrived, at least one and at most ``BATCH_MAX``. Raises ``SocketClosed``."""
+        await self._filled()
+        frames = [self._frames.popleft() for _ in range(min(len(self._frames), BATCH_MAX))]
+        self._venue.delivered += len(frames)
+        return frames
+
+    async def _filled(self) -> None:
         while not self._frames:
             if self._ending is not None:
                 raise SocketClosed(self._ending)
@@ -160,8 +171,6 @@ class VirtualSocket:
                 await waiter
             finally:
                 self._waiter = None
-        self._venue.delivered += 1
-        return self._frames.popleft()
 
     async def send(self, text: str) -> None:
         """Send one; it arrives later. Raises ``SocketClosed``, once closing has begun only when it is over."""
@@ -242,7 +251,7 @@ class VirtualSocket:
         if self._ending is not None:
             return
         if isinstance(packet, Abort):
-            self.cut(_CUT)
+            self.cut(CUT)
         elif isinstance(packet, Close):
             self._begin_closing(f"{packet.code} {packet.reason}".rstrip())
             if packet.is_completed:
