@@ -17,7 +17,10 @@ from orderbook.errors import UsageError
 
 __all__ = ["ACCELERATOR", "chosen"]
 
-MODULES: Final = tuple(f"orderbook.compiled.{name}" for name in ("ladder", "scanner", "content", "measures", "touch", "lane"))
+MODULES: Final = tuple(
+    f"orderbook.compiled.{name}"
+    for name in ("ladder", "scanner", "content", "measures", "arrays", "touch", "queries", "sides", "lane")
+)
 
 
 def chosen(mode: str, *, is_built: bool) -> Literal["compiled", "pure"]:

@@ -12,6 +12,8 @@ cdef int64_t EXACT      # and so are integers up to this one: 2**53
 
 cdef double[POWERS_MAX + 1] POWERS
 
+cdef double PRODUCT_MAX # two products below this, each judged as a double, have a sum that fits 64 bits
+
 ctypedef struct Walk:
     int64_t filled       # raw size units
     int64_t quote        # raw price units times raw size units

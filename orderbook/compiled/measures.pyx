@@ -19,8 +19,7 @@ for _power in range(1, POWERS_MAX + 1):
 # So that the sum of a whole block fits in 64 bits whatever else is in it, and two of the largest sums as well.
 cdef uint64_t SIZE_MAX = 1 << 55
 cdef int64_t SUM_MAX = 1 << 62
-# Of two products of integers below this, each judged as a double, the sum fits 64 bits: their last bits do not count.
-cdef double PRODUCT_MAX = 4e18
+PRODUCT_MAX = 4e18
 
 
 cdef int64_t size_of_best(Ladder ladder, Py_ssize_t n) noexcept nogil:
