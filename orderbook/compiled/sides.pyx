@@ -13,12 +13,12 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.slice cimport PySlice_Check
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcmp, memcpy
 
 from orderbook.compiled.answers cimport new_pair, rounded
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.ladder cimport Block, Ladder
-from orderbook.compiled.measures cimport POWERS_MAX, best_levels
+from orderbook.compiled.measures cimport POWERS_MAX
 from orderbook.compiled.touch cimport GuardState
 
 from orderbook.types import Level, Side
@@ -32,11 +32,17 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
+    /* Whether nobody else holds a list, and it still holds exactly these. (Of None there are more references.) */
+    static CYTHON_INLINE int is_free_list_of(PyObject *list, PyObject *const *items, Py_ssize_t count) {
+        return Py_REFCNT(list) == 1 && PyList_GET_SIZE(list) == count
+            && memcmp(((PyListObject *)list)->ob_item, items, (size_t)count * sizeof(PyObject *)) == 0;
+    }
     static CYTHON_INLINE void set_new(PyObject *list, Py_ssize_t at, PyObject *item) {
         Py_INCREF(item);
         PyList_SET_ITEM(list, at, item);
     }
     """
+    bint is_free_list_of(PyObject* found, PyObject** items, Py_ssize_t count) noexcept
     void set_new(list found, Py_ssize_t at, PyObject* item) noexcept
 
 cdef enum:
@@ -59,10 +65,9 @@ cdef Kept* new_kept(Py_ssize_t capacity, int scale) except NULL:
         raise MemoryError("no memory for more levels")
     kept.count = 0
     kept.scale = scale
-    kept.prices = <int64_t*> (kept + 1)
-    kept.sizes = kept.prices + capacity
-    kept.levels = <PyObject**> (kept.sizes + capacity)
-    memset(kept.levels, 0, capacity * sizeof(PyObject*))
+    kept.keys = <int64_t*> (kept + 1) + capacity
+    kept.sizes = kept.keys + capacity
+    kept.levels = <PyObject**> kept.sizes
     return kept
 
 
@@ -74,32 +79,87 @@ cdef void drop(Kept* kept) noexcept:
         free(kept)
 
 
-cdef bint is_same(Kept* one, Py_ssize_t at, Kept* other, Py_ssize_t place) noexcept:
-    return one.prices[at] == other.prices[place] and one.sizes[at] == other.sizes[place]
+cdef void copy_best(Kept* kept, Ladder ladder, Py_ssize_t count) noexcept nogil:
+    """Take the keys and sizes of the best ``count`` levels of a ladder that has so many."""
+    cdef Py_ssize_t number = ladder._count
+    cdef Py_ssize_t found = 0
+    cdef Py_ssize_t many
+    cdef Block* block
+    while found < count:
+        number -= 1
+        block = ladder._blocks[number]
+        many = min(count - found, <Py_ssize_t> block.count)
+        found += many
+        memcpy(kept.keys - found, &block.keys[block.count - many], many * sizeof(int64_t))
+        memcpy(kept.sizes - found, &block.sizes[block.count - many], many * sizeof(int64_t))
 
 
 cdef bint is_shown(Kept* kept, Ladder ladder, Py_ssize_t count) noexcept nogil:
     """Whether the first ``count`` levels kept are the best ones of a ladder that has so many."""
     cdef Py_ssize_t number = ladder._count
     cdef Py_ssize_t found = 0
-    cdef int64_t sign = ladder._sign
-    cdef int64_t differences = 0
+    cdef Py_ssize_t many
     cdef Block* block
-    cdef int64_t* keys
-    cdef int64_t* sizes
-    cdef int at, many
     while found < count:
         number -= 1
         block = ladder._blocks[number]
-        many = <int> min(count - found, block.count)
-        keys = &block.keys[block.count - 1]
-        sizes = &block.sizes[block.count - 1]
-        # Without a branch, so that compilers take several levels at a time.
-        for at in range(many):
-            differences |= (sign * keys[-at]) ^ kept.prices[found + at]
-            differences |= sizes[-at] ^ kept.sizes[found + at]
+        many = min(count - found, <Py_ssize_t> block.count)
         found += many
-    return differences == 0
+        if memcmp(kept.keys - found, &block.keys[block.count - many], many * sizeof(int64_t)):
+            return False
+        if memcmp(kept.sizes - found, &block.sizes[block.count - many], many * sizeof(int64_t)):
+            return False
+    return True
+
+
+cdef bint fill_up(Kept* kept, Py_ssize_t n, int64_t sign, int price_decimals, int size_decimals) except False:
+    """Make levels up to the ``n``-th."""
+    cdef object level
+    cdef Py_ssize_t at
+    for at in range(kept.count, n):
+        level = new_pair(
+            LEVEL,
+            rounded(sign * kept.keys[-1 - at], 1, price_decimals),
+            rounded(kept.sizes[-1 - at], 1, size_decimals),
+        )
+        Py_INCREF(level)
+        kept.levels[at] = <PyObject*> level
+        kept.count += 1
+    return True
+
+
+cdef bint merge(
+    Kept* old, Kept* kept, Py_ssize_t n, int64_t sign, int price_decimals, int size_decimals
+) except False:
+    """Take over the levels that are still right, and make the others. Both are sorted: each is gone through once."""
+    cdef Py_ssize_t other = 0
+    cdef Py_ssize_t at
+    cdef int64_t key
+    for at in range(n):
+        key = kept.keys[-1 - at]
+        while other < old.count and old.keys[-1 - other] > key:
+            other += 1
+        if other < old.count and old.keys[-1 - other] == key and old.sizes[-1 - other] == kept.sizes[-1 - at]:
+            take_over(old, other, kept)
+            other += 1
+        else:
+            fill_up(kept, at + 1, sign, price_decimals, size_decimals)
+    # What was not asked for this time stays for the next.
+    key = kept.keys[-n]
+    for other in range(other, old.count):
+        if old.keys[-1 - other] < key:
+            kept.keys[-1 - kept.count] = old.keys[-1 - other]
+            kept.sizes[-1 - kept.count] = old.sizes[-1 - other]
+            take_over(old, other, kept)
+            if kept.count == max(n, old.count):
+                break
+    return True
+
+
+cdef void take_over(Kept* old, Py_ssize_t other, Kept* kept) noexcept:
+    kept.levels[kept.count] = old.levels[other]
+    old.levels[other] = NULL
+    kept.count += 1
 
 
 cdef class SideState:
@@ -139,8 +199,6 @@ cdef class SideState:
         cdef int64_t n
         cdef Ladder ladder
         cdef Kept* kept
-        cdef list found
-        cdef Py_ssize_t at
         if content is None or not PyLong_CheckExact(count):
             return None
         n = PyLong_AsLongLongAndOverflow(count, &overflow)
@@ -148,10 +206,6 @@ cdef class SideState:
         if n > ladder._length:
             n = ladder._length
         if overflow or not 0 < n <= KEPT_MAX:
-            return None
-        found = PyList_New(n)
-        # Asked again: to make a list may run other code, which may change the ladder.
-        if n > ladder._length:
             return None
         kept = self._kept
         if (
@@ -161,8 +215,28 @@ cdef class SideState:
             or not is_shown(kept, ladder, n)
         ):
             kept = self._renewed(ladder, n, content.price_decimals, content.size_decimals)
+        return self._listed(kept, n)
+
+    cdef object _listed(self, Kept* kept, Py_ssize_t n):
+        """The first levels kept, as a list that nobody else holds; ``None`` where they were renewed meanwhile.
+
+        The last two lists are remembered: one that was let go of, and unchanged, is as good as a new one.
+        """
+        cdef list found
+        cdef Py_ssize_t at
+        cdef int64_t renewals = self._renewals
+        if is_free_list_of(<PyObject*> self._last, kept.levels, n):
+            return self._last
+        if is_free_list_of(<PyObject*> self._before, kept.levels, n):
+            self._last, self._before = self._before, self._last
+            return self._last
+        found = PyList_New(n)
+        # To make a list may run other code, which may come by here.
+        if renewals != self._renewals:
+            return None
         for at in range(n):
             set_new(found, at, kept.levels[at])
+        self._last, self._before = found, self._last
         return found
 
     cdef object _at(self, object index):
@@ -181,50 +255,24 @@ cdef class SideState:
     cdef Kept* _renewed(self, Ladder ladder, Py_ssize_t n, int price_decimals, int size_decimals) except NULL:
         """Keep the best ``n`` >= 1 levels as they are now; only those that changed are made anew."""
         cdef Kept* old = self._kept
-        cdef Kept* kept
-        cdef int64_t sign = ladder._sign
-        cdef Py_ssize_t at
-        cdef Py_ssize_t other = 0
-        cdef Py_ssize_t capacity = n
-        cdef object level
+        cdef int scale = scale_of(price_decimals, size_decimals)
+        cdef Kept* kept = new_kept(n if old == NULL else max(n, old.count), scale)
+        copy_best(kept, ladder, n)
         # While levels are made, other code may run and come by here: it finds nothing kept.
         self._kept = NULL
-        if old != NULL and old.scale != scale_of(price_decimals, size_decimals):
-            drop(old)
-            old = NULL
-        if old != NULL and old.count > n:
-            capacity = old.count
         try:
-            kept = new_kept(capacity, scale_of(price_decimals, size_decimals))
-            try:
-                best_levels(ladder, n, kept.prices, kept.sizes)
-                for at in range(n):
-                    # Both are sorted, so each is gone through once.
-                    while old != NULL and other < old.count and sign * old.prices[other] > sign * kept.prices[at]:
-                        other += 1
-                    if old != NULL and other < old.count and is_same(old, other, kept, at):
-                        kept.levels[at], old.levels[other] = old.levels[other], NULL
-                    else:
-                        level = new_pair(
-                            LEVEL, rounded(kept.prices[at], 1, price_decimals), rounded(kept.sizes[at], 1, size_decimals)
-                        )
-                        Py_INCREF(level)
-                        kept.levels[at] = <PyObject*> level
-                    kept.count += 1
-                # What was not asked for this time stays for the next.
-                while old != NULL and other < old.count and kept.count < capacity:
-                    if sign * old.prices[other] < sign * kept.prices[n - 1]:
-                        kept.prices[kept.count], kept.sizes[kept.count] = old.prices[other], old.sizes[other]
-                        kept.levels[kept.count], old.levels[other] = old.levels[other], NULL
-                        kept.count += 1
-                    other += 1
-            except:
-                drop(kept)
-                raise
+            if old == NULL or old.scale != scale:
+                fill_up(kept, n, ladder._sign, price_decimals, size_decimals)
+            else:
+                merge(old, kept, n, ladder._sign, price_decimals, size_decimals)
+        except:
+            drop(kept)
+            raise
         finally:
             drop(old)
         drop(self._kept)
         self._kept = kept
+        self._renewals += 1
         return kept
 
     def __getitem__(self, index):
