@@ -92,7 +92,7 @@ class SideView(SideState[Form[V, Q]], Generic[V, Q]):
         content = self._content()
         if isinstance(index, slice):
             positions = self._positions(content, index)
-            levels = content.ladder(self.side).top(max(positions, default=-1) + 1)
+            levels = content.ladder(self.side).top(_farthest(positions) + 1)
             return [self._level(content, levels[position]) for position in positions]
         position = as_integer(index, "a position")
         count = content.trusted_count(self.side)
@@ -118,7 +118,7 @@ class SideView(SideState[Form[V, Q]], Generic[V, Q]):
         far_end = start if step is not None and step < 0 else stop
         positions = range(start or 0, -1 if stop is None else stop, step or 1)
         negative = any(bound is not None and bound < 0 for bound in (start, stop))
-        if far_end is None or negative or max(positions, default=-1) >= count:
+        if far_end is None or negative or _farthest(positions) >= count:
             raise horizon.beyond(self._guard.symbol, content, self.side)
         return positions
 
@@ -173,3 +173,8 @@ class SideView(SideState[Form[V, Q]], Generic[V, Q]):
 
     def __repr__(self) -> str:
         return f"<{self.side.name.lower()}s of {self._guard.symbol}, {self._form.name}>"
+
+
+def _farthest(positions: range) -> int:
+    """The largest of them, -1 without any; a bound that is far away costs nothing. O(1)."""
+    return max(positions[0], positions[-1]) if positions else -1

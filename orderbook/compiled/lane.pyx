@@ -92,6 +92,20 @@ cdef class Lane:
         return found
 
     def receive(self, frame, received_ns=0):
+        """Take one WebSocket message as it came off the wire, whatever it is.
+
+        A message of another symbol or topic is counted as ignored; that something was heard counts all the same.
+
+        Args:
+            frame: Bytes, any buffer of bytes, or text.
+            received_ns: When it was read; 0 without a clock.
+
+        Returns:
+            What there is to tell, oldest first; empty when a delta was simply applied.
+
+        Raises:
+            UsageError: ``frame`` is neither text nor a buffer of bytes. Never for any content.
+        """
         cdef const char* text = NULL
         cdef Py_ssize_t length = 0
         cdef int64_t now_ns

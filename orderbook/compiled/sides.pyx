@@ -296,3 +296,8 @@ def side_method(method):
     """Answer a method of ``SideView`` here where the answer is plain, and by itself where not."""
     PURE[method.__name__] = method
     return SideState.__getitem__ if method.__name__ == "__getitem__" else update_wrapper(top, method)
+
+
+def pure_methods():
+    """The methods that are asked where the answer is not plain, by name."""
+    return dict(PURE)
