@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The best levels of one side of a LIVE book, as floats, in one native call; else the view itself is asked.
 
-The levels handed out last are kept here, each with the price and the size it was made of. A level is made anew only when
-it changed; the lists are always new. Ladders know nothing of this: they hold no Python object.
+The levels handed out last are kept here, each with the price and the size it was made of. A level is made anew only
+when it changed; a list is one that nobody else holds. Ladders know nothing of this: they hold no Python object. What
+is kept is compared with the ladder each time, so it cannot be out of date.
 """
 
 from functools import update_wrapper
@@ -276,6 +277,18 @@ cdef class SideState:
         return kept
 
     def __getitem__(self, index):
+        """One level by position (0 is the best), or several by slice, with the rules of ``list``.
+
+        The length of a partial side is unknown: whatever counts from its end, or reaches past its last trusted
+        level, cannot be answered.
+
+        Raises:
+            BeyondHorizon: As said.
+            IndexError: A complete side has no such position.
+            UsageError: Neither an integer nor a slice of integers.
+
+        Complexity: O(log n) for a position, O(largest position) for a slice.
+        """
         cdef object answer = None
         cdef SliceObject* part
         if PySlice_Check(index):
