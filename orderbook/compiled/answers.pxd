@@ -35,7 +35,7 @@ cdef inline object new_pair(object type, object first, object second):
 cdef inline object rounded(int64_t numerator, int64_t denominator, int decimals):
     """The float nearest to ``numerator / denominator * 10**-decimals``; ``decimals`` is at most ``POWERS_MAX``.
 
-    A division of two doubles is rounded once, and correctly. Where the integers are not exact as doubles, Python divides.
+    A division of two doubles is rounded once, and correctly. Where integers are not exact as doubles, Python divides.
     """
     cdef double below = <double> denominator * POWERS[decimals]
     if (below <= <double> EXACT or denominator == 1) and -EXACT <= numerator <= EXACT:

@@ -145,15 +145,15 @@ cdef bint merge(
             other += 1
         else:
             fill_up(kept, at + 1, sign, price_decimals, size_decimals)
-    # What was not asked for this time stays for the next.
+    # What was not asked for this time stays for the next, as far as there is room.
     key = kept.keys[-n]
     for other in range(other, old.count):
+        if kept.count == max(n, old.count):
+            break
         if old.keys[-1 - other] < key:
             kept.keys[-1 - kept.count] = old.keys[-1 - other]
             kept.sizes[-1 - kept.count] = old.sizes[-1 - other]
             take_over(old, other, kept)
-            if kept.count == max(n, old.count):
-                break
     return True
 
 
