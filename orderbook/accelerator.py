@@ -18,7 +18,11 @@ from orderbook.errors import UsageError
 __all__ = ["ACCELERATOR", "chosen"]
 
 MODULES: Final = tuple(
-    f"orderbook.compiled.{name}" for name in ("blocks", "ladder", "scanner", "content", "touch", "lane", "snapshot")
+    f"orderbook.compiled.{name}"
+    for name in (
+        *("blocks", "ladder", "scanner", "content", "measures", "arrays"),
+        *("touch", "queries", "sides", "snapshot", "lane"),
+    )
 )
 
 

@@ -15,7 +15,7 @@ from orderbook.forms import FLOAT, Form, Numeric, to_fraction
 from orderbook.guard import Guard, Status
 from orderbook.results import Band, BookView, Depth, Fill, Marked
 from orderbook.side import SideView
-from orderbook.twin import touch_property
+from orderbook.twin import reader_method, touch_property
 from orderbook.types import BBO, BookState, Level, Side
 
 V = TypeVar("V")
@@ -108,16 +108,17 @@ class Reader(Status[Form[V, Q]], Generic[V, Q]):
 
     # --- levels ----------------------------------------------------------------------------------------------------
 
-    @property
+    @touch_property
     def bids(self) -> SideView[V, Q]:
         """The bids, read like a sequence of levels, best first. Raises ``BookNotLive``. O(1)."""
         return self._side(Side.BID)
 
-    @property
+    @touch_property
     def asks(self) -> SideView[V, Q]:
         """The asks, read like a sequence of levels, best first. Raises ``BookNotLive``. O(1)."""
         return self._side(Side.ASK)
 
+    @reader_method
     def depth(self, n: SupportsIndex, *, allow_partial: bool = False) -> Depth:
         """The best ``n`` levels of each side, fewer where a side has fewer.
 
@@ -174,6 +175,7 @@ class Reader(Status[Form[V, Q]], Generic[V, Q]):
 
     # --- sizes -----------------------------------------------------------------------------------------------------
 
+    @reader_method
     def depth_within(self, *, bps: Numeric, allow_partial: bool = False) -> Band[V]:
         """Total size on each side from the touch out to ``bps`` basis points from mid, inclusive.
 
@@ -224,6 +226,7 @@ class Reader(Status[Form[V, Q]], Generic[V, Q]):
     def imbalance(
         self, *, levels: SupportsIndex | None = None, bps: Numeric | None = None, allow_partial: Literal[True]
     ) -> Marked[Q | None]: ...
+    @reader_method
     def imbalance(
         self, *, levels: SupportsIndex | None = None, bps: Numeric | None = None, allow_partial: bool = False
     ) -> Q | Marked[Q | None] | None:
@@ -259,6 +262,7 @@ class Reader(Status[Form[V, Q]], Generic[V, Q]):
         answer = None if ratio is None else self._form.quotient(*ratio, 0)
         return Marked(answer, partial) if allow_partial else answer
 
+    @reader_method
     def fill(
         self, side: Side, *, size: Numeric | None = None, quote: Numeric | None = None, allow_partial: bool = False
     ) -> Fill[V, Q]:

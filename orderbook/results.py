@@ -29,7 +29,8 @@ class Marked(NamedTuple, Generic[T_co]):
 class Depth(NamedTuple):
     """The best levels of both sides, as arrays of shape (n, 2): price, size; best first.
 
-    Arrays are float64; of ``Decimal`` objects through ``exact``; int64 through ``raw``. They are copies.
+    Arrays are float64; of ``Decimal`` objects through ``exact``; int64 through ``raw``. They are copies of one moment,
+    which may be kept and written to: no later change of the book reaches them.
     """
 
     bids: npt.NDArray[Any]

@@ -10,16 +10,17 @@ from orderbook.arguments import as_count, as_integer
 from orderbook.content import BookContent, RawLevel
 from orderbook.errors import UsageError
 from orderbook.fixedpoint import RAW_MAX
-from orderbook.forms import Form, Numeric
+from orderbook.forms import FLOAT, Form, Numeric
 from orderbook.guard import Guard
 from orderbook.results import Marked
+from orderbook.twin import SideState, side_method
 from orderbook.types import Level, Side
 
 V = TypeVar("V")
 Q = TypeVar("Q")
 
 
-class SideView(Generic[V, Q]):
+class SideView(SideState[Form[V, Q]], Generic[V, Q]):
     """The levels of one side, best first; it always shows the present book, under the book's guard.
 
     Prices are in quote currency per unit of base, sizes in units of the base currency, or both in raw units through
@@ -27,13 +28,12 @@ class SideView(Generic[V, Q]):
     ``book.last_known``), and ``BeyondHorizon`` when it reaches past what a partial snapshot covers.
     """
 
-    __slots__ = ("_form", "_guard", "_guarded", "side")
+    __slots__ = ()
+
+    _guard: Guard
 
     def __init__(self, guard: Guard, form: Form[V, Q], side: Side, *, guarded: bool) -> None:
-        self.side = side
-        self._guard = guard
-        self._form = form
-        self._guarded = guarded
+        super().__init__(guard, form, side, guarded=guarded, is_float=form is FLOAT)
 
     def __len__(self) -> int:
         """How many levels are known for certain: all of them, or those up to the horizon. O(log n)."""
@@ -75,6 +75,7 @@ class SideView(Generic[V, Q]):
     def __getitem__(self, index: SupportsIndex) -> Level[V]: ...
     @overload
     def __getitem__(self, index: slice) -> list[Level[V]]: ...
+    @side_method
     def __getitem__(self, index: SupportsIndex | slice) -> Level[V] | list[Level[V]]:
         """One level by position (0 is the best), or several by slice, with the rules of ``list``.
 
@@ -91,7 +92,7 @@ class SideView(Generic[V, Q]):
         content = self._content()
         if isinstance(index, slice):
             positions = self._positions(content, index)
-            levels = content.ladder(self.side).top(max(positions, default=-1) + 1)
+            levels = content.ladder(self.side).top(_farthest(positions) + 1)
             return [self._level(content, levels[position]) for position in positions]
         position = as_integer(index, "a position")
         count = content.trusted_count(self.side)
@@ -117,7 +118,7 @@ class SideView(Generic[V, Q]):
         far_end = start if step is not None and step < 0 else stop
         positions = range(start or 0, -1 if stop is None else stop, step or 1)
         negative = any(bound is not None and bound < 0 for bound in (start, stop))
-        if far_end is None or negative or max(positions, default=-1) >= count:
+        if far_end is None or negative or _farthest(positions) >= count:
             raise horizon.beyond(self._guard.symbol, content, self.side)
         return positions
 
@@ -147,6 +148,7 @@ class SideView(Generic[V, Q]):
     def top(self, n: SupportsIndex, *, allow_partial: Literal[False] = False) -> list[Level[V]]: ...
     @overload
     def top(self, n: SupportsIndex, *, allow_partial: Literal[True]) -> Marked[list[Level[V]]]: ...
+    @side_method
     def top(self, n: SupportsIndex, *, allow_partial: bool = False) -> list[Level[V]] | Marked[list[Level[V]]]:
         """The best ``n`` levels, best first; fewer if the side has fewer.
 
@@ -171,3 +173,8 @@ class SideView(Generic[V, Q]):
 
     def __repr__(self) -> str:
         return f"<{self.side.name.lower()}s of {self._guard.symbol}, {self._form.name}>"
+
+
+def _farthest(positions: range) -> int:
+    """The largest of them, -1 without any; a bound that is far away costs nothing. O(1)."""
+    return max(positions[0], positions[-1]) if positions else -1

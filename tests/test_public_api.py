@@ -14,6 +14,7 @@ import pytest
 
 import orderbook
 import snapshots
+from orderbook.twin import touch_property
 from tests.source_tree import ROOT
 
 ORDERBOOK = [
@@ -159,8 +160,8 @@ def documented(name: str, thing: Any) -> Iterator[tuple[str, str | None]]:
             continue
         for member, value in vars(owner).items():
             function = getattr(value, "__func__", value)
-            is_ours = inspect.isfunction(function) and function.__module__ == owner.__module__
-            if not member.startswith("_") and (is_ours or isinstance(value, property)):
+            is_ours = inspect.isroutine(function) and getattr(function, "__module__", None) == owner.__module__
+            if not member.startswith("_") and (is_ours or isinstance(value, property | touch_property)):
                 yield f"{name}.{member}", value.__doc__
 
 
@@ -181,5 +182,11 @@ def test_the_documentation_is_looked_for_where_it_is() -> None:
     """The test above would see a method, an inherited one and a property without a docstring."""
     found = dict(documented("OrderBook", orderbook.OrderBook))
 
-    assert {"OrderBook", "OrderBook.apply_snapshot", "OrderBook.best_bid", "OrderBook.is_live"} <= found.keys()
+    assert {
+        "OrderBook",
+        "OrderBook.apply_snapshot",
+        "OrderBook.best_bid",
+        "OrderBook.fill",
+        "OrderBook.is_live",
+    } <= found.keys()
     assert "CaptureReader.__iter__" not in dict(documented("CaptureReader", snapshots.CaptureReader))

@@ -22,5 +22,10 @@ cdef class ReaderState:
     cdef int64_t _sizes[2]
     cdef int _scales[2]
 
+    # The views of both sides, once they were asked for.
+    cdef object _bids
+    cdef object _asks
+
+    cdef ContentState plain(self)
     cdef object _level(self, ContentState content, int side)
     cdef object levels(self, int side)

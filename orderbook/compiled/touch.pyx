@@ -1,47 +1,35 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The best levels of a LIVE book as floats, in one native call; everything else is asked of the reader itself.
-
-A number is a quotient of two integers that are both exact as doubles, so one division rounds it once, and correctly. Where
-they are not, the reader's own arithmetic is asked.
-"""
+"""What follows from the best levels of a LIVE book, as floats, in one native call; else the reader itself is asked."""
 
 from libc.stdint cimport int64_t
 
+from orderbook.compiled.answers cimport new_pair, rounded
 from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.measures cimport POWERS_MAX, PRODUCT_MAX
 
 from orderbook.types import BBO, Level
 
-cdef extern from *:
-    """
-    static PyObject *new_pair(PyObject *type, PyObject *first, PyObject *second) {
-        PyTypeObject *kind = (PyTypeObject *)type;
-        PyObject *pair = kind->tp_alloc(kind, 2);
-        if (pair == NULL) return NULL;
-        Py_INCREF(first); Py_INCREF(second);
-        PyTuple_SET_ITEM(pair, 0, first); PyTuple_SET_ITEM(pair, 1, second);
-        return pair;
-    }
-    """
-    object new_pair(object type, object first, object second)
-
 cdef enum:
-    SCALE = 22          # powers of ten up to here are exact as doubles,
+    BEST_BID, BEST_ASK, BOTH, BIDS, ASKS, SPREAD, SPREAD_BPS, MID, MICROPRICE, CROSSED, LOCKED
 
-cdef int64_t EXACT = 9_007_199_254_740_992  # and so are integers up to 2**53
-
-cdef double[SCALE + 1] POWERS
-cdef int _power
-POWERS[0] = 1.0
-for _power in range(1, SCALE + 1):
-    POWERS[_power] = POWERS[_power - 1] * 10.0
-
-cdef enum:
-    BEST_BID, BEST_ASK, BOTH, SPREAD, MID, OTHER
-
-cdef dict QUESTIONS = {"best_bid": BEST_BID, "best_ask": BEST_ASK, "bbo": BOTH, "spread": SPREAD, "mid": MID}
+cdef dict QUESTIONS = {
+    "best_bid": BEST_BID,
+    "best_ask": BEST_ASK,
+    "bbo": BOTH,
+    "bids": BIDS,
+    "asks": ASKS,
+    "spread": SPREAD,
+    "spread_bps": SPREAD_BPS,
+    "mid": MID,
+    "microprice": MICROPRICE,
+    "is_crossed": CROSSED,
+    "is_locked": LOCKED,
+}
 cdef object NOT_PLAIN = object()
 cdef object LEVEL = Level
 cdef object TOUCH = BBO
+cdef int64_t PRICE_MAX = 1 << 62    # so that a sum of two prices fits 64 bits,
+cdef int64_t SPREAD_MAX = 1 << 48   # and a spread times 20,000
 
 
 cdef class GuardState:
@@ -66,6 +54,13 @@ cdef class ReaderState:
         self._is_float = is_float
         self._scales[0] = self._scales[1] = -1
 
+    cdef ContentState plain(self):
+        """The content, if it may be read and numbers are floats that can be made here; else ``None``."""
+        cdef ContentState content = self._guard.content
+        if not self._is_float or (self._guarded and not self._guard.is_plain):
+            return None
+        return content if content.price_decimals + content.size_decimals <= POWERS_MAX else None
+
     cdef object _level(self, ContentState content, int side):
         """The best level of a side as floats; ``NOT_PLAIN`` where it is not for here to say."""
         cdef int64_t price = 0
@@ -78,9 +73,7 @@ cdef class ReaderState:
             return None
         if self._prices[side] == price and self._sizes[side] == size and self._scales[side] == scale:
             return self.levels(side)
-        if price > EXACT or size > EXACT or content.price_decimals > SCALE or content.size_decimals > SCALE:
-            return NOT_PLAIN
-        level = new_pair(LEVEL, price / POWERS[content.price_decimals], size / POWERS[content.size_decimals])
+        level = new_pair(LEVEL, rounded(price, 1, content.price_decimals), rounded(size, 1, content.size_decimals))
         self._prices[side], self._sizes[side], self._scales[side] = price, size, scale
         if side == 0:
             self._bid = level
@@ -102,7 +95,7 @@ cdef class touch_property:
     def __init__(self, function):
         self._function = function
         self.__name__ = function.__name__
-        self._question = QUESTIONS.get(function.__name__, OTHER)
+        self._question = QUESTIONS[function.__name__]
 
     @property
     def __doc__(self):
@@ -121,33 +114,62 @@ cdef class touch_property:
         if instance is None:
             return self
         reader = <ReaderState?> instance
-        if self._question != OTHER and reader._is_float and (reader._guard.is_plain or not reader._guarded):
-            content = reader._guard.content
-            answer = self._answer(reader, content)
+        if self._question == BIDS or self._question == ASKS:
+            return self._side(reader, self._question - BIDS)
+        content = reader.plain()
+        if content is not None:
+            answer = self._levels(reader, content) if self._question <= BOTH else self._number(content)
             if answer is not NOT_PLAIN:
                 return answer
         return self._function(instance)
 
-    cdef object _answer(self, ReaderState reader, ContentState content):
+    cdef object _side(self, ReaderState reader, int side):
+        """The view of a side, which is made once: it shows whatever the book holds."""
+        cdef object view = reader._bids if side == 0 else reader._asks
+        if view is not None and (reader._guard.is_plain or not reader._guarded):
+            return view
+        view = self._function(reader)
+        if side == 0:
+            reader._bids = view
+        else:
+            reader._asks = view
+        return view
+
+    cdef object _levels(self, ReaderState reader, ContentState content):
+        cdef object bid
+        cdef object ask
+        if self._question != BOTH:
+            return reader._level(content, self._question)
+        bid = reader._level(content, BEST_BID)
+        ask = reader._level(content, BEST_ASK)
+        return NOT_PLAIN if bid is NOT_PLAIN or ask is NOT_PLAIN else new_pair(TOUCH, bid, ask)
+
+    cdef object _number(self, ContentState content):
         cdef int64_t bid = 0
         cdef int64_t ask = 0
-        cdef int64_t size = 0
-        cdef object first
-        cdef object second
-        if self._question <= BEST_ASK:
-            return reader._level(content, self._question)
-        if self._question == BOTH:
-            first = reader._level(content, BEST_BID)
-            second = reader._level(content, BEST_ASK)
-            if first is NOT_PLAIN or second is NOT_PLAIN:
-                return NOT_PLAIN
-            return new_pair(TOUCH, first, second)
-        if content.horizon.prices[0] or content.horizon.prices[1] or content.price_decimals > SCALE - 1:
+        cdef int64_t bid_size = 0
+        cdef int64_t ask_size = 0
+        cdef int64_t spread
+        if content.horizon.prices[0] or content.horizon.prices[1]:
             return NOT_PLAIN
-        if not content.bids.touch(&bid, &size) or not content.asks.touch(&ask, &size):
-            return None
-        if bid > EXACT // 2 or ask > EXACT // 2:
-            return NOT_PLAIN
+        if not content.bids.touch(&bid, &bid_size) or not content.asks.touch(&ask, &ask_size):
+            return False if self._question >= CROSSED else None
+        spread = ask - bid
+        if self._question == CROSSED:
+            return spread < 0
+        if self._question == LOCKED:
+            return spread == 0
         if self._question == SPREAD:
-            return (ask - bid) / POWERS[content.price_decimals]
-        return (bid + ask) / (2.0 * POWERS[content.price_decimals])
+            return rounded(spread, 1, content.price_decimals)
+        if bid >= PRICE_MAX or ask >= PRICE_MAX:
+            return NOT_PLAIN
+        if self._question == MID:
+            return rounded(bid + ask, 2, content.price_decimals)
+        if self._question == SPREAD_BPS:
+            return rounded(20_000 * spread, bid + ask, 0) if -SPREAD_MAX < spread < SPREAD_MAX else NOT_PLAIN
+        # Each product is exact or too large: judged as doubles, a last bit does not count.
+        if <double> bid * ask_size > PRODUCT_MAX or <double> ask * bid_size > PRODUCT_MAX:
+            return NOT_PLAIN
+        if bid_size >= PRICE_MAX or ask_size >= PRICE_MAX:
+            return NOT_PLAIN
+        return rounded(bid * ask_size + ask * bid_size, bid_size + ask_size, content.price_decimals)

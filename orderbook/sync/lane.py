@@ -101,3 +101,6 @@ if TYPE_CHECKING or ACCELERATOR == "pure":
     Lane = PureLane
 else:
     from orderbook.compiled.lane import Lane
+
+    for _name in ("receive", "offer"):
+        getattr(Lane, _name).__doc__ = getattr(PureLane, _name).__doc__

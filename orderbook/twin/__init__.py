@@ -13,11 +13,26 @@ if TYPE_CHECKING or ACCELERATOR == "pure":
         Horizons,
         PulseState,
         ReaderState,
+        SideState,
+        reader_method,
+        side_method,
         touch_property,
     )
 else:
     from orderbook.compiled.content import ContentState, Horizons
     from orderbook.compiled.lane import PulseState
+    from orderbook.compiled.queries import reader_method
+    from orderbook.compiled.sides import SideState, side_method
     from orderbook.compiled.touch import GuardState, ReaderState, touch_property
 
-__all__ = ["ContentState", "GuardState", "Horizons", "PulseState", "ReaderState", "touch_property"]
+__all__ = [
+    "ContentState",
+    "GuardState",
+    "Horizons",
+    "PulseState",
+    "ReaderState",
+    "SideState",
+    "reader_method",
+    "side_method",
+    "touch_property",
+]

@@ -11,6 +11,7 @@ from orderbook.types import Side
 
 C = TypeVar("C")
 F = TypeVar("F")
+M = TypeVar("M")
 
 
 class Horizons(dict[Side, int | None]):
@@ -98,5 +99,39 @@ class ReaderState(Generic[F]):
         self._guarded = guarded
 
 
+class SideState(Generic[F]):
+    """What a ``side.SideView`` keeps.
+
+    Args:
+        guard: Of the book.
+        form: In which it hands out numbers.
+        side: Which one.
+        guarded: Whether it answers only of a LIVE book.
+        is_float: Whether that form is floats.
+
+    Attributes:
+        side: Which one.
+    """
+
+    __slots__ = ("_form", "_guard", "_guarded", "side")
+
+    def __init__(self, guard: Any, form: F, side: Side, *, guarded: bool, is_float: bool) -> None:
+        del is_float  # for the other twin
+        self.side = side
+        self._guard = guard
+        self._form = form
+        self._guarded = guarded
+
+
 touch_property = property
-"""A property that the compiled twin answers by itself where the answer is plain: that of a best level, or of both."""
+"""A property that the compiled twin answers by itself where the answer is plain: what follows from the best levels."""
+
+
+def reader_method(method: M) -> M:
+    """A method of ``reader.Reader`` that the compiled twin answers by itself where the answer is plain."""
+    return method
+
+
+def side_method(method: M) -> M:
+    """A method of ``side.SideView`` that the compiled twin answers by itself where the answer is plain."""
+    return method

@@ -1,0 +1,25 @@
+"""Builds the compiled twin: what no table of pyproject.toml can say, since NumPy's headers lie elsewhere everywhere.
+
+All of it is optional: without a C compiler the installation has the pure twin alone, which gives the same answers.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                ".".join(path.with_suffix("").parts),
+                [path.as_posix()],
+                include_dirs=[np.get_include()],
+                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+                optional=True,
+            )
+            for path in sorted(Path("orderbook/compiled").glob("*.pyx"))
+        ]
+    )
+)
