@@ -243,11 +243,11 @@ def test_a_handover_begins_with_the_welcome_of_the_new_link() -> None:
         await scene.acknowledged("A-B")
         await asyncio.sleep(20)
         keeper = scene.placement["A-B"]
-        waiting = keeper._handover is not None
+        waiting = keeper._sorter.handover is not None
         scene.venue.answer = only_pongs
         await scene.opened(2)
         await asyncio.sleep(0.05)
-        found = (waiting, keeper._handover is not None)
+        found = (waiting, keeper._sorter.handover is not None)
         await scene.close()
         return found
 

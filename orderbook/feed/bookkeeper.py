@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from orderbook.errors import FrameError
@@ -26,6 +25,7 @@ from orderbook.events import (
     StateChanged,
 )
 from orderbook.feed.delivery import Subscribers
+from orderbook.feed.dump import Dump
 from orderbook.feed.errands import Errands
 from orderbook.feed.interest import Interest
 from orderbook.feed.metrics import SymbolMetrics
@@ -46,23 +46,6 @@ ANSWERS_MAX: Final = 4
 """Answers in a row, without a delta or a LIVE book, after which a topic is subscribed anew."""
 _TROUBLE: Final = (BookState.STALE, BookState.HALTED, BookState.FAILED)
 _ENDS_OF_AUDITS: Final = (AuditPassed, AuditFailed, SnapshotRejected, StateChanged)
-
-
-@dataclass(frozen=True, slots=True)
-class Dump:
-    """What was there to see when an audit failed.
-
-    Attributes:
-        symbol: Whose book.
-        event: At which sequence, and which levels differed by how much.
-        recent: The last deltas received, oldest first.
-        snapshot: The answer that the book was compared with; empty if the book was lost while it waited for the stream.
-    """
-
-    symbol: str
-    event: AuditFailed
-    recent: tuple[Delta, ...]
-    snapshot: bytes
 
 
 class BookKeeper:

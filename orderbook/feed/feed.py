@@ -14,8 +14,9 @@ from typing import Any, Self
 from orderbook.book import OrderBook
 from orderbook.errors import UsageError
 from orderbook.feed import forks
-from orderbook.feed.bookkeeper import BookKeeper, Dump
+from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.delivery import Deliver, Subscription
+from orderbook.feed.dump import Dump
 from orderbook.feed.errors import FeedClosed, ForkedFeed, NotReady
 from orderbook.feed.events import CallbackFailed, FeedEvent
 from orderbook.feed.health import FeedHealth, SymbolStatus

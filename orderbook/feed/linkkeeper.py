@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from orderbook.errors import FrameError, RestError
+from orderbook.errors import RestError
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.errors import LinkError, SubscribeError
 from orderbook.feed.events import LinkDown, LinkReplaced, LinkUp, Notice, SubscriptionRefused
@@ -27,11 +27,11 @@ from orderbook.feed.renewals import Renewals
 from orderbook.feed.replacement import Replacement
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.sorter import Sorter
 from orderbook.feed.subscriber import Learnt, Refusals, Subscriber, TooManyTopics
 from orderbook.guard import Pulse
-from orderbook.types import BookState, Delta, Message
+from orderbook.types import BookState
 from orderbook.venues.base import Venue
-from orderbook.venues.layout import SymbolFinder, layout_of
 
 log = logging.getLogger("orderbook.feed")
 
@@ -93,10 +93,9 @@ class LinkKeeper:
         self.last_problem: Exception | None = None
         self._world = world
         self._settings = settings
-        layout = layout_of(venue)
-        self._finder = None if layout is None else SymbolFinder(layout)
         self._opener = Opener(venue, world, settings, connects, metrics)
         self._metrics = metrics
+        self._sorter = Sorter(name, venue, self.books, metrics)
         self._home = home
         self._tell = tell
         self._pulse = Pulse()
@@ -105,7 +104,6 @@ class LinkKeeper:
         self._link: Link | None = None
         self._wanted = asyncio.Event()
         self._stuck: set[str] = set()
-        self._handover: Handover | None = None
         self._renewals = Renewals(settings.resubscribe_ms, self._resubscribe)
         # Spread, so that many links do not all come to their end at once.
         self._life_ns = int(settings.link_life_ms * MS * world.rng.uniform(0.9, 1.0))
@@ -195,7 +193,7 @@ class LinkKeeper:
         while True:
             reason = "closed"
             try:
-                link = await self._opener.open(self, self._pulse)
+                link = await self._opener.open(self._sorter, self._pulse)
                 self.connects += 1
                 self.last_problem = None
                 reason = await self._serve(link)
@@ -256,7 +254,7 @@ class LinkKeeper:
             return old
         finally:
             if self._link is old:
-                self._handover = None
+                self._sorter.handover = None
         log.info("link %s: replaced before its end", self.name)
         self._replacing.reset()
         self._tell(None, LinkReplaced(self.name))
@@ -264,11 +262,11 @@ class LinkKeeper:
             if error.symbol not in link.subscribed:
                 self._refused(error)
         await replacement.settle(link)
-        self._handover = None
+        self._sorter.handover = None
         return link
 
     def _begin_handover(self, handover: Handover) -> None:
-        self._handover = handover
+        self._sorter.handover = handover
 
     def _missing(self, old: Link, new: Link) -> set[str]:
         """Symbols that would lose by a change. What the venue does not serve on the old link either, is no reason."""
@@ -286,8 +284,8 @@ class LinkKeeper:
         self._opener.record("close", old, f"replaced by {link.url}")
         self._refusals.clear()
         for message, received_ns in handover.switch(partial(self._opener.record_frame, link)):
-            self.take(message, received_ns)
-        link.hand_to(self, self._pulse)
+            self._sorter.take(message, received_ns)
+        link.hand_to(self._sorter, self._pulse)
         # In the same order in every run: timers begin here.
         for symbol in sorted(link.subscribed):
             self._acknowledged(symbol)
@@ -299,7 +297,7 @@ class LinkKeeper:
             self._backoff.reset()
 
     def _lose(self, reason: str) -> None:
-        link, self._link, self._handover = self._link, None, None
+        link, self._link, self._sorter.handover = self._link, None, None
         self._renewals.clear()
         if link is None:
             if self._closing is None:
@@ -380,31 +378,3 @@ class LinkKeeper:
         self._stuck.add(symbol)
         self._wanted.set()
         return True
-
-    # -- frames --
-
-    def taker(self, frame: bytes) -> BookKeeper | None:
-        """The book that a frame is most likely for; while links change over, all have to be decoded."""
-        if self._finder is None or self._handover is not None:
-            return None
-        symbol = self._finder.find(frame)
-        return None if symbol is None else self.books.get(symbol)
-
-    def take(self, message: Message | FrameError, now_ns: int) -> None:
-        """Hand a message to the book it is of."""
-        if self._handover is not None and isinstance(message, Delta) and not self._handover.passes(message):
-            return
-        symbol = message.symbol if isinstance(message, Delta | FrameError) else None
-        if symbol is not None and (book := self.books.get(symbol)) is not None:
-            book.take(message, now_ns)
-        elif symbol is None and isinstance(message, FrameError) and message.remedy != "ignore":
-            log.warning("link %s: unreadable message: %s", self.name, message)
-            for book in tuple(self.books.values()):
-                book.take(message, now_ns)
-        else:
-            self._metrics.unknown_frames += 1
-
-    def wake(self) -> None:
-        """Something was heard on the link after a silence."""
-        for book in tuple(self.books.values()):
-            book.wake()
