@@ -80,10 +80,10 @@ cdef inline const char* integer(const char* at, int64_t* value) noexcept nogil:
     cdef const char* first = at
     cdef int64_t found = 0
     while c'0' <= at[0] <= c'9':
+        if at - first == DIGITS:
+            return NULL
         found = found * 10 + (at[0] - c'0')
         at += 1
-        if at - first > DIGITS:
-            return NULL
     if at == first or (first[0] == c'0' and at - first > 1):
         return NULL
     value[0] = found
@@ -104,10 +104,10 @@ cdef inline const char* decimal(const char* at, int64_t* digits, int* decimals) 
     cdef const char* point
     cdef int64_t found = 0
     while c'0' <= at[0] <= c'9':
+        if at - first == DIGITS:
+            return NULL
         found = found * 10 + (at[0] - c'0')
         at += 1
-        if at - first > DIGITS:
-            return NULL
     if at == first or (first[0] == c'0' and at - first > 1):
         return NULL
     decimals[0] = 0
@@ -115,10 +115,10 @@ cdef inline const char* decimal(const char* at, int64_t* digits, int* decimals) 
         point = at
         at += 1
         while c'0' <= at[0] <= c'9':
+            if at - first == DIGITS + 1:
+                return NULL
             found = found * 10 + (at[0] - c'0')
             at += 1
-            if at - first > DIGITS + 1:
-                return NULL
         decimals[0] = <int>(at - point) - 1
         if decimals[0] == 0:
             return NULL
