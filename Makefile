@@ -29,7 +29,11 @@ parallel := --numprocesses=auto --dist=worksteal
 # Tests on real sockets, and of other processes, wait for a part of their time.
 one_more = $(shell expr $$(nproc) + 1)
 
+<<<<<<< HEAD
 .PHONY: help demo test rest coverage campaigns simulation mutation faults schedule long-days awaits crashes soak lint test-suite clean anew
+=======
+.PHONY: help demo test coverage campaigns simulation fuzz fuzz-sanitized mutation faults schedule long-days awaits crashes soak lint test-suite clean anew
+>>>>>>> 207584b2da63493c063979d7d9fa4398cf6477a0
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -78,6 +82,14 @@ soak: $(VENV)/.dev ## 300 symbols on real sockets for 15 minutes: memory, tasks,
 
 simulation: $(VENV)/.dev ## The next window of simulated seeds, into the ledger; ARGS='--window 500' for more
 	@$(run) tests.simulation campaign $(ARGS)
+
+fuzz: $(VENV)/.dev ## Hostile inputs for the compiled twin, compared with the pure one; into a ledger; ARGS='--inputs 1000000'
+	@$(pip) install 'cython>=3.1'
+	@$(run) tests.fuzzing $(ARGS)
+
+fuzz-sanitized: $(VENV)/.dev ## The same under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(pip) install 'cython>=3.1'
+	@$(run) tests.fuzzing --sanitized $(ARGS)
 
 mutation: $(VENV)/.dev ## Do the tests notice small mistakes in the core? Half an hour or more; goes on where it was stopped
 	@nice -n 19 $(run) benchmarks.mutation $(ARGS)
