@@ -13,7 +13,7 @@ from aiohttp import ClientWebSocketResponse, WSCloseCode, WSMsgType
 from orderbook.feed import forks
 from orderbook.feed.seams import Connect, Socket, SocketClosed
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.sockets import CUT, NO_ADDRESS, NO_TIME, Address, Veil, ending, os_problem, refusal
+from orderbook.feed.sockets import CUT, NO_ADDRESS, NO_TIME, Address, Veil, ending, os_problem, refusal, too_long
 from orderbook.secret import Secret
 from orderbook.venues.rest import check_proxy
 
@@ -45,14 +45,15 @@ class AiohttpSocket:
     Args:
         response: The library's.
         token: What the address held.
-        close_timeout_s: For the closing handshake.
+        settings: The longest message, and how long a closing handshake may take.
     """
 
-    def __init__(self, response: _Response, token: Secret, close_timeout_s: float) -> None:
+    def __init__(self, response: _Response, token: Secret, settings: FeedSettings) -> None:
         self._response = response
         self._token = token
         self._veil = Veil(token)
-        self._close_timeout_s = close_timeout_s
+        self._close_timeout_s = settings.close_timeout_ms / 1000
+        self._bytes_max = settings.sync.frame_bytes_max
         self._ending: str | None = None
         forks.watch(self)
 
@@ -111,7 +112,8 @@ class AiohttpSocket:
             # Answers the goodbye, and does not wait for anything then.
             await self._response.close(code=WSCloseCode.OK if code == 1005 else code)
         elif self._ending is None and isinstance(data, aiohttp.WebSocketError):
-            self._ending = ending(data.code, str(data), self._token)
+            why = too_long(self._bytes_max) if data.code == WSCloseCode.MESSAGE_TOO_BIG else str(data)
+            self._ending = ending(data.code, why, self._token)
         self._ending = self._ending or CUT
         return self._ending
 
@@ -148,7 +150,7 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
         # The connection is all that is left of it, and needs no closing but its own.
         session.detach()
         assert isinstance(response, _Response)
-        return AiohttpSocket(response, address.token, settings.close_timeout_ms / 1000)
+        return AiohttpSocket(response, address.token, settings)
 
     return open_socket
 

@@ -34,6 +34,7 @@ from orderbook.feed.sockets import (
     os_problem,
     recent_tokens,
     refusal,
+    too_long,
 )
 from orderbook.secret import Secret
 from orderbook.venues.rest import check_proxy
@@ -53,6 +54,7 @@ PARTS_MAX: Final = 10_000
 """Of one message: many empty ones are a lot of memory, too."""
 
 _TEXT: Final = WSMsgType.TEXT
+_WHOLE: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 _NO_CODE: Final = 1005
 
 # An adapter, because the library gives loggers children, whose records would pass the parent's filter by.
@@ -105,7 +107,12 @@ class PicowsSocket(WSListener):
         size = frame.payload_size
         # To ask for the kind of a frame costs as much as all the rest. One that is so long is no control frame. (It may
         # be the last part of a message without a first one; whoever decodes it has to expect anything anyway.)
-        if self._is_plain and frame.fin and CONTROL_BYTES_MAX < size <= self._bytes_max:
+        if (
+            self._is_plain
+            and CONTROL_BYTES_MAX < size <= self._bytes_max
+            and frame.fin
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        ):
             self._frames.append(frame.get_payload_as_bytes())
             self._load += size + FRAME_COST
         else:
@@ -192,18 +199,20 @@ class PicowsSocket(WSListener):
         kind = frame.msg_type
         if kind is WSMsgType.CLOSE:
             self._farewell()
-        elif self._ending is not None or self._is_closing or kind is WSMsgType.PONG:
+        elif self._ending is not None or self._is_closing:
             return
+        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._refuse(WSCloseCode.PROTOCOL_ERROR, "reserved bits")
         elif kind is WSMsgType.PING:
             # Not while the venue does not read: what it makes us owe it must not grow.
             if self._writable.is_set():
                 self._transport.send_pong(frame.get_payload_as_bytes())
         elif frame.payload_size > self._bytes_max:
             # The parser refuses the header of such a frame, but hands on what arrives before it has cut the connection.
-            self._refuse(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
-        elif frame.fin and self._parts is None and kind is not WSMsgType.CONTINUATION:
+            self._refuse(WSCloseCode.MESSAGE_TOO_BIG, too_long(self._bytes_max))
+        elif frame.fin and self._parts is None and kind in _WHOLE:
             self._put(frame.get_payload_as_bytes())
-        else:
+        elif kind is not WSMsgType.PONG:
             self._gather(frame, is_first=kind is not WSMsgType.CONTINUATION)
 
     def _gather(self, frame: WSFrame, *, is_first: bool) -> None:
@@ -215,7 +224,7 @@ class PicowsSocket(WSListener):
         parts.append(frame.get_payload_as_bytes())
         self._parts_size += frame.payload_size
         if self._parts_size > self._bytes_max or len(parts) > PARTS_MAX:
-            self._refuse(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
+            self._refuse(WSCloseCode.MESSAGE_TOO_BIG, too_long(self._bytes_max))
         elif frame.fin:
             self._parts, self._parts_size, self._is_plain = None, 0, True
             self._put(b"".join(parts))
@@ -266,7 +275,8 @@ class PicowsSocket(WSListener):
 
     def _refuse(self, code: WSCloseCode, why: str) -> None:
         """The venue broke the protocol, or a limit."""
-        self._transport.send_close(code, why)
+        if not self._transport.is_close_frame_sent:
+            self._transport.send_close(code, why)
         self._end(f"{code:d} {why}")
         self._transport.disconnect()
 

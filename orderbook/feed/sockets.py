@@ -79,6 +79,11 @@ def ending(code: int, reason: str, token: Secret) -> str:
     return f"{code} {ascii(scrub(reason, [token]))[1:-1][:120]}".rstrip()
 
 
+def too_long(bytes_max: int) -> str:
+    """Why a message is not taken."""
+    return f"message longer than {bytes_max} bytes"
+
+
 class Veil:
     """Takes a token out of messages.
 
