@@ -37,6 +37,7 @@ class Adapter:
         read: Reads best bid and best ask, after each message.
         texts: Applies ``bids``, ``asks`` (rows of texts, from a JSON decoder) and ``sequence``.
         natives: The same of what ``native`` made of them: no conversion is left to be done.
+        whole: Whether the peer is given all messages first (``begin``), and then applies ``count`` changes at a time.
         queries: Of ``QUERIES``, expressions that answer them.
         note: What a reader of the tables has to know.
     """
@@ -46,6 +47,7 @@ class Adapter:
     read: ClassVar[str] = "best()"
     texts: ClassVar[str] = "apply_texts(bids, asks, sequence)"
     natives: ClassVar[str] = "apply(bids, asks, sequence)"
+    whole: ClassVar[bool] = False
     queries: ClassVar[Mapping[str, str]] = {}
     note: ClassVar[str] = ""
 
@@ -55,6 +57,10 @@ class Adapter:
 
     def load_body(self, body: bytes) -> None:
         """Begin a new book with what REST answered."""
+        raise NotImplementedError
+
+    def begin(self, workload: Workload) -> None:
+        """Begin a new book with the snapshot of a workload, whose messages will follow. Where ``whole`` is set."""
         raise NotImplementedError
 
     def names(self) -> dict[str, Any]:
@@ -183,7 +189,8 @@ PEERS: Final[dict[str, tuple[str, str, str]]] = {
     "nautilus_trader": ("nautilus", "Cython", "nautilus"),
     "nautilus_pyo3": ("nautilus", "PyO3", "nautilus"),
     "hftbacktest (hash map)": ("replays", "HashMap", "hftbacktest"),
-    "hftbacktest (ROI vector)": ("replays", "RoiVector", "hftbacktest"),
+    "hftbacktest (hash map, local events)": ("replays", "LocalHashMap", "hftbacktest"),
+    "hftbacktest (ROI vector, local events)": ("replays", "LocalRoiVector", "hftbacktest"),
     "hummingbot": ("humming", "Hummingbot", "hummingbot"),
 }
 

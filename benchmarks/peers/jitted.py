@@ -21,11 +21,12 @@ def jit(function: Jitted) -> Jitted:
     return compiled
 
 
-def asset_of(messages: Sequence[Message], tick: float) -> tuple[Any, float, float]:
-    """An asset with a depth event for each change, one ns apart; and the range of its prices."""
+def asset_of(messages: Sequence[Message], tick: float, *, local: bool) -> tuple[Any, Any, float, float]:
+    """An asset with a depth event for each change, one ns apart; the events, to be kept; the range of prices."""
     sides = ((hft.BUY_EVENT, "bids"), (hft.SELL_EVENT, "asks"))
+    processed = hft.LOCAL_EVENT if local else hft.LOCAL_EVENT | hft.EXCH_EVENT
     rows = [
-        (hft.DEPTH_EVENT | hft.LOCAL_EVENT | flag, float(price), float(size))
+        (hft.DEPTH_EVENT | processed | flag, float(price), float(size))
         for message in messages
         for flag, name in sides
         for price, size in getattr(message, name)
@@ -46,24 +47,13 @@ def asset_of(messages: Sequence[Message], tick: float) -> tuple[Any, float, floa
         .last_trades_capacity(0)
     )
     prices = events["px"]
-    return asset, float(prices.min()) - 100 * tick, float(prices.max()) + 100 * tick
+    return events, asset, float(prices.min()) - 100 * tick, float(prices.max()) + 100 * tick
 
 
 @jit
 def advance(backtest: Any, count: int) -> int:
     """Apply so many events."""
     return backtest.elapse(count)  # type: ignore[no-any-return]
-
-
-@jit
-def read_on(backtest: Any, count: int) -> float:
-    """Apply so many events, and read best bid and ask after each."""
-    total = 0.0
-    for _ in range(count):
-        backtest.elapse(1)
-        depth = backtest.depth(0)
-        total += depth.best_bid + depth.best_ask
-    return total
 
 
 @jit

@@ -65,6 +65,11 @@ class Measuring:
         statement = getattr(adapter, kind)
         if not statement:
             return
+        if adapter.whole:
+            adapter.begin(workload)
+            counts = [[sum(map(len, (*(m.bids for m in one), *(m.asks for m in one))))] for one in chunks(workload.messages)]
+            self.follow(label, statement, "count", counts, sum, workload, CHUNK)
+            return
         adapter.load(workload.bids, workload.asks, workload.sequence)
         make: Callable[[Message], Any] = texts if kind == "texts" else adapter.native
         items = chunks([make(message) for message in workload.messages])
@@ -78,12 +83,13 @@ class Measuring:
         items: Sequence[Sequence[Any]],
         units: Callable[[Sequence[Any]], int],
         workload: Workload,
+        messages: int = 1,
     ) -> None:
-        """Time a statement over the messages of a workload, and compare the book with the reference."""
+        """Time a statement over the messages of a workload, so many an item, and compare the book with the reference."""
         timed = loop_of(statement, self.adapter.names(), variables)
         self.findings.samples[label], used = samples_of(timed, items, units)
         reference = Reference(workload)
-        for message in workload.messages[:used]:
+        for message in workload.messages[: used * messages]:
             reference.apply(message)
         self.compare(label, reference)
 
@@ -115,7 +121,11 @@ class Measuring:
     def live(self, workload: Workload) -> None:
         """A book that has taken the first messages of a workload."""
         adapter = self.adapter
-        if adapter.receive:
+        if adapter.whole:
+            adapter.begin(workload)
+            count = sum(len(message.bids) + len(message.asks) for message in workload.messages[:CHUNK])
+            loop_of(adapter.natives, adapter.names(), "count")([count])
+        elif adapter.receive:
             adapter.load_body(workload.body())
             loop_of(adapter.receive, adapter.names(), "frame")(workload.frames()[:CHUNK])
         else:

@@ -20,7 +20,8 @@ class _Replay(Adapter):
     package = "hftbacktest"
     receive = texts = ""
     natives = "advance(depths, count)"
-    whole: ClassVar[bool] = True
+    whole = True
+    local: ClassVar[bool] = False
     queries: ClassVar = {
         "best": "bid_of(depths); ask_of(depths)",
         "spread": "spread(depths)",
@@ -37,7 +38,6 @@ class _Replay(Adapter):
 
         self.jitted = jitted
         self.backtest: Any = None
-        self.counts: list[int] = []
 
     def build(self, asset: Any, lowest: float, highest: float) -> Any:
         """A backtest of an asset."""
@@ -46,7 +46,7 @@ class _Replay(Adapter):
     def begin(self, workload: Workload) -> None:
         """A new book with its snapshot, and all messages ahead."""
         messages = [Message(workload.bids, workload.asks, 0, 0), *workload.messages]
-        asset, lowest, highest = self.jitted.asset_of(messages, TICK)
+        self.events, asset, lowest, highest = self.jitted.asset_of(messages, TICK, local=self.local)
         self.backtest = self.build(asset, lowest, highest)
         self.jitted.advance(self.backtest, len(workload.bids) + len(workload.asks))
 
@@ -58,7 +58,6 @@ class _Replay(Adapter):
         return {
             "depths": self.backtest,
             "advance": jitted.advance,
-            "read_on": jitted.read_on,
             "bid_of": jitted.bid_of,
             "ask_of": jitted.ask_of,
             "spread": jitted.spread,
@@ -75,7 +74,7 @@ class _Replay(Adapter):
 
 
 class HashMap(_Replay):
-    """Its default."""
+    """Its default, with events as its converters write them: for the exchange's side and for the strategy's."""
 
     def build(self, asset: Any, lowest: float, highest: float) -> Any:
         from hftbacktest import HashMapMarketDepthBacktest  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
@@ -83,10 +82,18 @@ class HashMap(_Replay):
         return HashMapMarketDepthBacktest([asset])
 
 
-class RoiVector(_Replay):
-    """An array over a range of prices that is known beforehand."""
+class LocalHashMap(HashMap):
+    """Half of the work: events for the strategy's side only, so that no order could be filled."""
 
-    note = f"{_Replay.note}; the range of prices has to be known beforehand"
+    local = True
+    note = f"{_Replay.note}; the exchange's side is left out, as no backtest can"
+
+
+class LocalRoiVector(_Replay):
+    """The same half, by an array over a range of prices that is known beforehand."""
+
+    local = True
+    note = f"{LocalHashMap.note}; the range of prices has to be known beforehand"
 
     def build(self, asset: Any, lowest: float, highest: float) -> Any:
         from hftbacktest import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
