@@ -1,0 +1,119 @@
+"""order-book: sides in C that are dictionaries and sort their keys when they are read in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from benchmarks.peers.adapter import Adapter, Levels, bought, floats, imbalance, volumes
+from benchmarks.peers.frames import FramedBook, float_frames
+from benchmarks.workloads import Message, Row
+
+
+class _Book(FramedBook):
+    def __init__(self, decode: Any) -> None:
+        import order_book  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+
+        super().__init__(decode)
+        book = order_book.OrderBook()
+        self.book, self.bids, self.asks = book, book.bids, book.asks
+
+    def load(self, bids: Any, asks: Any, sequence: int) -> None:
+        self.book.bids, self.book.asks = dict(bids), dict(asks)
+        self.bids, self.asks, self.sequence = self.book.bids, self.book.asks, sequence
+
+    def change(self, bids: Any, asks: Any) -> None:
+        for side, rows in ((self.bids, bids), (self.asks, asks)):
+            for price, size, _ in rows:
+                if size:
+                    side[price] = size
+                else:
+                    try:
+                        del side[price]
+                    except KeyError:
+                        pass  # it was not there
+
+    def change_texts(self, bids: Any, asks: Any) -> None:
+        for side, rows in ((self.bids, bids), (self.asks, asks)):
+            for price, size in rows:
+                if size != "0":
+                    side[float(price)] = float(size)
+                else:
+                    try:
+                        del side[float(price)]
+                    except KeyError:
+                        pass  # it was not there
+
+    def levels(self, side: Any, count: int) -> Levels:
+        index = side.index
+        return [index(number) for number in range(min(count, len(side)))]
+
+    def volume(self) -> tuple[float, float]:
+        return volumes(self.bids.to_list(), self.asks.to_list())
+
+    def fill(self, size: float) -> float:
+        count = 32
+        while True:
+            levels = self.levels(self.asks, count)
+            if sum([level[1] for level in levels]) >= size or count >= len(self.asks):
+                return bought(levels, size)
+            count *= 4
+
+
+class OrderBook(Adapter):
+    """The peer that the targets for parsed changes are measured against."""
+
+    package = "order-book"
+    texts = "change_texts(bids, asks)"
+    natives = "change(bids, asks)"
+    queries: ClassVar = {
+        "best": "best_bids.index(0); best_asks.index(0)",
+        "spread": "best_asks.index(0)[0] - best_bids.index(0)[0]",
+        "top20": "levels(best_bids, 20); levels(best_asks, 20)",
+        "top20_numpy": "array(levels(best_bids, 20)); array(levels(best_asks, 20))",
+        "volume_10bps": "book.volume()",
+        "imbalance_10": "imbalance(levels(best_bids, 10), levels(best_asks, 10))",
+        "fill_5": "book.fill(5.0)",
+    }
+    note = "sorts when it is read: changes alone are cheap"
+
+    def __init__(self) -> None:
+        self.decode, self.decode_body = float_frames()
+        self.book: Any = None
+
+    def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
+        self.book = _Book(self.decode)
+        self.book.load(floats(bids), floats(asks), sequence)
+
+    def load_body(self, body: bytes) -> None:
+        data = self.decode_body(body).data
+        self.book = _Book(self.decode)
+        self.book.load(data.bids, data.asks, data.sequence)
+
+    def names(self) -> dict[str, Any]:
+        import numpy as np  # noqa: PLC0415 - imported where it is measured
+
+        book = self.book
+        return {
+            "book": book,
+            "receive": book.receive,
+            "change": book.change,
+            "change_texts": book.change_texts,
+            "levels": book.levels,
+            "imbalance": imbalance,
+            "array": np.array,
+            "best_bids": book.bids,
+            "best_asks": book.asks,
+        }
+
+    read = "best_bids.index(0)[0]; best_asks.index(0)[0]"
+
+    def native(self, message: Message) -> tuple[Any, Any, int]:
+        bids, asks = ([(float(p), float(s), 0) for p, s in rows] for rows in (message.bids, message.asks))
+        return bids, asks, message.end
+
+    def sides(self) -> tuple[Levels, Levels]:
+        return self.book.bids.to_list(), self.book.asks.to_list()
+
+    def plain(self, query: str, answer: Any) -> Any:
+        return [level[0] for level in answer] if query == "best" else answer
