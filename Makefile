@@ -29,11 +29,8 @@ parallel := --numprocesses=auto --dist=worksteal
 # Tests on real sockets, and of other processes, wait for a part of their time.
 one_more = $(shell expr $$(nproc) + 1)
 
-<<<<<<< HEAD
-.PHONY: help demo test rest coverage campaigns simulation mutation faults schedule long-days awaits crashes soak lint test-suite clean anew
-=======
-.PHONY: help demo test coverage campaigns simulation fuzz fuzz-sanitized mutation faults schedule long-days awaits crashes soak lint test-suite clean anew
->>>>>>> 207584b2da63493c063979d7d9fa4398cf6477a0
+.PHONY: help demo test rest coverage campaigns simulation fuzz fuzz-sanitized mutation faults schedule long-days awaits \
+	crashes soak lint test-suite clean anew
 .DELETE_ON_ERROR:
 
 help: ## This list
