@@ -186,19 +186,10 @@ cdef class Blocks:
     @final
     cdef Py_ssize_t _block_of(self, int64_t key) noexcept nogil:
         """The block in which a key stands, or would."""
-        cdef Py_ssize_t first = 0
-        cdef Py_ssize_t last = self._count - 1
-        cdef Py_ssize_t middle
-        if key >= self._firsts[last]:
-            return last
+        if key >= self._firsts[self._count - 1]:
+            return self._count - 1
         # The first block takes whatever is below its first key, too.
-        while first + 1 < last:
-            middle = (first + last) >> 1
-            if self._firsts[middle] <= key:
-                first = middle
-            else:
-                last = middle
-        return first
+        return lower(self._firsts + 1, <int> self._count - 1, key + 1)
 
     @final
     cdef void _insert(self, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil:

@@ -191,7 +191,7 @@ class BookKeeper:
                 self._publish(sync.recent[-1] if self.subscriptions.want_deltas else None, now_ns)
             if self._timer is None:
                 self._arm()
-        if self._suspicions.is_pending or sync.book.content.remove_absent_count != self._absent_count:
+        if self._suspicions.may_be_due(now_ns) or sync.book.content.remove_absent_count != self._absent_count:
             self._compare_if_odd(now_ns)
         return True
 

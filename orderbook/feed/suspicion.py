@@ -36,9 +36,13 @@ class Suspicion:
             self._seen = count
             self.is_pending = True
 
-    def is_due(self, now_ns: int) -> bool:
+    def may_be_due(self, now_ns: int) -> bool:
         """Whether there was one, and the time has come."""
-        if not self.is_pending or now_ns < self._after_ns:
+        return self.is_pending and now_ns >= self._after_ns
+
+    def is_due(self, now_ns: int) -> bool:
+        """The same; then it counts as followed up."""
+        if not self.may_be_due(now_ns):
             return False
         self.is_pending = False
         if now_ns - self._after_ns > self._most_ms * 1_000_000:
@@ -69,10 +73,9 @@ class Suspicions:
         self._absent = Suspicion(ABSENT_MS)
         self._overdue = Suspicion(OVERDUE_MS)
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether a comparison waits for its time."""
-        return self._overdue.is_pending or self._absent.is_pending
+    def may_be_due(self, now_ns: int) -> bool:
+        """Whether there is anything to decide, if nothing new is suspicious. O(1)."""
+        return self._overdue.may_be_due(now_ns) or self._absent.may_be_due(now_ns)
 
     def are_due(self, counters: SyncCounters, now_ns: int, *, is_live: bool) -> bool:
         """Whether to compare now. What was suspicious of a book that is not LIVE any more has had its consequence."""
