@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -24,12 +24,14 @@ from orderbook.feed.feed import Feed
 from orderbook.feed.metrics import collect
 from orderbook.feed.opening import open_feed
 from orderbook.feed.redaction import SecretFilter
+from orderbook.feed.settings import Transport
 from orderbook.secret import Credentials
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.market import SymbolMarket
 from orderbook.simulator.rest import Answer, Reply
 from orderbook.simulator.server import LocalKuCoin
 from tests.feed_books import BOUND_S, BTC, ETH, FAST, SMALL, now_ns, until
+from tests.transport_ends import LIBRARIES
 from tests.unchecked import hook
 
 KEY, SECRET, PASSPHRASE = "canary-of-the-key/+=", "canary-of-the-secret/+=", "canary of the passphrase"
@@ -210,8 +212,9 @@ def _show(evidence: Evidence, feed: Feed, events: Sequence[FeedEvent]) -> None:
             evidence.shown(feed._books[symbol], feed.symbol_metrics(symbol), feed[symbol].view(3))
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
-async def test_no_secret_shows(scenario: Scenario, tmp_path: Path) -> None:
+async def test_no_secret_shows(scenario: Scenario, library: Transport, tmp_path: Path) -> None:
     """Not in a log line, a repr, an exception or what is behind it, an event, a metric, or the recording."""
     evidence = Evidence()
     path = tmp_path / "capture.jsonl.gz"
@@ -229,7 +232,7 @@ async def test_no_secret_shows(scenario: Scenario, tmp_path: Path) -> None:
                 [BTC, ETH],
                 url=venue.url,
                 credentials=ours,
-                settings=FAST,
+                settings=replace(FAST, transport=library),
                 record=path,
                 on_event=events.append,
             )
@@ -294,4 +297,4 @@ async def test_the_library_underneath_would_tell(monkeypatch: pytest.MonkeyPatch
     """Without the filter on its logger the token is in the log: so these tests look at the right place."""
     monkeypatch.setattr(SecretFilter, "filter", lambda _self, _record: True)
     with pytest.raises(AssertionError, match="canary-of-the-token"):
-        await test_no_secret_shows(SCENARIOS[0], tmp_path)
+        await test_no_secret_shows(SCENARIOS[0], "websockets", tmp_path)

@@ -312,7 +312,12 @@ class _Dial:
         """
         loop = asyncio.get_running_loop()
         problem: OSError = OSError("no address")
-        for family, kind, proto, _, address in await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM):
+        try:
+            # An address needs no look-up, and no thread for one: a forked child would wait for it at its end.
+            found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        for family, kind, proto, _, address in found:
             one = socket.socket(family, kind, proto)
             try:
                 one.settimeout(0)
