@@ -14,8 +14,8 @@ pure_core := --include='orderbook/*' \
 # These say nothing about the branches of the core that the others do not say, and would take minutes while traced: the
 # live part on real sockets and in virtual time, the long campaigns, and what only reads the source.
 untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes audit_turns budget book_machine capture* catalogue cli* damage \
-	demo effort feed* fetch* histogram host* layering link log_redaction long_days mass_resync metrics mutants pacing packaging \
-	prometheus readme recorder* replay* seams seeded_market silence simulat* small_world testing* threaded_feed transport ui* \
+	demo effort feed* fetch* fuzzing* histogram host* layering link log_redaction long_days mass_resync metrics mutants pacing packaging \
+	prometheus readme recorder* replay* seams seeded_market silence simulat* small_world testing* threaded_feed transport twin_traces ui* \
 	watch_screen websocket)) examples
 
 # Which twin of the core is used.
@@ -34,7 +34,7 @@ one_more = $(shell expr $$(nproc) + 1)
 .DELETE_ON_ERROR:
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.runtime $(VENV)/.native ## Watch books being kept from a local KuCoin; ARGS='...' for its options
 	@$(VENV)/bin/orderbook demo $(ARGS)

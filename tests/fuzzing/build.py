@@ -62,7 +62,7 @@ FLAVOURS: Final = {
         ),
     ),
     "libfuzzer": Flavour(
-        "clang", ("-O2", "-g", "-fsanitize=fuzzer-no-link", "-fno-sanitize-coverage=stack-depth"), watched=False
+        "clang", ("-O2", "-g", "-fsanitize=fuzzer-no-link,undefined", "-fno-sanitize-recover=all"), watched=False
     ),
 }
 

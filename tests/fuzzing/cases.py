@@ -30,6 +30,10 @@ TARGETS: Final[dict[str, Callable[[], Target]]] = {
 }
 
 
+SCENARIOS: Final = {target.name: target.scenarios for target in (Frames, Bodies, Recordings)}
+"""How many ways each has to begin."""
+
+
 class Case(NamedTuple):
     """Inputs after one beginning, the last of which fails.
 
@@ -62,7 +66,7 @@ class Case(NamedTuple):
             fields: dict[str, Any] = json.loads(text)
             inputs = tuple(data.encode("latin-1") for data in fields.pop("inputs"))
             case = cls(inputs=inputs, **fields)
-            scenarios = TARGETS[case.target]().scenarios
+            scenarios = SCENARIOS[case.target]
         except (TypeError, KeyError, AttributeError, UnicodeEncodeError) as error:
             raise ValueError(f"not a case: {error!r}") from None
         if not 0 <= case.scenario < scenarios:

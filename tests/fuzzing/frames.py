@@ -197,9 +197,6 @@ class Frames:
     name: Final = "frames"
     scenarios: Final = len(SCENARIOS)
 
-    def __init__(self) -> None:
-        self.begin(0)
-
     def seeds(self) -> Sequence[bytes]:
         """Real frames, and such as books are apt to get wrong."""
         return grammar.frame_seeds()
