@@ -129,7 +129,8 @@ class Reference:
 def bought(asks: Sequence[Sequence[float]], size: float) -> float:
     """The average price of buying so much; levels are (price, size), best first."""
     left, paid = size, 0.0
-    for price, available in asks:
+    for level in asks:
+        price, available = level[0], level[1]
         if available >= left:
             return (paid + left * price) / size
         left -= available

@@ -67,8 +67,9 @@ def made(name: str, python: str, say: Callable[[str], None]) -> tuple[str, dict[
         elif name == "hummingbot":
             _build_hummingbot(str(inside), folder)
         stamp.write_text(text, encoding="utf-8")
+    # Not from the current folder, which may hold a package of the same name as a copy made here.
     own = [str(folder / "source")] if (folder / "source").exists() else []
-    return str(inside), {**os.environ, "PYTHONPATH": os.pathsep.join([*own, str(ROOT)])}
+    return str(inside), {**os.environ, "PYTHONPATH": os.pathsep.join([*own, str(ROOT)]), "PYTHONSAFEPATH": "1"}
 
 
 def _sources() -> list[Path]:

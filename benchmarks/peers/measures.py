@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmarks.peers.adapter import QUERIES, Adapter, Reference, same
 from benchmarks.peers.clock import Sample, loop_of, samples_of, samples_of_call
-from benchmarks.workloads import Message, Row, Workload
+from benchmarks.workloads import Message, Workload
 
 CHUNK: Final = 1_000
 """Messages in one sample."""
@@ -170,8 +170,8 @@ class Measuring:
         before = resident()
         for first in range(0, MEMORY_LEVELS, 500):
             numbers = range(first, first + 500)
-            bids: list[Row] = [(f"{1_000_000 - n}.5", f"0.{n + 1}1") for n in numbers]
-            asks: list[Row] = [(f"{1_000_001 + n}.5", f"0.{n + 1}1") for n in numbers]
+            bids = [[f"{1_000_000 - n}.5", f"0.{n + 1}1"] for n in numbers]
+            asks = [[f"{1_000_001 + n}.5", f"0.{n + 1}1"] for n in numbers]
             change([(bids, asks, first + 2)])
         self.findings.numbers["memory"] = (resident() - before) / (2 * MEMORY_LEVELS)
 

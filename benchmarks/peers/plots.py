@@ -42,7 +42,7 @@ def draw(data: dict[str, Any], path: Path) -> None:
     label_ends(right, sorted(ends))
     right.set_xscale("log")
     right.set_yscale("log")
-    right.set_xlim(right=4_000_000)
+    right.set_xlim(right=max((end[3] for end in ends), default=100) * 60)
     right.set_xlabel("levels a side (log)")
     right.set_ylabel("CPU time of a change, ns (log)")
     right.set_title("Parsed changes anywhere in the book, as it gets deeper")
