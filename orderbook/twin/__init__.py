@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orderbook.accelerator import ACCELERATOR
+from orderbook.twin.pure import Rows
 
 if TYPE_CHECKING or ACCELERATOR == "pure":
     from orderbook.twin.pure import (
+        Changed,
         ContentState,
         GuardState,
         Horizons,
@@ -19,6 +21,17 @@ if TYPE_CHECKING or ACCELERATOR == "pure":
 else:
     from orderbook.compiled.content import ContentState, Horizons
     from orderbook.compiled.lane import Lane, PulseState
+    from orderbook.compiled.rows import Changed
     from orderbook.compiled.touch import GuardState, ReaderState, touch_property
 
-__all__ = ["ContentState", "GuardState", "Horizons", "Lane", "PulseState", "ReaderState", "touch_property"]
+__all__ = [
+    "Changed",
+    "ContentState",
+    "GuardState",
+    "Horizons",
+    "Lane",
+    "PulseState",
+    "ReaderState",
+    "Rows",
+    "touch_property",
+]
