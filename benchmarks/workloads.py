@@ -270,7 +270,11 @@ def counted(workload: Workload) -> Traits:
                 else:
                     books[side][price] = size
                 number = float(price)
-                if number == best[side] if size == "0" else (number > best[side]) is (side == 0) and number != best[side]:
+                if (
+                    number == best[side]
+                    if size == "0"
+                    else (number > best[side]) is (side == 0) and number != best[side]
+                ):
                     best[side] = (min if side else max)(map(float, books[side]))
                     traits.moves += 1
     traits.levels = (len(books[0]), len(books[1]))

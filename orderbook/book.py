@@ -14,10 +14,8 @@ from orderbook.fixedpoint import SEQUENCE_MAX, to_number
 from orderbook.forms import EXACT, FLOAT, RAW
 from orderbook.guard import Clock, Guard, Pulse
 from orderbook.reader import Reader
+from orderbook.twin import Changed, Rows
 from orderbook.types import BookState, Change, Side, Snapshot
-
-Rows = Iterable[Iterable[str | float | Decimal | SupportsIndex]]
-"""Rows of (price, size), each as text, ``Decimal``, ``int`` or ``float`` (which means its shortest text)."""
 
 
 class LastKnown(Reader[float, float]):
@@ -31,7 +29,7 @@ class LastKnown(Reader[float, float]):
         self.raw: Reader[int, Fraction] = Reader(guard, RAW, guarded=False)
 
 
-class OrderBook(Reader[float, float]):
+class OrderBook(Reader[float, float], Changed):
     """The book of one symbol: a state, a sequence, two ladders and the queries on them.
 
     Queries are in ``Reader``, the state in ``Status``. A query on a book that is not LIVE raises ``BookNotLive``,
@@ -110,27 +108,7 @@ class OrderBook(Reader[float, float]):
         self._guard.hear()
         self.mark(BookState.LIVE, "snapshot applied", self._guard.now_ns())
 
-    def apply_changes(self, bids: Rows, asks: Rows, sequence: SupportsIndex, *, venue_ms: int | None = None) -> None:
-        """Apply the changed levels of one message: absolute sizes, 0 removes. A bad row changes nothing.
-
-        Whether a message was lost before this one is for the caller to know: only ``BookSync`` sees gaps, and only
-        it takes a crossed book out of LIVE; here ``is_crossed`` tells. A price of 0 changes no level, and removing an
-        absent level is no error.
-
-        Args:
-            bids: Rows of (price, size).
-            asks: The same.
-            sequence: The venue's sequence after this message.
-            venue_ms: The venue's time, ms since 1970.
-
-        Raises:
-            BookNotLive: There is no book to change: no snapshot yet, or the book was marked as not LIVE. (Not for
-                being older than ``max_age_ms``: this makes it younger.)
-            NumberError: As for ``apply_snapshot``.
-            UsageError: ``sequence`` is not beyond the book's; or as for ``apply_snapshot``.
-
-        Complexity: O(k log n) for k rows.
-        """
+    def _apply_changes(self, bids: Rows, asks: Rows, sequence: SupportsIndex, venue_ms: int | None) -> None:
         self._require_own()
         if self._guard.marked_state is not BookState.LIVE:
             raise self._not_live()

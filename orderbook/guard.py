@@ -38,19 +38,16 @@ class Guard(GuardState[BookContent]):
 
     Attributes:
         symbol: Whose book.
-        content, is_plain: See ``GuardState``.
+        content, is_plain, is_kept: See ``GuardState``.
         epoch: How many times the book was built from a snapshot.
         pulse: When something was last heard.
-        is_kept: Whether somebody keeps the book, so that nobody else may change it.
     """
 
     __slots__ = (
-        "_clock",
         "_marked",
         "_max_age_ns",
         "_touches_before",
         "epoch",
-        "is_kept",
         "pulse",
         "symbol",
     )

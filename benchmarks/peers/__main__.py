@@ -92,9 +92,13 @@ def measure(peers: list[str], rounds: int, core: int, python: str, *, quick: boo
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="How often each peer is measured.")
 @click.option("--peers", "names", default="", help="Only those whose name contains one of these, separated by commas.")
 @click.option("--quick", is_flag=True, help="A fifth of the messages, and no deep books.")
-@click.option("--core", default=0, show_default=True, type=click.IntRange(0), help="The core that processes are pinned to.")
+@click.option(
+    "--core", default=0, show_default=True, type=click.IntRange(0), help="The core that processes are pinned to."
+)
 @click.option("--python", help="The interpreter of the environments; by default python3.12, if it is there.")
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the page with the figures here too.")
+@click.option(
+    "--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the page with the figures here too."
+)
 def main(rounds: int, names: str, core: int, python: str | None, page: Path | None, *, quick: bool) -> None:
     """The one command."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]

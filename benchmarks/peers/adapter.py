@@ -90,7 +90,10 @@ class Reference:
     """A book as plain as can be: two dictionaries, sorted when asked."""
 
     def __init__(self, workload: Workload) -> None:
-        self.books: tuple[dict[float, float], dict[float, float]] = (dict(floats(workload.bids)), dict(floats(workload.asks)))
+        self.books: tuple[dict[float, float], dict[float, float]] = (
+            dict(floats(workload.bids)),
+            dict(floats(workload.asks)),
+        )
 
     def apply(self, message: Message) -> None:
         """Absolute sizes; 0 removes."""
@@ -129,7 +132,8 @@ class Reference:
 def bought(asks: Sequence[Sequence[float]], size: float) -> float:
     """The average price of buying so much; levels are (price, size), best first."""
     left, paid = size, 0.0
-    for price, available in asks:
+    for level in asks:
+        price, available = level[0], level[1]
         if available >= left:
             return (paid + left * price) / size
         left -= available

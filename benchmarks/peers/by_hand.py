@@ -123,7 +123,9 @@ class ListBook(_Queries):
 
     def load(self, bids: Rows, asks: Rows, sequence: int) -> None:
         ordered = sorted(bids), sorted([(-price, size) for price, size in asks])
-        (self.bids, self.bid_sizes), (self.asks, self.ask_sizes) = (map(list, zip(*side, strict=True)) for side in ordered)
+        (self.bids, self.bid_sizes), (self.asks, self.ask_sizes) = (
+            map(list, zip(*side, strict=True)) for side in ordered
+        )
         self.sequence = sequence
 
     def change(self, bids: Any, asks: Any) -> None:

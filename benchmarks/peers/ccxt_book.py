@@ -111,9 +111,14 @@ class Exchange(Book):
 
     texts = natives = ""
     receive = "handle(client, loads(frame))"
-    def plain(self, query: str, answer: Any) -> Any:
-        return [[level[:2] for level in side] for side in answer] if query.startswith("top20") else answer
 
+    def plain(self, query: str, answer: Any) -> Any:
+        return [[level[:2] for level in side] for side in answer] if query == "top20" else answer
+
+    # A third value of its levels is no number.
+    queries: ClassVar = Book.queries | {
+        "top20_numpy": "array([row[:2] for row in top_bids[:20]]); array([row[:2] for row in top_asks[:20]])"
+    }
     note = "its own handlers, decoded by orjson, without its network loop; gaps go unseen"
 
     def __init__(self) -> None:

@@ -114,7 +114,7 @@ class Unicorn(_Cache):
         manager = BinanceLocalDepthCacheManager.__new__(BinanceLocalDepthCacheManager)
         threading.Thread.__init__(manager)
         manager.depth_caches, manager.threading_lock_ask, manager.threading_lock_bid = {}, {}, {}
-        manager.default_refresh_interval, manager.cluster = None, None
+        manager.default_refresh_interval, manager.cluster, manager.stop_request = None, None, False
         manager._add_depthcache(market=self.market)
         cache = manager.depth_caches[self.market]
         manager._apply_updates(asks=list(map(list, asks)), bids=list(map(list, bids)), market=self.market)

@@ -32,7 +32,10 @@ def interpreter(wanted: str | None) -> str:
     """
     for name in (wanted,) if wanted else (*PREFERRED, sys.executable):
         path = shutil.which(name)
-        if path and subprocess.run([path, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0:
+        if (
+            path
+            and subprocess.run([path, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
+        ):
             return path
     raise NotHere(f"{wanted or 'no Python'} does not run, or has no venv module")
 
@@ -67,8 +70,9 @@ def made(name: str, python: str, say: Callable[[str], None]) -> tuple[str, dict[
         elif name == "hummingbot":
             _build_hummingbot(str(inside), folder)
         stamp.write_text(text, encoding="utf-8")
+    # Not from the current folder, which may hold a package of the same name as a copy made here.
     own = [str(folder / "source")] if (folder / "source").exists() else []
-    return str(inside), {**os.environ, "PYTHONPATH": os.pathsep.join([*own, str(ROOT)])}
+    return str(inside), {**os.environ, "PYTHONPATH": os.pathsep.join([*own, str(ROOT)]), "PYTHONSAFEPATH": "1"}
 
 
 def _sources() -> list[Path]:

@@ -30,7 +30,9 @@ class _Framed(FramedBook):
     def change_texts(self, bids: Any, asks: Any, number: int) -> None:
         row = self.row
         self.apply(
-            [row(float(p), float(s), number) for p, s in bids], [row(float(p), float(s), number) for p, s in asks], number
+            [row(float(p), float(s), number) for p, s in bids],
+            [row(float(p), float(s), number) for p, s in asks],
+            number,
         )
 
     def top(self, count: int) -> tuple[Levels, Levels]:
@@ -81,9 +83,7 @@ class Hummingbot(Adapter):
         self.framed.sequence = sequence
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
-        self.begin(
-            [(float(p), float(s)) for p, s in bids], [(float(p), float(s)) for p, s in asks], sequence
-        )
+        self.begin([(float(p), float(s)) for p, s in bids], [(float(p), float(s)) for p, s in asks], sequence)
 
     def load_body(self, body: bytes) -> None:
         data = self.decode_body(body).data

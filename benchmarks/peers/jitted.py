@@ -108,9 +108,9 @@ def volume(backtest: Any) -> Any:
     depth = backtest.depth(0)
     mid = (depth.best_bid_tick + depth.best_ask_tick) / 2.0
     bids = asks = 0.0
-    for tick in range(int(np.ceil(mid * (1 - BAND))), depth.best_bid_tick + 1):
+    for tick in range(int(np.ceil(mid * (1 - BAND) - 1e-6)), depth.best_bid_tick + 1):
         bids += depth.bid_qty_at_tick(tick)
-    for tick in range(depth.best_ask_tick, int(np.floor(mid * (1 + BAND))) + 1):
+    for tick in range(depth.best_ask_tick, int(np.floor(mid * (1 + BAND) + 1e-6)) + 1):
         asks += depth.ask_qty_at_tick(tick)
     return bids, asks
 

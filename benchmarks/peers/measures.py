@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmarks.peers.adapter import QUERIES, Adapter, Reference, same
 from benchmarks.peers.clock import Sample, loop_of, samples_of, samples_of_call
-from benchmarks.workloads import Message, Row, Workload
+from benchmarks.workloads import Message, Workload
 
 CHUNK: Final = 1_000
 """Messages in one sample."""
@@ -67,7 +67,9 @@ class Measuring:
             return
         if adapter.whole:
             adapter.begin(workload)
-            counts = [[sum(map(len, (*(m.bids for m in one), *(m.asks for m in one))))] for one in chunks(workload.messages)]
+            counts = [
+                [sum(map(len, (*(m.bids for m in one), *(m.asks for m in one))))] for one in chunks(workload.messages)
+            ]
             self.follow(label, statement, "count", counts, sum, workload, CHUNK)
             return
         adapter.load(workload.bids, workload.asks, workload.sequence)
@@ -156,9 +158,7 @@ class Measuring:
         adapter = self.adapter
         if adapter.receive == "receive(frame)":
             adapter.load_body(workload.body())
-            self.follow(
-                f"{workload.name} frame", adapter.receive, "frame", chunks(workload.frames()), len, workload
-            )
+            self.follow(f"{workload.name} frame", adapter.receive, "frame", chunks(workload.frames()), len, workload)
 
     def memory(self) -> None:
         """Bytes a level of a large book, before any read: what the process grew by while it was filled."""
@@ -170,8 +170,8 @@ class Measuring:
         before = resident()
         for first in range(0, MEMORY_LEVELS, 500):
             numbers = range(first, first + 500)
-            bids: list[Row] = [(f"{1_000_000 - n}.5", f"0.{n + 1}1") for n in numbers]
-            asks: list[Row] = [(f"{1_000_001 + n}.5", f"0.{n + 1}1") for n in numbers]
+            bids = [[f"{1_000_000 - n}.5", f"0.{n + 1}1"] for n in numbers]
+            asks = [[f"{1_000_001 + n}.5", f"0.{n + 1}1"] for n in numbers]
             change([(bids, asks, first + 2)])
         self.findings.numbers["memory"] = (resident() - before) / (2 * MEMORY_LEVELS)
 

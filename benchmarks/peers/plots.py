@@ -23,7 +23,9 @@ def draw(data: dict[str, Any], path: Path) -> None:
     rows = sorted(data["bars"], key=lambda row: row[2] or row[1], reverse=True)
     places = range(len(rows))
     colours = [OURS if row[0].startswith("orderbook") else OTHERS for row in rows]
-    left.barh([p + 0.2 for p in places], [row[2] for row in rows], 0.38, color=colours, label="with best bid and ask read")
+    left.barh(
+        [p + 0.2 for p in places], [row[2] for row in rows], 0.38, color=colours, label="with best bid and ask read"
+    )
     left.barh([p - 0.2 for p in places], [row[1] for row in rows], 0.38, color=PALE, label="frame to book")
     for place, row in zip(places, rows, strict=True):
         left.text(row[2] * 1.08, place + 0.2, f"{row[2]:,.0f}", va="center", fontsize=8)
@@ -42,7 +44,7 @@ def draw(data: dict[str, Any], path: Path) -> None:
     label_ends(right, sorted(ends))
     right.set_xscale("log")
     right.set_yscale("log")
-    right.set_xlim(right=4_000_000)
+    right.set_xlim(right=max((end[3] for end in ends), default=100) * 60)
     right.set_xlabel("levels a side (log)")
     right.set_ylabel("CPU time of a change, ns (log)")
     right.set_title("Parsed changes anywhere in the book, as it gets deeper")

@@ -160,15 +160,17 @@ def plot(results: Results, python: str, say: Callable[[str], None]) -> None:
     cells = results.cells()
     data: dict[str, object] = {
         "bars": [
-            (peer, *[cells[peer, measure].ns if (peer, measure) in cells else None for measure in ("W1 frame", "W1 frame + read")])
+            (
+                peer,
+                *[
+                    cells[peer, measure].ns if (peer, measure) in cells else None
+                    for measure in ("W1 frame", "W1 frame + read")
+                ],
+            )
             for peer in PEERS
             if (peer, "W1 frame") in cells
         ],
-        "growth": [
-            (peer, _line(cells, peer))
-            for peer in PEERS
-            if len(_line(cells, peer)) > 1
-        ],
+        "growth": [(peer, _line(cells, peer)) for peer in PEERS if len(_line(cells, peer)) > 1],
     }
     try:
         inside, variables = made("plots", python, say)
@@ -176,7 +178,12 @@ def plot(results: Results, python: str, say: Callable[[str], None]) -> None:
         say(f"no plot: {problem}")
         return
     (BUILD / "plot.json").write_text(json.dumps(data), encoding="utf-8")
-    command = [inside, str(Path(__file__).with_name("plots.py")), str(BUILD / "plot.json"), str(BUILD / "performance.png")]
+    command = [
+        inside,
+        str(Path(__file__).with_name("plots.py")),
+        str(BUILD / "plot.json"),
+        str(BUILD / "performance.png"),
+    ]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     say(f"plot: {BUILD / 'performance.png'}" if done.returncode == 0 else f"no plot: {done.stderr.strip()[-300:]}")
 

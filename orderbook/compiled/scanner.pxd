@@ -101,3 +101,5 @@ cdef class Plan:
 cdef void begin(Scan* scan) noexcept nogil
 cdef void finish(Scan* scan) noexcept nogil
 cdef bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept nogil
+cdef const char* decimal(const char* at, const char* end, int64_t* digits, int* decimals) noexcept nogil
+cdef Row* room(Rows* rows, Scan* found) noexcept nogil

@@ -179,7 +179,7 @@ cdef inline const char* quoted_integer(const char* at, const char* end, Lead* le
     return at + 1 if at != NULL and at[0] == c'"' else NULL
 
 
-cdef inline const char* decimal(const char* at, const char* end, int64_t* digits, int* decimals) noexcept nogil:
+cdef const char* decimal(const char* at, const char* end, int64_t* digits, int* decimals) noexcept nogil:
     """A number of the library's grammar without an exponent, of at most 18 digits; NULL for anything else."""
     cdef const char* first = at
     cdef const char* point
@@ -307,7 +307,7 @@ cdef const char* skipped(const char* at, int depth) noexcept nogil:
     return at
 
 
-cdef inline Row* room(Rows* rows, Scan* found) noexcept nogil:
+cdef Row* room(Rows* rows, Scan* found) noexcept nogil:
     """Where the next row goes; NULL where there is no memory."""
     cdef void* grown
     cdef Py_ssize_t capacity

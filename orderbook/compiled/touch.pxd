@@ -8,6 +8,8 @@ from orderbook.compiled.content cimport ContentState
 cdef class GuardState:
     cdef public ContentState content
     cdef public bint is_plain      # LIVE, and no clock has a say
+    cdef public bint is_kept       # only whoever keeps it changes it
+    cdef public object _clock
 
 
 cdef class ReaderState:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orderbook.accelerator import ACCELERATOR
+from orderbook.twin.pure import Rows
 
 if TYPE_CHECKING or ACCELERATOR == "pure":
     from orderbook.twin.pure import (
+        Changed,
         ContentState,
         GuardState,
         Horizons,
@@ -22,15 +24,18 @@ else:
     from orderbook.compiled.content import ContentState, Horizons
     from orderbook.compiled.lane import PulseState
     from orderbook.compiled.queries import reader_method
+    from orderbook.compiled.rows import Changed
     from orderbook.compiled.sides import SideState, side_method
     from orderbook.compiled.touch import GuardState, ReaderState, touch_property
 
 __all__ = [
+    "Changed",
     "ContentState",
     "GuardState",
     "Horizons",
     "PulseState",
     "ReaderState",
+    "Rows",
     "SideState",
     "reader_method",
     "side_method",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Generic, SupportsIndex, TypeVar
 
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import Ladder
 from orderbook.types import Side
+
+Rows = Iterable[Iterable[str | float | Decimal | SupportsIndex]]
+"""Rows of (price, size), each as text, ``Decimal``, ``int`` or ``float`` (which means its shortest text)."""
 
 C = TypeVar("C")
 F = TypeVar("F")
@@ -72,12 +76,51 @@ class GuardState(Generic[C]):
     Attributes:
         content: What the book holds, trusted or not.
         is_plain: Whether it may be read, whatever a clock says.
+        is_kept: Whether somebody keeps the book, so that nobody else may change it.
     """
 
-    __slots__ = ("content", "is_plain")
+    __slots__ = ("_clock", "content", "is_kept", "is_plain")
 
+    _clock: Callable[[], int] | None
     content: C
+    is_kept: bool
     is_plain: bool
+
+
+class Changed:
+    """What ``OrderBook`` is made of where others tell it of changes.
+
+    The compiled twin applies rows of plain texts, floats and integers by itself. This one leaves all to
+    ``_apply_changes``.
+    """
+
+    __slots__ = ()
+
+    def apply_changes(self, bids: Rows, asks: Rows, sequence: SupportsIndex, *, venue_ms: int | None = None) -> None:
+        """Apply the changed levels of one message: absolute sizes, 0 removes. A bad row changes nothing.
+
+        Whether a message was lost before this one is for the caller to know: only ``BookSync`` sees gaps, and only
+        it takes a crossed book out of LIVE; here ``is_crossed`` tells. A price of 0 changes no level, and removing an
+        absent level is no error.
+
+        Args:
+            bids: Rows of (price, size).
+            asks: The same.
+            sequence: The venue's sequence after this message.
+            venue_ms: The venue's time, ms since 1970.
+
+        Raises:
+            BookNotLive: There is no book to change: no snapshot yet, or the book was marked as not LIVE. (Not for
+                being older than ``max_age_ms``: this makes it younger.)
+            NumberError: As for ``apply_snapshot``.
+            UsageError: ``sequence`` is not beyond the book's; or as for ``apply_snapshot``.
+
+        Complexity: O(k log n) for k rows.
+        """
+        self._apply_changes(bids, asks, sequence, venue_ms)
+
+    def _apply_changes(self, bids: Rows, asks: Rows, sequence: SupportsIndex, venue_ms: int | None) -> None:
+        raise NotImplementedError
 
 
 class ReaderState(Generic[F]):
