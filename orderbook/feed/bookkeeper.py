@@ -25,8 +25,8 @@ from orderbook.events import (
     StateChanged,
 )
 from orderbook.feed.delivery import Subscribers
-from orderbook.feed.dump import Dump
 from orderbook.feed.errands import Errands
+from orderbook.feed.events import Dump
 from orderbook.feed.interest import Interest
 from orderbook.feed.metrics import SymbolMetrics
 from orderbook.feed.pacing import MS

@@ -16,9 +16,8 @@ from orderbook.errors import UsageError
 from orderbook.feed import forks
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.delivery import Deliver, Subscription
-from orderbook.feed.dump import Dump
 from orderbook.feed.errors import FeedClosed, ForkedFeed, NotReady
-from orderbook.feed.events import CallbackFailed, FeedEvent
+from orderbook.feed.events import CallbackFailed, Dump, FeedEvent
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.herald import EVENTS_MAX, EventStream, Herald
 from orderbook.feed.housekeeping import Housekeeping

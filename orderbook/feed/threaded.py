@@ -14,7 +14,6 @@ from typing import Any, Self, TypeVar
 
 from orderbook.errors import OrderBookError, UsageError
 from orderbook.feed.delivery import Deliver, Update
-from orderbook.feed.dump import Dump
 from orderbook.feed.errors import FeedClosed, ForkedFeed
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics

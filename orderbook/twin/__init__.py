@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orderbook.accelerator import ACCELERATOR
+from orderbook.twin import pure
 from orderbook.twin.pure import Rows
 
 if TYPE_CHECKING or ACCELERATOR == "pure":
@@ -27,6 +28,8 @@ else:
     from orderbook.compiled.rows import Changed
     from orderbook.compiled.sides import SideState, side_method
     from orderbook.compiled.touch import GuardState, ReaderState, touch_property
+
+    Changed.apply_changes.__doc__ = pure.Changed.apply_changes.__doc__
 
 __all__ = [
     "Changed",
