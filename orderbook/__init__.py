@@ -59,6 +59,7 @@ from orderbook.secret import Credentials
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.sync.journal import Loss, SyncCounters
+from orderbook.sync.tape import Recorded
 from orderbook.types import BBO, BookState, Change, Delta, Level, Side
 
 if typing.TYPE_CHECKING:
@@ -144,6 +145,7 @@ __all__ = [
     "OrderBookError",
     "PortInUse",
     "RateLimited",
+    "Recorded",
     "RecordingFailed",
     "RecordingResumed",
     "Refused",

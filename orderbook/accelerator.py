@@ -21,7 +21,7 @@ MODULES: Final = tuple(
     f"orderbook.compiled.{name}"
     for name in (
         *("blocks", "ladder", "scanner", "content", "measures", "arrays"),
-        *("touch", "queries", "sides", "snapshot", "lane", "rows"),
+        *("touch", "queries", "sides", "snapshot", "lane", "sheet", "batch", "rows"),
     )
 )
 

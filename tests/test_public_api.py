@@ -68,6 +68,7 @@ ORDERBOOK = [
     "OrderBookError",
     "PortInUse",
     "RateLimited",
+    "Recorded",
     "RecordingFailed",
     "RecordingResumed",
     "Refused",

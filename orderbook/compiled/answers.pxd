@@ -1,9 +1,16 @@
-# How compiled queries make the Python objects that they answer with.
+# How compiled queries make the numbers and the Python objects that they answer with.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
-from orderbook.compiled.measures cimport EXACT, POWERS
+from orderbook.compiled.measures cimport EXACT, POWERS, PRODUCT_MAX
+
+cdef enum:
+    SPREAD, SPREAD_BPS, MID, MICROPRICE    # what follows from two best levels
+
+cdef enum:
+    SUM_BITS = 62      # prices below, so that a sum of two fits 64 bits,
+    SPREAD_BITS = 48   # and spreads, so that 20,000 of them do
 
 cdef extern from *:
     """
@@ -32,12 +39,49 @@ cdef inline object new_pair(object type, object first, object second):
     return new_named(type, 2, fields)
 
 
-cdef inline object rounded(int64_t numerator, int64_t denominator, int decimals):
-    """The float nearest to ``numerator / denominator * 10**-decimals``; ``decimals`` is at most ``POWERS_MAX``.
+cdef inline bint nearest(int64_t numerator, int64_t denominator, int decimals, double* value) noexcept nogil:
+    """The double nearest to ``numerator / denominator * 10**-decimals``, if it can be told without Python.
 
-    A division of two doubles is rounded once, and correctly. Where integers are not exact as doubles, Python divides.
+    A division of two doubles is rounded once, and correctly. ``decimals`` is at most ``POWERS_MAX``.
     """
     cdef double below = <double> denominator * POWERS[decimals]
-    if (below <= <double> EXACT or denominator == 1) and -EXACT <= numerator <= EXACT:
-        return <double> numerator / below
+    # One more than ``EXACT`` would be rounded to it.
+    if not (below < <double> EXACT or denominator == 1) or not -EXACT <= numerator <= EXACT:
+        return False
+    value[0] = <double> numerator / below
+    return True
+
+
+cdef inline object rounded(int64_t numerator, int64_t denominator, int decimals):
+    """The same as a float; where integers are not exact as doubles, Python divides."""
+    cdef double value
+    if nearest(numerator, denominator, decimals, &value):
+        return value
     return <object> numerator / (<object> denominator * (<object> 10) ** <object> decimals)
+
+
+cdef inline bint touch_ratio(
+    int question, int64_t bid, int64_t bid_size, int64_t ask, int64_t ask_size, int64_t* numerator, int64_t* denominator
+) noexcept nogil:
+    """As the function of that name in ``queries``, in raw units; whether it fits here."""
+    cdef int64_t spread = ask - bid
+    if question == SPREAD:
+        numerator[0], denominator[0] = spread, 1
+        return True
+    if bid >> SUM_BITS or ask >> SUM_BITS:
+        return False
+    if question == SPREAD_BPS:
+        if (spread if spread > 0 else -spread) >> SPREAD_BITS:
+            return False
+        numerator[0], denominator[0] = 20_000 * spread, bid + ask
+        return True
+    if question == MID:
+        numerator[0], denominator[0] = bid + ask, 2
+        return True
+    # Each product is exact or too large: judged as doubles, a last bit does not count.
+    if <double> bid * ask_size > PRODUCT_MAX or <double> ask * bid_size > PRODUCT_MAX:
+        return False
+    if bid_size >> SUM_BITS or ask_size >> SUM_BITS:
+        return False
+    numerator[0], denominator[0] = bid * ask_size + ask * bid_size, bid_size + ask_size
+    return True

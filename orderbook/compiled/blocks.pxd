@@ -23,9 +23,9 @@ cdef class Blocks:
     cdef Py_ssize_t _spare_count
     cdef Py_ssize_t _changes  # so that iterators notice
 
-    cdef bint reserve(self, Py_ssize_t rows) except False
+    cdef bint reserve(self, Py_ssize_t rows) except False nogil
     cdef void relax(self) noexcept nogil
-    cdef bint stock_levels(self, Py_ssize_t levels) except False
+    cdef bint stock_levels(self, Py_ssize_t levels) except False nogil
     cdef bint push(self, int64_t price, int64_t size) noexcept nogil
     cdef int64_t put(self, int64_t price, int64_t size) noexcept nogil
     cdef int64_t size_at(self, int64_t price) noexcept nogil
@@ -33,7 +33,9 @@ cdef class Blocks:
     cdef Py_ssize_t better(self, int64_t price) noexcept nogil
     cdef bint level(self, Py_ssize_t index, int64_t* price, int64_t* size) noexcept nogil
 
-    cdef bint _stock(self, Py_ssize_t spares) except False
+    cdef void trade(self, Blocks other) noexcept nogil
+
+    cdef bint _stock(self, Py_ssize_t spares) except False nogil
     @final
     cdef Block* _taken(self) noexcept nogil
     @final

@@ -33,6 +33,11 @@ cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogi
     return <int>(base - keys) + (1 if base[0] < key else 0)
 
 
+cdef int _refuse() except -1 nogil:
+    with gil:
+        raise MemoryError("no memory for more blocks of levels")
+
+
 cdef class Blocks:
     """Levels by key, worst first. Prices and sizes are as in a ladder; the questions are asked there."""
 
@@ -54,7 +59,7 @@ cdef class Blocks:
 
     # -- for compiled callers --
 
-    cdef bint reserve(self, Py_ssize_t rows) except False:
+    cdef bint reserve(self, Py_ssize_t rows) except False nogil:
         """See that so many rows can be put without asking for memory: then a change cannot fail half way."""
         # Each block may be full already; once it was split, the next split of it takes some more rows.
         return self._stock(rows // 8 + min(rows, self._count) + 1)
@@ -85,7 +90,7 @@ cdef class Blocks:
         self._changes += 1
         return True
 
-    cdef bint stock_levels(self, Py_ssize_t levels) except False:
+    cdef bint stock_levels(self, Py_ssize_t levels) except False nogil:
         """See that so many levels can be pushed."""
         return self._stock(levels // FILLED + 1)
 
@@ -148,9 +153,21 @@ cdef class Blocks:
         size[0] = block.sizes[block.count - 1 - index]
         return True
 
+    cdef void trade(self, Blocks other) noexcept nogil:
+        """Exchange all levels, and their memory, with those of another one of the same side. O(1)."""
+        self._blocks, other._blocks = other._blocks, self._blocks
+        self._firsts, other._firsts = other._firsts, self._firsts
+        self._count, other._count = other._count, self._count
+        self._capacity, other._capacity = other._capacity, self._capacity
+        self._length, other._length = other._length, self._length
+        self._spare, other._spare = other._spare, self._spare
+        self._spare_count, other._spare_count = other._spare_count, self._spare_count
+        self._changes += 1
+        other._changes += 1
+
     # -- blocks --
 
-    cdef bint _stock(self, Py_ssize_t spares) except False:
+    cdef bint _stock(self, Py_ssize_t spares) except False nogil:
         """See that there are so many spare blocks, and room for pointers to them."""
         cdef Py_ssize_t capacity
         cdef Block* block
@@ -158,7 +175,7 @@ cdef class Blocks:
         while self._spare_count < spares:
             block = <Block*> malloc(sizeof(Block))
             if block == NULL:
-                raise MemoryError("no memory for another block of levels")
+                _refuse()
             block.sizes[0] = <int64_t> self._spare
             self._spare = block
             self._spare_count += 1
@@ -166,11 +183,11 @@ cdef class Blocks:
             capacity = self._count + self._spare_count + (self._count + self._spare_count) // 4
             grown = realloc(self._blocks, capacity * sizeof(Block*))
             if grown == NULL:
-                raise MemoryError("no memory for more blocks of levels")
+                _refuse()
             self._blocks = <Block**> grown
             grown = realloc(self._firsts, capacity * sizeof(int64_t))
             if grown == NULL:
-                raise MemoryError("no memory for more blocks of levels")
+                _refuse()
             self._firsts = <int64_t*> grown
             self._capacity = capacity
         return True

@@ -26,15 +26,11 @@ cdef class ContentState:
     cdef object __weakref__
     cdef bint crossed         # after the last frame that was taken
 
-    cdef bint take(self, Scan* scan) except -1
+    cdef bint take(self, Ladder bids, Ladder asks, Scan* scan) except -1 nogil
     @final
     cdef bint _prepare(self, Rows* rows, int64_t* zeros) noexcept nogil
     @final
-    cdef void _put(self, Ladder ladder, Rows* rows) noexcept
+    cdef void _put(self, Ladder ladder, Rows* rows) noexcept nogil
     cdef bint fill(self, Scan* scan) except -1
     @final
     cdef bint _fill_side(self, Ladder ladder, Rows* rows) except -1
-    @final
-    cdef void _look(self, int64_t* touch) noexcept
-    @final
-    cdef void _look_at(self, Ladder ladder, int64_t* touch) noexcept

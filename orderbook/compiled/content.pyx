@@ -76,6 +76,16 @@ cdef Py_ssize_t sorted_in(Row* rows, Py_ssize_t count, Row* row) noexcept nogil:
     return count - at
 
 
+cdef inline void look(Ladder ladder, int64_t* touch) noexcept nogil:
+    """The best level, as key and size; zeros where there is none."""
+    cdef Block* block = ladder._blocks[ladder._count - 1]
+    if block.count:
+        touch[0] = block.keys[block.count - 1]
+        touch[1] = block.sizes[block.count - 1]
+    else:
+        touch[0] = touch[1] = 0
+
+
 cdef class ContentState:
     """Both ladders of one symbol at ``sequence``; see ``content.BookContent``."""
 
@@ -100,8 +110,10 @@ cdef class ContentState:
     def venue_ms(self, value):
         self._venue_ms = -1 if value is None else value
 
-    cdef bint take(self, Scan* scan) except -1:
+    cdef bint take(self, Ladder bids, Ladder asks, Scan* scan) except -1 nogil:
         """Apply a frame as a whole, as ``BookContent.apply``; whether it could be held at the present scales.
+
+        The ladders are those of this content; they are named so that nobody has to hold the GIL.
 
         If not, nothing has changed. Raises ``MemoryError``, and then nothing has changed either.
         """
@@ -112,13 +124,15 @@ cdef class ContentState:
         if not self._prepare(&scan.sides[0], &zeros) or not self._prepare(&scan.sides[1], &zeros):
             return False
         if scan.sides[0].count:
-            self.bids.reserve(scan.sides[0].count)
+            bids.reserve(scan.sides[0].count)
         if scan.sides[1].count:
-            self.asks.reserve(scan.sides[1].count)
-        self._look(before)
-        self._put(self.bids, &scan.sides[0])
-        self._put(self.asks, &scan.sides[1])
-        self._look(after)
+            asks.reserve(scan.sides[1].count)
+        look(bids, before)
+        look(asks, before + 2)
+        self._put(bids, &scan.sides[0])
+        self._put(asks, &scan.sides[1])
+        look(bids, after)
+        look(asks, after + 2)
         if before[0] != after[0] or before[1] != after[1] or before[2] != after[2] or before[3] != after[3]:
             self.touch_count += 1
         # Keys of asks are negative prices.
@@ -164,7 +178,7 @@ cdef class ContentState:
         return True
 
     @final
-    cdef void _put(self, Ladder ladder, Rows* rows) noexcept:
+    cdef void _put(self, Ladder ladder, Rows* rows) noexcept nogil:
         cdef Row* row
         cdef Py_ssize_t number
         for number in range(rows.count):
@@ -221,18 +235,3 @@ cdef class ContentState:
                 ladder.push(price, size)
         ladder.relax()
         return True
-
-    @final
-    cdef void _look(self, int64_t* touch) noexcept:
-        """The best levels, as keys and sizes; zeros where there is none."""
-        self._look_at(self.bids, touch)
-        self._look_at(self.asks, touch + 2)
-
-    @final
-    cdef void _look_at(self, Ladder ladder, int64_t* touch) noexcept:
-        cdef Block* block = ladder._blocks[ladder._count - 1]
-        if block.count:
-            touch[0] = block.keys[block.count - 1]
-            touch[1] = block.sizes[block.count - 1]
-        else:
-            touch[0] = touch[1] = 0

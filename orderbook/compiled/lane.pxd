@@ -4,6 +4,7 @@ from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.scanner cimport Plan, Scan
 
 
@@ -29,10 +30,18 @@ cdef class Lane:
     cdef int64_t _absent
     cdef int _overflow
     cdef bint _is_observed
+    cdef bint _is_lent           # frames are being taken without the GIL
 
+    @final
+    cdef object _told(self, int64_t received_ns)
     @final
     cdef bint _take_frame(self, object frame, int64_t received_ns, bint timed) except -1
     @final
-    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns, bint timed) except -1
+    cdef bint _take(
+        self, ContentState content, Ladder bids, Ladder asks, const char* text, Py_ssize_t length, int64_t received_ns,
+        bint timed,
+    ) except -1 nogil
     @final
-    cdef bint _is_odd(self) noexcept
+    cdef void _keep(self, object frame)
+    @final
+    cdef bint _is_odd(self, ContentState content, Ladder bids, Ladder asks) noexcept nogil

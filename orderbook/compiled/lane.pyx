@@ -13,7 +13,10 @@ from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.scanner cimport Plan, Scan, begin, finish
+
+from orderbook.errors import UsageError
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -75,7 +78,9 @@ cdef class Lane:
         self._pulse = pulse
 
     def _close(self):
-        """No frame is taken before it is opened again."""
+        """No frame is taken before it is opened again. Raises ``UsageError`` while another thread replays frames."""
+        if self._is_lent:
+            raise UsageError("another thread is replaying frames into this book, which belongs to one thread")
         self._content = None
 
     def _hand_over(self):
@@ -85,7 +90,7 @@ cdef class Lane:
             How many frames, when the last one came (0: without a time), when the last one with a time came, rows of
             price 0, removals of what was not there, and the last frames.
         """
-        if self._taken == 0:
+        if self._is_lent or self._taken == 0:
             return None
         frames = self._frames[self._newest:] + self._frames[:self._newest]
         if self._taken < len(frames):
@@ -99,19 +104,28 @@ cdef class Lane:
         if self._content is not None and PyLong_CheckExact(received_ns):
             now_ns = PyLong_AsLongLongAndOverflow(received_ns, &self._overflow)
             if self._overflow == 0 and self._take_frame(frame, now_ns, False):
-                return self._receive_odd(now_ns) if self._is_odd() else NOTHING
+                return self._told(now_ns)
         return self._receive(frame, received_ns)
 
     def offer(self, frame, received_ns):
         if self._content is not None and PyLong_CheckExact(received_ns):
             now_ns = PyLong_AsLongLongAndOverflow(received_ns, &self._overflow)
             if self._overflow == 0 and self._take_frame(frame, now_ns, True):
-                return self._receive_odd(now_ns) if self._is_odd() else NOTHING
+                return self._told(now_ns)
         return None
+
+    @final
+    cdef object _told(self, int64_t received_ns):
+        """What there is to tell after a frame was taken."""
+        cdef ContentState content = self._content
+        if content is not None and self._is_odd(content, content.bids, content.asks):
+            return self._receive_odd(received_ns)
+        return NOTHING
 
     @final
     cdef bint _take_frame(self, object frame, int64_t received_ns, bint timed) except -1:
         """Apply a frame if it is plain and continues the book; whether it was, else nothing has changed."""
+        cdef ContentState content = self._content
         cdef const char* text
         cdef Py_ssize_t length = 0
         if PyBytes_CheckExact(frame):
@@ -131,18 +145,26 @@ cdef class Lane:
             length = PyBytes_GET_SIZE(frame)
         else:
             return False
-        if not self._take(text, length, received_ns, timed):
+        if not self._take(content, content.bids, content.asks, text, length, received_ns, timed):
             return False
-        self._frames[self._newest] = frame
-        self._newest = self._newest + 1 if self._newest + 1 < len(self._frames) else 0
+        self._keep(frame)
         if self._is_observed:
             self._observe(frame)
         return True
 
     @final
-    cdef bint _take(self, const char* text, Py_ssize_t length, int64_t received_ns, bint timed) except -1:
+    cdef void _keep(self, object frame):
+        """Remember a frame that was taken, in the place of the oldest one."""
+        self._frames[self._newest] = frame
+        self._newest = self._newest + 1 if self._newest + 1 < len(self._frames) else 0
+
+    @final
+    cdef bint _take(
+        self, ContentState content, Ladder bids, Ladder asks, const char* text, Py_ssize_t length, int64_t received_ns,
+        bint timed,
+    ) except -1 nogil:
+        """The same of its text. The content is the one that is open, with its ladders: so nothing here needs the GIL."""
         cdef Scan* scan = &self._scan
-        cdef ContentState content = self._content
         cdef int64_t zeros = content.price_zero_count
         cdef int64_t absent = content.remove_absent_count
         cdef int64_t sequence
@@ -159,7 +181,7 @@ cdef class Lane:
                 sequence = scan.sides[side].first[number].sequence
                 if sequence != NEVER and not scan.start <= sequence <= scan.end:
                     return False
-        if not content.take(scan):
+        if not content.take(bids, asks, scan):
             return False
         self._taken += 1
         self._price_zeros += content.price_zero_count - zeros
@@ -170,13 +192,12 @@ cdef class Lane:
         return True
 
     @final
-    cdef bint _is_odd(self) noexcept:
+    cdef bint _is_odd(self, ContentState content, Ladder bids, Ladder asks) noexcept nogil:
         """Whether the machine has to look at the book: it is crossed or too large, or few of its levels are sure."""
-        cdef ContentState content = self._content
         if content.crossed:
             return True
-        if content.bids._length > self._levels_max or content.asks._length > self._levels_max:
+        if bids._length > self._levels_max or asks._length > self._levels_max:
             return True
-        if self._fewest[0] and content.bids.better(content.horizon.prices[0]) < self._fewest[0]:
+        if self._fewest[0] and bids.better(content.horizon.prices[0]) < self._fewest[0]:
             return True
-        return self._fewest[1] != 0 and content.asks.better(content.horizon.prices[1]) < self._fewest[1]
+        return self._fewest[1] != 0 and asks.better(content.horizon.prices[1]) < self._fewest[1]

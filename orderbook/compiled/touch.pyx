@@ -3,14 +3,14 @@
 
 from libc.stdint cimport int64_t
 
-from orderbook.compiled.answers cimport new_pair, rounded
+from orderbook.compiled.answers cimport MICROPRICE, MID, SPREAD, SPREAD_BPS, new_pair, rounded, touch_ratio
 from orderbook.compiled.content cimport ContentState
-from orderbook.compiled.measures cimport POWERS_MAX, PRODUCT_MAX
+from orderbook.compiled.measures cimport POWERS_MAX
 
 from orderbook.types import BBO, Level
 
 cdef enum:
-    BEST_BID, BEST_ASK, BOTH, BIDS, ASKS, SPREAD, SPREAD_BPS, MID, MICROPRICE, CROSSED, LOCKED
+    BEST_BID, BEST_ASK, BOTH, BIDS, ASKS, CROSSED, LOCKED, NUMBERS
 
 cdef dict QUESTIONS = {
     "best_bid": BEST_BID,
@@ -18,18 +18,16 @@ cdef dict QUESTIONS = {
     "bbo": BOTH,
     "bids": BIDS,
     "asks": ASKS,
-    "spread": SPREAD,
-    "spread_bps": SPREAD_BPS,
-    "mid": MID,
-    "microprice": MICROPRICE,
     "is_crossed": CROSSED,
     "is_locked": LOCKED,
+    "spread": NUMBERS + SPREAD,
+    "spread_bps": NUMBERS + SPREAD_BPS,
+    "mid": NUMBERS + MID,
+    "microprice": NUMBERS + MICROPRICE,
 }
 cdef object NOT_PLAIN = object()
 cdef object LEVEL = Level
 cdef object TOUCH = BBO
-cdef int64_t PRICE_MAX = 1 << 62    # so that a sum of two prices fits 64 bits,
-cdef int64_t SPREAD_MAX = 1 << 48   # and a spread times 20,000
 
 
 cdef class GuardState:
@@ -149,27 +147,17 @@ cdef class touch_property:
         cdef int64_t ask = 0
         cdef int64_t bid_size = 0
         cdef int64_t ask_size = 0
-        cdef int64_t spread
+        cdef int64_t numerator = 0
+        cdef int64_t denominator = 1
+        cdef int question = self._question - NUMBERS
         if content.horizon.prices[0] or content.horizon.prices[1]:
             return NOT_PLAIN
         if not content.bids.touch(&bid, &bid_size) or not content.asks.touch(&ask, &ask_size):
-            return False if self._question >= CROSSED else None
-        spread = ask - bid
+            return None if self._question >= NUMBERS else False
         if self._question == CROSSED:
-            return spread < 0
+            return bid > ask
         if self._question == LOCKED:
-            return spread == 0
-        if self._question == SPREAD:
-            return rounded(spread, 1, content.price_decimals)
-        if bid >= PRICE_MAX or ask >= PRICE_MAX:
+            return bid == ask
+        if not touch_ratio(question, bid, bid_size, ask, ask_size, &numerator, &denominator):
             return NOT_PLAIN
-        if self._question == MID:
-            return rounded(bid + ask, 2, content.price_decimals)
-        if self._question == SPREAD_BPS:
-            return rounded(20_000 * spread, bid + ask, 0) if -SPREAD_MAX < spread < SPREAD_MAX else NOT_PLAIN
-        # Each product is exact or too large: judged as doubles, a last bit does not count.
-        if <double> bid * ask_size > PRODUCT_MAX or <double> ask * bid_size > PRODUCT_MAX:
-            return NOT_PLAIN
-        if bid_size >= PRICE_MAX or ask_size >= PRICE_MAX:
-            return NOT_PLAIN
-        return rounded(bid * ask_size + ask * bid_size, bid_size + ask_size, content.price_decimals)
+        return rounded(numerator, denominator, 0 if question == SPREAD_BPS else content.price_decimals)

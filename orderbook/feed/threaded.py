@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from orderbook.errors import OrderBookError, UsageError
 from orderbook.feed.delivery import Deliver, Update
 from orderbook.feed.errors import FeedClosed, ForkedFeed
+from orderbook.feed.events import Dump
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
 from orderbook.feed.opening import open_feed

@@ -13,10 +13,10 @@ from orderbook.guard import Pulse
 from orderbook.settings import SyncSettings
 from orderbook.sync.alarms import Alarms
 from orderbook.sync.answers import Answers
+from orderbook.sync.batch import BatchLane
 from orderbook.sync.desk import Desk
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.sync.landing import is_plain, land
-from orderbook.sync.lane import Lane
 from orderbook.sync.loader import Loader
 from orderbook.sync.machine import Machine, Observer
 from orderbook.sync.table import INDEX, Index, Verdict
@@ -27,7 +27,7 @@ from orderbook.venues.layout import layout_of
 from orderbook.venues.wire import Frame, frame_size, to_text
 
 
-class BookSync(Lane):
+class BookSync(BatchLane):
     """Keeps the local book of one symbol right, or says that it is not.
 
     Feed it everything that comes off the wire, answer its ``NeedSnapshot`` and ``NeedProbe`` events when you can, and
@@ -87,6 +87,7 @@ class BookSync(Lane):
         self._answers = Answers(self._machine, self._settings)
         self._alarms = Alarms(self._machine, self._settings)
         self._observer = observer
+        self._is_watched = observer is not None or max_age_ms is not None
         # Another table may decide otherwise about the plainest frame.
         layout = layout_of(self._venue) if rules is INDEX else None
         self._lay(layout, symbol, self._settings, is_observed=observer is not None)
