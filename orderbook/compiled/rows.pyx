@@ -121,7 +121,7 @@ cdef class Changed:
                 if venue_ms is not None and PyLong_CheckExact(venue_ms):
                     SCRATCH.time = PyLong_AsLongLongAndOverflow(venue_ms, &overflow)
                 if overflow == 0 and (venue_ms is None or SCRATCH.time >= 0):
-                    taken = read(bids, 0, content) and read(asks, 1, content) and content.take(&SCRATCH)
+                    taken = read(bids, 0, content) and read(asks, 1, content) and content.take(content.bids, content.asks, &SCRATCH)
                     if SCRATCH.sides[0].capacity > ROOM or SCRATCH.sides[1].capacity > ROOM:
                         finish(&SCRATCH)
                         begin(&SCRATCH)
