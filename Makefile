@@ -81,11 +81,9 @@ simulation: $(VENV)/.dev ## The next window of simulated seeds, into the ledger;
 	@$(run) tests.simulation campaign $(ARGS)
 
 fuzz: $(VENV)/.dev ## Hostile inputs for the compiled twin, compared with the pure one; into a ledger; ARGS='--inputs 1000000'
-	@$(pip) install 'cython>=3.1'
 	@$(run) tests.fuzzing $(ARGS)
 
 fuzz-sanitized: $(VENV)/.dev ## The same under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(pip) install 'cython>=3.1'
 	@$(run) tests.fuzzing --sanitized $(ARGS)
 
 mutation: $(VENV)/.dev ## Do the tests notice small mistakes in the core? Half an hour or more; goes on where it was stopped

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 BUILT: Final = ROOT / "build" / "fuzzing"
 PACKAGE: Final = ROOT / "orderbook"
@@ -126,7 +128,7 @@ def _module(how: Flavour, name: str, number: int, target: Path) -> None:
                 f"this build needs Cython; install it with: {sys.executable} -m pip install cython"
             ) from None
         raise
-    common = ["-fPIC", "-w", f"-I{sysconfig.get_path('include')}"]
+    common = ["-fPIC", "-w", f"-I{sysconfig.get_path('include')}", f"-I{np.get_include()}"]
     objects = [str(source)]
     if how.watched:
         _run([how.compiler, "-O2", "-c", "-fPIC", f"-DMODULE={number}", str(HOOK), "-o", str(hook)])

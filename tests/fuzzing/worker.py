@@ -133,8 +133,6 @@ class Window:
         """Run so many; now and then, and at last, what was done so far."""
         self._learn()
         self._begin()
-        # Nothing that is measured shall be the collector's work.
-        gc.disable()
         memory = _memory()
         told = time.monotonic()
         while self.done < count and not self.stopped and len(self._failures) < FAILURES_MAX:
@@ -259,6 +257,7 @@ def main() -> int:
     window = Window(TARGETS[given.target](), given.seed, Notes(given.notes), given.corpus, sanitized=sanitized)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, window.stop)
+    gc.disable()  # nothing that is measured shall be its work
     for told in window.run(given.inputs):
         sys.stdout.write(f"{json.dumps(told)}\n")
         sys.stdout.flush()
