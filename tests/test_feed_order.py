@@ -8,12 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
+from orderbook.clock import loop_clock
+from orderbook.events import NeedSnapshot, StateChanged
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.delivery import Subscribers
 from orderbook.feed.events import FeedEvent, LinkReplaced
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.virtual_time import run
 from orderbook.testing import VirtualKuCoin
+from orderbook.venues.base import decode_frame
+from tests import kucoin_frames
+from tests.feed_world import VENUE, Scene
 
 BTC = "BTC-USDT"
 READERS = 20
@@ -93,3 +98,26 @@ def test_a_new_link_is_told_to_books_in_the_same_order(monkeypatch: pytest.Monke
             assert sorted(feed.symbols) == replaced[0]
 
     run(main)
+
+
+@pytest.mark.parametrize("gone", ["98", "96"], ids=["one of them removes what is not there", "both do"])
+def test_a_comparison_is_asked_for_after_what_its_delta_did_was_told(gone: str) -> None:
+    """A delta fills a hole, so that the book is LIVE again, and does not fit it: nobody hears of the audit before."""
+
+    async def main() -> list[str]:
+        scene = Scene()
+        scene.add("A-B")
+        await scene.acknowledged("A-B")
+        scene.make_live("A-B")
+        book = scene.books["A-B"]
+        scene.told.clear()
+        for number, price in ((13, gone), (12, "96")):
+            rows = [(price, "0" if price == "96" else "1")]
+            text = kucoin_frames.delta(number, bids=rows, symbol="A-B")
+            book.take(decode_frame(VENUE, text, 10_000), loop_clock())
+        told = [type(event).__name__ for event in scene.events(StateChanged, NeedSnapshot)]
+        await scene.close()
+        return told
+
+    told = run(main)
+    assert ["StateChanged", "StateChanged", "NeedSnapshot"] == told[-3:]
