@@ -278,6 +278,7 @@ def test_a_backlog_leaves_room_for_others() -> None:
             while wire.frames or not seen:
                 seen.append(len(ear.messages))
                 await asyncio.sleep(0)
+            seen.append(len(ear.messages))
             await asyncio.sleep(1)
         return seen, [message.sequence_end for message in ear.messages if isinstance(message, Delta)]
 

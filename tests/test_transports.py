@@ -137,11 +137,13 @@ async def test_a_message_may_be_as_long_as_the_limit_and_no_longer(connected: Co
     [
         MASKED,
         b"\x83\x00",
+        b"\xc1\x7e\x01\x00" + bytes(256),
+        b"\xa2\x02{}",
         FrameServer.frame(Opcode.CONT, b"{}"),
         FrameServer.frame(Opcode.TEXT, b"{", fin=False) + FrameServer.frame(Opcode.TEXT, b"}"),
         b"\x09\x00",
     ],
-    ids=["masked", "reserved", "no beginning", "no end", "half a ping"],
+    ids=["masked", "reserved kind", "reserved bit", "another one", "no beginning", "no end", "half a ping"],
 )
 async def test_what_breaks_the_protocol_ends_the_connection(connected: Connected, raw: bytes) -> None:
     """With 1002, behind what came before; but aiohttp unmasks what no server may mask."""
