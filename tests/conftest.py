@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from orderbook.sync import batch
+
 # Whether an example was slow depends on the machine, so neither profile judges by the clock; pytest's timeout does.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 
@@ -34,3 +36,9 @@ async def no_task_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     assert set() == {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
+
+
+@pytest.fixture(params=sorted({batch.Batch, batch.PureBatch}, key=lambda kind: kind.__module__))
+def batch_twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are replayed in both ways that there are."""
+    monkeypatch.setattr(batch, "Batch", request.param)

@@ -107,6 +107,7 @@ def test_the_touch(model: PlainBook, depth: int | None, is_live: bool) -> None:
 @example(model=PlainBook(0, 0, {}, {2**31 + at: 2**30 for at in range(8)}), depth=None, n=8, number=2**33, allow=False)
 @example(model=PlainBook(0, 8, {1: 3708801759493319391}, {}), depth=None, n=1, number=1, allow=False)
 @example(model=PlainBook(0, 22, {3: 1}, {4: 1}), depth=None, n=1, number=0, allow=False)
+@example(model=PlainBook(0, 0, {1: 2**53}, {2: 1}), depth=None, n=1, number=0, allow=False)
 def test_any_question(model: PlainBook, depth: int | None, n: Any, number: Any, allow: Any) -> None:
     """Answers and errors are those of the function, whatever the book and the arguments."""
     book = book_of(model, depth)

@@ -7,6 +7,7 @@ import re
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -51,8 +52,20 @@ async def test_the_live_program_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_the_replay_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the root of a checkout, as shown."""
     monkeypatch.chdir(README.parent)
-    exec(compile(blocks("python")[3], "README.md", "exec"), {})
-    assert len(blocks("python")) == 4
+    exec(compile(blocks("python")[4], "README.md", "exec"), {})
+    assert len(blocks("python")) == 5
+
+
+def test_many_frames_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the root of a checkout, as shown: the book is LIVE in the end, and its numbers are there."""
+    monkeypatch.chdir(README.parent)
+    scope: dict[str, Any] = {}
+    exec(compile(blocks("python")[3], "README.md", "exec"), scope)
+    day = scope["day"]
+    assert day.live.all()
+    assert (len(day), 10, 2) == day.bids.shape
+    assert not np.isnan(day["imbalance"]).any()
+    assert scope["sync"].book.mid == day["mid"][-1]
 
 
 def test_the_test_of_a_bot_passes() -> None:
