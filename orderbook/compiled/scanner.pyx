@@ -24,6 +24,11 @@ POWERS[0] = 1
 for _power in range(1, 19):
     POWERS[_power] = POWERS[_power - 1] * 10
 
+# What may be multiplied by a power of ten; a division at each number would be the dearest part of it.
+cdef int64_t[19] LIMITS
+for _power in range(19):
+    LIMITS[_power] = (POWERS[DIGITS] - 1) // POWERS[_power]
+
 
 cdef void begin(Scan* scan) noexcept nogil:
     """Make it usable for the first time."""
@@ -47,7 +52,7 @@ cdef bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept
             return False
         digits //= 10
         decimals -= 1
-    if scale - decimals > DIGITS or digits > (POWERS[DIGITS] - 1) // POWERS[scale - decimals]:
+    if scale - decimals > DIGITS or digits > LIMITS[scale - decimals]:
         return digits == 0 and _zero(raw)
     raw[0] = digits * POWERS[scale - decimals]
     return True
