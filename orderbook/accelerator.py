@@ -17,7 +17,9 @@ from orderbook.errors import UsageError
 
 __all__ = ["ACCELERATOR", "chosen"]
 
-MODULES: Final = tuple(f"orderbook.compiled.{name}" for name in ("ladder", "scanner", "content", "touch", "lane", "rows"))
+MODULES: Final = tuple(
+    f"orderbook.compiled.{name}" for name in ("ladder", "scanner", "content", "touch", "lane", "rows")
+)
 
 
 def chosen(mode: str, *, is_built: bool) -> Literal["compiled", "pure"]:

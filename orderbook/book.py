@@ -17,6 +17,7 @@ from orderbook.reader import Reader
 from orderbook.twin import Changed, Rows
 from orderbook.types import BookState, Change, Side, Snapshot
 
+
 class LastKnown(Reader[float, float]):
     """The last known book, LIVE or not: ``state``, ``is_live`` and ``reason`` say what it is worth."""
 

@@ -22,7 +22,7 @@ from benchmarks.peers.adapter import PEERS
 from benchmarks.peers.bars import DECODERS
 from benchmarks.peers.environments import BUILD, NotHere, interpreter, made
 from benchmarks.peers.results import Results
-from benchmarks.workloads import DEPTHS, Workload, busy, deep, large, thin
+from benchmarks.workloads import CAPTURE, DEPTHS, Workload, busy, deep, large, recorded, thin
 
 PROCESS_TIMEOUT_S = 900
 
@@ -37,7 +37,9 @@ def workloads(*, quick: bool) -> dict[str, Workload]:
     part = 5 if quick else 1
     depths = DEPTHS[:2] if quick else DEPTHS
     made_deep = [deep(levels, near=near, messages=6_000 // part) for levels in depths for near in (True, False)]
-    return {each.name: each for each in (busy(30_000 // part), thin(15_000 // part), large(), *made_deep)}
+    return {
+        each.name: each for each in (busy(30_000 // part), thin(15_000 // part), recorded(CAPTURE), large(), *made_deep)
+    }
 
 
 def measured(command: list[str], variables: dict[str, str]) -> dict[str, Any]:
@@ -92,9 +94,13 @@ def measure(peers: list[str], rounds: int, core: int, python: str, *, quick: boo
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="How often each peer is measured.")
 @click.option("--peers", "names", default="", help="Only those whose name contains one of these, separated by commas.")
 @click.option("--quick", is_flag=True, help="A fifth of the messages, and no deep books.")
-@click.option("--core", default=0, show_default=True, type=click.IntRange(0), help="The core that processes are pinned to.")
+@click.option(
+    "--core", default=0, show_default=True, type=click.IntRange(0), help="The core that processes are pinned to."
+)
 @click.option("--python", help="The interpreter of the environments; by default python3.12, if it is there.")
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the page with the figures here too.")
+@click.option(
+    "--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the page with the figures here too."
+)
 def main(rounds: int, names: str, core: int, python: str | None, page: Path | None, *, quick: bool) -> None:
     """The one command."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]

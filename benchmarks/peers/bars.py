@@ -103,7 +103,13 @@ def bars_of(cells: Cells, memory: Mapping[str, float]) -> list[Bar]:
         _faster("volume within 10 bps, against numpy sorted arrays", cells, "volume_10bps", BY_HAND[3:], 5),
         _faster("imbalance of the top 10, against bisect lists", cells, "imbalance_10", BY_HAND[:1], 7),
         _faster("fill of a size, against hftbacktest", cells, "fill_5", [HFTBACKTEST], 10),
-        _faster("snapshot of 5,000 levels a side from REST bytes, against order-book", cells, "W3 snapshot", ["order-book"], 10),
+        _faster(
+            "snapshot of 5,000 levels a side from REST bytes, against order-book",
+            cells,
+            "W3 snapshot",
+            ["order-book"],
+            10,
+        ),
         Bar("bytes a level before any read", 32, memory.get(OURS), least=False),
         _growth("growth of frames near the touch, 100 to 100,000 levels", cells, "near frame", 1.5),
         _growth("growth of parsed changes near the touch", cells, "near natives", 1.5),
@@ -111,7 +117,13 @@ def bars_of(cells: Cells, memory: Mapping[str, float]) -> list[Bar]:
         _growth("growth of parsed changes anywhere in the book", cells, "uniform natives", 4),
     ]
     bars += [
-        _faster(f"changes anywhere in {levels:,} levels, against hftbacktest", cells, f"D{levels} uniform natives", [HFTBACKTEST], 1)
+        _faster(
+            f"changes anywhere in {levels:,} levels, against hftbacktest",
+            cells,
+            f"D{levels} uniform natives",
+            [HFTBACKTEST],
+            1,
+        )
         for levels in DEPTHS
     ]
     return bars

@@ -32,7 +32,10 @@ def interpreter(wanted: str | None) -> str:
     """
     for name in (wanted,) if wanted else (*PREFERRED, sys.executable):
         path = shutil.which(name)
-        if path and subprocess.run([path, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0:
+        if (
+            path
+            and subprocess.run([path, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
+        ):
             return path
     raise NotHere(f"{wanted or 'no Python'} does not run, or has no venv module")
 
@@ -124,7 +127,8 @@ extensions = [
     )
     for name, files in modules.items()
 ]
-setup(name="book", ext_modules=cythonize(extensions, language_level=3, force=True), script_args=["build_ext", "--inplace"])
+modules = cythonize(extensions, language_level=3, force=True)
+setup(name="book", ext_modules=modules, script_args=["build_ext", "--inplace"])
 """
 
 

@@ -14,16 +14,18 @@ PALE = "#aab7c4"
 
 def draw(data: dict[str, Any], path: Path) -> None:
     """Frames on the left, growth with depth on the right."""
-    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore]
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+    from matplotlib import pyplot as plt  # type: ignore[import-not-found,unused-ignore]
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(15, 6.5), layout="constrained")
     rows = sorted(data["bars"], key=lambda row: row[2] or row[1], reverse=True)
     places = range(len(rows))
     colours = [OURS if row[0].startswith("orderbook") else OTHERS for row in rows]
-    left.barh([p + 0.2 for p in places], [row[2] for row in rows], 0.38, color=colours, label="with best bid and ask read")
+    left.barh(
+        [p + 0.2 for p in places], [row[2] for row in rows], 0.38, color=colours, label="with best bid and ask read"
+    )
     left.barh([p - 0.2 for p in places], [row[1] for row in rows], 0.38, color=PALE, label="frame to book")
     for place, row in zip(places, rows, strict=True):
         left.text(row[2] * 1.08, place + 0.2, f"{row[2]:,.0f}", va="center", fontsize=8)

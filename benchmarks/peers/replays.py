@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 from benchmarks.peers.adapter import FILL_SIZE, Adapter, Levels
@@ -34,7 +35,7 @@ class _Replay(Adapter):
     note = "a replay in jitted code, of events decoded before; queries are jitted functions, called from Python"
 
     def __init__(self) -> None:
-        from benchmarks.peers import jitted  # noqa: PLC0415 - imports numba
+        from benchmarks.peers import jitted
 
         self.jitted = jitted
         self.backtest: Any = None
@@ -76,10 +77,8 @@ class _Replay(Adapter):
 class HashMap(_Replay):
     """Its default, with events as its converters write them: for the exchange's side and for the strategy's."""
 
-    def build(self, asset: Any, lowest: float, highest: float) -> Any:
-        from hftbacktest import HashMapMarketDepthBacktest  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-
-        return HashMapMarketDepthBacktest([asset])
+    def build(self, asset: Any, _lowest: float, _highest: float) -> Any:
+        return import_module("hftbacktest").HashMapMarketDepthBacktest([asset])
 
 
 class LocalHashMap(HashMap):
@@ -96,8 +95,4 @@ class LocalRoiVector(_Replay):
     note = f"{LocalHashMap.note}; the range of prices has to be known beforehand"
 
     def build(self, asset: Any, lowest: float, highest: float) -> Any:
-        from hftbacktest import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-            ROIVectorMarketDepthBacktest,
-        )
-
-        return ROIVectorMarketDepthBacktest([asset.roi_lb(lowest).roi_ub(highest)])
+        return import_module("hftbacktest").ROIVectorMarketDepthBacktest([asset.roi_lb(lowest).roi_ub(highest)])

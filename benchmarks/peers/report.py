@@ -54,7 +54,7 @@ def table(results: Results, measures: Measures) -> str:
 def _cell(results: Results, cells: Mapping[tuple[str, str], Cell], peer: str, measure: str, best: float) -> str:
     cell = cells.get((peer, measure))
     if cell is None:
-        return "–"
+        return "-"
     text = f"**{time_of(cell.ns)}**" if cell.ns == best else f"{time_of(cell.ns)} ({cell.ns / best:,.1f}x)"
     marks = ("" if cell.quiet else " ~") + (" ✗" if (peer, measure) in results.wrong else "")
     return text + marks
@@ -81,8 +81,8 @@ def bars_table(results: Results) -> str:
     lines = ["| bar | asked | found | against | |", "|---|---:|---:|---|---|"]
     for bar in bars_of(results.cells(), {peer: median(values) for peer, values in results.memory.items()}):
         sign = "≥" if bar.least else "≤"
-        found = "–" if bar.found is None else f"{bar.found:.2f}"
-        lines.append(f"| {bar.text} | {sign} {bar.bar:g} | {found} | {bar.against or '–'} | {bar.verdict} |")
+        found = "-" if bar.found is None else f"{bar.found:.2f}"
+        lines.append(f"| {bar.text} | {sign} {bar.bar:g} | {found} | {bar.against or '-'} | {bar.verdict} |")
     return "\n".join(lines)
 
 
@@ -138,6 +138,7 @@ def page_of(results: Results, python: str, rounds: int, *, quick: bool) -> str:
         "BARS": bars_table(results),
         "W1": table(results, {f"W1 {measure}": text for measure, text in UPDATES.items()}),
         "W2": table(results, {f"W2 {measure}": text for measure, text in UPDATES.items()}),
+        "CAPTURE": table(results, {f"capture {measure}": text for measure, text in UPDATES.items()}),
         "QUERIES": table(results, {query: query.replace("_", " ") for query in QUERIES}),
         "SNAPSHOT": table(results, {"W3 snapshot": "from REST bytes to best bid and ask"}),
         "MEMORY": memory_table(results),
@@ -160,15 +161,17 @@ def plot(results: Results, python: str, say: Callable[[str], None]) -> None:
     cells = results.cells()
     data: dict[str, object] = {
         "bars": [
-            (peer, *[cells[peer, measure].ns if (peer, measure) in cells else None for measure in ("W1 frame", "W1 frame + read")])
+            (
+                peer,
+                *[
+                    cells[peer, measure].ns if (peer, measure) in cells else None
+                    for measure in ("W1 frame", "W1 frame + read")
+                ],
+            )
             for peer in PEERS
             if (peer, "W1 frame") in cells
         ],
-        "growth": [
-            (peer, _line(cells, peer))
-            for peer in PEERS
-            if len(_line(cells, peer)) > 1
-        ],
+        "growth": [(peer, _line(cells, peer)) for peer in PEERS if len(_line(cells, peer)) > 1],
     }
     try:
         inside, variables = made("plots", python, say)
@@ -176,7 +179,12 @@ def plot(results: Results, python: str, say: Callable[[str], None]) -> None:
         say(f"no plot: {problem}")
         return
     (BUILD / "plot.json").write_text(json.dumps(data), encoding="utf-8")
-    command = [inside, str(Path(__file__).with_name("plots.py")), str(BUILD / "plot.json"), str(BUILD / "performance.png")]
+    command = [
+        inside,
+        str(Path(__file__).with_name("plots.py")),
+        str(BUILD / "plot.json"),
+        str(BUILD / "performance.png"),
+    ]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     say(f"plot: {BUILD / 'performance.png'}" if done.returncode == 0 else f"no plot: {done.stderr.strip()[-300:]}")
 

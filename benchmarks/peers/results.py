@@ -61,7 +61,9 @@ class Results:
 
     def cells(self) -> dict[tuple[str, str], Cell]:
         """One cell for each peer and measure."""
-        best = min((calibration for rounds in self.samples.values() for one in rounds for _, calibration in one), default=1)
+        best = min(
+            (calibration for rounds in self.samples.values() for one in rounds for _, calibration in one), default=1
+        )
         cells = {}
         for key, rounds in self.samples.items():
             quiet = [[ns for ns, calibration in one if calibration <= NOISE * best] for one in rounds]
