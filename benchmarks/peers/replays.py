@@ -49,7 +49,8 @@ class _Replay(Adapter):
         messages = [Message(workload.bids, workload.asks, 0, 0), *workload.messages]
         self.events, asset, lowest, highest = self.jitted.asset_of(messages, TICK, local=self.local)
         self.backtest = self.build(asset, lowest, highest)
-        self.jitted.advance(self.backtest, len(workload.bids) + len(workload.asks))
+        # Its time begins at the first event.
+        self.jitted.advance(self.backtest, len(workload.bids) + len(workload.asks) - 1)
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
         raise NotImplementedError
