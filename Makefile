@@ -29,8 +29,8 @@ parallel := --numprocesses=auto --dist=worksteal
 # Tests on real sockets, and of other processes, wait for a part of their time.
 one_more = $(shell expr $$(nproc) + 1)
 
-.PHONY: help demo test rest coverage campaigns simulation fuzz fuzz-sanitized mutation faults schedule long-days awaits \
-	crashes soak lint test-suite clean anew
+.PHONY: help demo test rest coverage campaigns simulation fuzz fuzz-sanitized mutation bench instructions faults \
+	schedule long-days awaits crashes soak lint test-suite clean anew
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -88,6 +88,12 @@ fuzz-sanitized: $(VENV)/.dev ## The same under AddressSanitizer and UndefinedBeh
 
 mutation: $(VENV)/.dev ## Do the tests notice small mistakes in the core? Half an hour or more; goes on where it was stopped
 	@nice -n 19 $(run) benchmarks.mutation $(ARGS)
+
+bench: $(VENV)/.dev ## This library and others side by side, and docs/performance.md; an hour; ARGS='...', see --help
+	@$(run) benchmarks.peers --page docs/performance.md $(ARGS)
+
+instructions: $(VENV)/.dev ## Machine instructions a frame, against what is committed; needs valgrind
+	@$(run) benchmarks.instructions $(ARGS)
 
 lint: $(VENV)/.dev ## Style, format and types
 	@$(run) ruff check .

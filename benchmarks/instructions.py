@@ -3,14 +3,15 @@
     python -m benchmarks.instructions              compare with benchmarks/instructions.json
     python -m benchmarks.instructions --update     write that file anew
 
-Two runs under valgrind, one with more frames than the other; what they differ by, a frame, is the result: making the book
-and starting Python fall out of it. The exit code is 1 beyond the tolerance, and 2 where it cannot be measured.
+Two runs under valgrind, one with more frames than the other; what they differ by, a frame, is the result: making the
+book and starting Python fall out of it. The exit code is 1 beyond the tolerance, and 2 where it cannot be measured.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pickle
 import platform
 import re
 import shutil
@@ -51,8 +52,6 @@ assert book.is_live and book.sequence == int(sys.argv[4]), book.reason
 
 def counted(frames: int, what: str, folder: Path) -> int:
     """Instructions of a whole run with so many frames."""
-    import pickle  # noqa: PLC0415
-
     workload = busy(frames)
     first = frame(Message([], [], workload.sequence, workload.sequence))
     path = folder / "frames"
@@ -63,8 +62,9 @@ def counted(frames: int, what: str, folder: Path) -> int:
     variables = {**os.environ, **fixed, **chosen}
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder / 'profile'}"]
     script = [sys.executable, "-c", SCRIPT, str(path), SYMBOL, what, str(workload.messages[-1].end)]
-    subprocess.run(script, env=variables, check=False)  # so that every module is compiled
-    done = subprocess.run([*command, *script], env=variables, capture_output=True, text=True, check=False)
+    subprocess.run(script, env=variables, check=False)  # noqa: S603 - so that every module is compiled
+    run = [*command, *script]
+    done = subprocess.run(run, env=variables, capture_output=True, text=True, check=False)  # noqa: S603 - its own script
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or found is None:
         raise click.ClickException(f"the run failed: {done.stderr.strip()[-400:]}")

@@ -1,20 +1,22 @@
 """Seeded streams of book changes, alike in what costs time to what venues were seen to send.
 
-Nothing here is recorded. Real KuCoin streams are scarce, and those at hand are of quiet symbols, so the shape is taken from
-streams of several venues: about two changes a message and 36 % removals; a tenth of the changes at the touch, the others
-some basis points behind it with a long tail; levels that stand dense at the touch and ever wider apart behind it; sizes
-over several decimal orders. What a workload came out as is told by ``Traits``, and tests hold it to that.
+Nothing here is recorded. Real KuCoin streams are scarce, and those at hand are of quiet symbols, so the shape is taken
+from streams of several venues: about two changes a message and 36 % removals; a tenth of the changes at the touch, the
+others some basis points behind it with a long tail; levels that stand dense at the touch and ever wider apart behind
+it; sizes over several decimal orders. What a workload came out as is told by ``Traits``, and tests hold it to that.
 
 Prices are counted in tenths, sizes in units of 10**-8, as for BTC-USDT.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple
 
 SYMBOL: Final = "BTC-USDT"
@@ -92,6 +94,22 @@ class Workload:
         return json.dumps({"code": "200000", "data": data}, separators=(",", ":")).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded(Workload):
+    """A workload of a real stream: the bytes are the venue's own."""
+
+    raw_frames: list[bytes] = field(default_factory=list)
+    raw_body: bytes = b""
+
+    def frames(self) -> list[bytes]:
+        """The messages as they came."""
+        return self.raw_frames
+
+    def body(self) -> bytes:
+        """The snapshot as it came."""
+        return self.raw_body
+
+
 @dataclass(slots=True)
 class Traits:
     """What a stream came out as, counted on a plain book."""
@@ -151,8 +169,8 @@ class _Maker:
     def size(self) -> int:
         """Log-normal, and round as often as not; in units of 10**-8."""
         size = self.rng.lognormvariate(-1.9, 1.3)
-        places = self.rng.choice((2, 3, 4, 8))
-        return max(1, round(size * 10**places)) * 10 ** (8 - places)
+        places: int = self.rng.choice((2, 3, 4, 8))
+        return max(1, round(size * 10.0**places)) * int(10 ** (8 - places))
 
     def change(self) -> tuple[_Side, int, int]:
         """One change: its side, price in ticks, size in units (0 removes). The book has it."""
@@ -167,8 +185,13 @@ class _Maker:
             return self.drop(side, side.best)
         if kind < recipe.moves + recipe.at_touch:
             return self.set(side, side.best, self.size())
-        price = self.somewhere(side)
-        if kind < recipe.moves + recipe.at_touch + recipe.absent:
+        is_absent = kind < recipe.moves + recipe.at_touch + recipe.absent
+        return self.behind(side, other, self.somewhere(side), is_absent=is_absent)
+
+    def behind(self, side: _Side, other: _Side, price: int, *, is_absent: bool) -> tuple[_Side, int, int]:
+        """A change at or near a price behind the touch."""
+        recipe, rng = self.recipe, self.rng
+        if is_absent:
             while price in side.sizes:
                 price += side.sign
             return side, price, 0
@@ -280,6 +303,36 @@ def counted(workload: Workload) -> Traits:
     traits.levels = (len(books[0]), len(books[1]))
     return traits
 
+
+def recorded(path: Path, symbol: str = "BCHSV-USDT") -> Recorded:
+    """What KuCoin sent of one symbol, from a capture; only the symbol's name is changed, to that of the others.
+
+    Args:
+        path: A capture that holds a snapshot of it.
+        symbol: Which.
+    """
+    book, frames = b"", []
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            record = json.loads(line)
+            if record["kind"] == "rest" and f"symbol={symbol}" in record["url"] and "level2" in record["url"]:
+                book = record["raw"].encode()
+            elif record["kind"] == "ws" and f'"/market/level2:{symbol}"' in record["raw"]:
+                frames.append(record["raw"].replace(symbol, SYMBOL).encode())
+    snapshot = json.loads(book)["data"]
+    sequence = int(snapshot["sequence"])
+    messages, kept = [], []
+    for one in frames:
+        data = json.loads(one)["data"]
+        if data["sequenceEnd"] > sequence:
+            bids, asks = ([(p, s) for p, s, _ in data["changes"][side]] for side in ("bids", "asks"))
+            messages.append(Message(bids, asks, data["sequenceStart"], data["sequenceEnd"]))
+            kept.append(one)
+    bids, asks = ([(p, s) for p, s in snapshot[side]] for side in ("bids", "asks"))
+    return Recorded("capture", bids, asks, sequence, messages, SYMBOL, kept, book)
+
+
+CAPTURE: Final = Path(__file__).resolve().parent.parent / "tests" / "captures" / "kucoin-spot-20210425.jsonl.gz"
 
 DEPTHS: Final = (100, 1_000, 10_000, 100_000)
 """Levels a side of the workloads that show what depth costs."""

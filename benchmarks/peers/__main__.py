@@ -22,7 +22,7 @@ from benchmarks.peers.adapter import PEERS
 from benchmarks.peers.bars import DECODERS
 from benchmarks.peers.environments import BUILD, NotHere, interpreter, made
 from benchmarks.peers.results import Results
-from benchmarks.workloads import DEPTHS, Workload, busy, deep, large, thin
+from benchmarks.workloads import CAPTURE, DEPTHS, Workload, busy, deep, large, recorded, thin
 
 PROCESS_TIMEOUT_S = 900
 
@@ -37,7 +37,9 @@ def workloads(*, quick: bool) -> dict[str, Workload]:
     part = 5 if quick else 1
     depths = DEPTHS[:2] if quick else DEPTHS
     made_deep = [deep(levels, near=near, messages=6_000 // part) for levels in depths for near in (True, False)]
-    return {each.name: each for each in (busy(30_000 // part), thin(15_000 // part), large(), *made_deep)}
+    return {
+        each.name: each for each in (busy(30_000 // part), thin(15_000 // part), recorded(CAPTURE), large(), *made_deep)
+    }
 
 
 def measured(command: list[str], variables: dict[str, str]) -> dict[str, Any]:

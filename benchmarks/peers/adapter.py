@@ -55,8 +55,8 @@ class Adapter:
         """Begin a new book with a snapshot from a JSON decoder. Rows are in the order of the venue, best first."""
         raise NotImplementedError
 
-    def load_body(self, body: bytes) -> None:
-        """Begin a new book with what REST answered."""
+    def load_body(self, body: bytes, sequence: int) -> None:
+        """Begin a new book with what REST answered; its sequence is told, for who needs it beforehand."""
         raise NotImplementedError
 
     def begin(self, workload: Workload) -> None:

@@ -37,10 +37,10 @@ class ByHand(Adapter):
         self.book = self.kind(self.decode)
         self.book.load(floats(bids), floats(asks), sequence)
 
-    def load_body(self, body: bytes) -> None:
+    def load_body(self, body: bytes, sequence: int) -> None:
         data = self.decode_body(body).data
         self.book = self.kind(self.decode)
-        self.book.load(data.bids, data.asks, data.sequence)
+        self.book.load(data.bids, data.asks, sequence)
 
     def names(self) -> dict[str, Any]:
         book = self.book
@@ -74,7 +74,7 @@ class _Queries(FramedBook):
         return ask - bid
 
     def arrays(self, count: int) -> Any:
-        import numpy as np  # noqa: PLC0415 - also of use where there is no numpy
+        import numpy as np
 
         bids, asks = self.top(count)
         return np.array(bids), np.array(asks)
@@ -119,7 +119,12 @@ class DictionaryBook(_Queries):
 
 
 class ListBook(_Queries):
-    """Two lists a side, of keys and of sizes. Keys are prices of bids and negative prices of asks, so the best is last."""
+    """Two lists a side: keys (prices of bids, negative prices of asks, so that the best is last), and sizes."""
+
+    bids: list[float]
+    asks: list[float]
+    bid_sizes: list[float]
+    ask_sizes: list[float]
 
     def load(self, bids: Rows, asks: Rows, sequence: int) -> None:
         ordered = sorted(bids), sorted([(-price, size) for price, size in asks])
@@ -187,7 +192,7 @@ class SortedBook(_Queries):
     """A ``SortedDict`` a side, by price and by negative price, so that the best is the last."""
 
     def load(self, bids: Rows, asks: Rows, sequence: int) -> None:
-        from sortedcontainers import SortedDict  # noqa: PLC0415 - imported where it is measured
+        from sortedcontainers import SortedDict
 
         self.bids: Any = SortedDict(bids)
         self.asks: Any = SortedDict({-price: size for price, size in asks})
@@ -226,7 +231,8 @@ class SortedBook(_Queries):
         )
 
     def fill(self, size: float) -> float:
-        left, paid, sizes = size, 0.0, self.asks
+        left, paid = size, 0.0
+        sizes: dict[float, float] = self.asks
         for key in reversed(sizes):
             available = sizes[key]
             if available >= left:

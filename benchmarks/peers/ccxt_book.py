@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 from benchmarks.peers.adapter import FILL_SIZE, Adapter, Levels, bought, imbalance, volumes
@@ -54,24 +55,22 @@ class Book(Adapter):
         self.decode, self.decode_body = float_frames()
         self.framed: Any = None
 
-    def begin(self, bids: Any, asks: Any, sequence: int) -> None:
-        """A new book."""
-        from ccxt.async_support.base.ws.order_book import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-            OrderBook,
-        )
+    def renew(self, bids: Any, asks: Any, sequence: int) -> None:
+        """Begin a new book."""
+        book = import_module("ccxt.async_support.base.ws.order_book").OrderBook
 
-        self.framed = _Framed(self.decode, OrderBook({"bids": bids, "asks": asks, "nonce": sequence}))
+        self.framed = _Framed(self.decode, book({"bids": bids, "asks": asks, "nonce": sequence}))
         self.framed.sequence = sequence
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
-        self.begin([[float(p), float(s)] for p, s in bids], [[float(p), float(s)] for p, s in asks], sequence)
+        self.renew([[float(p), float(s)] for p, s in bids], [[float(p), float(s)] for p, s in asks], sequence)
 
-    def load_body(self, body: bytes) -> None:
+    def load_body(self, body: bytes, sequence: int) -> None:
         data = self.decode_body(body).data
-        self.begin(data.bids, data.asks, data.sequence)
+        self.renew(data.bids, data.asks, sequence)
 
     def names(self) -> dict[str, Any]:
-        import numpy as np  # noqa: PLC0415 - imported where it is measured
+        import numpy as np
 
         framed = self.framed
         return {
@@ -123,21 +122,21 @@ class Exchange(Book):
 
     def __init__(self) -> None:
         super().__init__()
-        import ccxt.pro  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-        import orjson  # noqa: PLC0415 - only in the environments of peers
+        pro = import_module("ccxt.pro")
+        orjson = import_module("orjson")
 
-        self.exchange = ccxt.pro.kucoin()
+        self.exchange = pro.kucoin()
         self.loads = orjson.loads
 
-    def begin(self, bids: Any, asks: Any, sequence: int) -> None:
+    def renew(self, bids: Any, asks: Any, sequence: int) -> None:
         symbol = SYMBOL.replace("-", "/")
         book = self.exchange.order_book({"bids": bids, "asks": asks, "nonce": sequence, "symbol": symbol})
         self.exchange.orderbooks[symbol] = book
         self.framed = _Framed(self.decode, book)
 
-    def load_body(self, body: bytes) -> None:
+    def load_body(self, body: bytes, sequence: int) -> None:
         data = self.loads(body)["data"]
-        self.load(data["bids"], data["asks"], int(data["sequence"]))
+        self.load(data["bids"], data["asks"], sequence)
 
     def names(self) -> dict[str, Any]:
         return super().names() | {"handle": self.exchange.handle_message, "loads": self.loads, "client": _Client()}

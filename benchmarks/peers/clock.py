@@ -1,7 +1,7 @@
 """CPU time of this thread, and how fast the machine is at that moment.
 
-Other work on the same core, or on its sibling, slows everything down, by up to a factor of two. So a fixed piece of work
-is timed before and after each sample. Samples count as quiet where it took hardly longer than ever.
+Other work on the same core, or on its sibling, slows everything down, by up to a factor of two. So a fixed piece of
+work is timed before and after each sample. Samples count as quiet where it took hardly longer than ever.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def loop_of(statement: str, names: dict[str, Any], variables: str) -> Callable[[
         "    return clock() - started",
     ]
     space: dict[str, Any] = {**names, "clock": time.thread_time_ns}
-    exec("\n".join(lines), space)  # noqa: S102 - so that no call stands between the clock and what is measured
+    exec("\n".join(lines), space)
     timed: Callable[[Sequence[Any]], int] = space["timed"]
     return timed
 
@@ -103,4 +103,4 @@ def samples_of_call(statement: str, names: dict[str, Any], count: int = 9) -> li
             break
         number *= 4
     number = max(1, min(number, int(number * 10_000_000 / max(1, took))))
-    return samples_of(lambda items: timed(items), [[None] * number] * count)[0]
+    return samples_of(timed, [[None] * number] * count)[0]

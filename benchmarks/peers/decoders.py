@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib import import_module
 
 from benchmarks.peers.clock import Sample, loop_of, samples_of
 from benchmarks.peers.frames import float_frames, text_frames
@@ -12,8 +13,8 @@ from benchmarks.peers.measures import chunks
 
 def decoders(frames: Sequence[bytes]) -> dict[str, list[Sample]]:
     """Samples of each decoder, in ns a frame."""
-    import msgspec  # noqa: PLC0415 - only in the environments of peers
-    import orjson  # noqa: PLC0415 - only in the environments of peers
+    msgspec = import_module("msgspec")
+    orjson = import_module("orjson")
 
     made = {
         "json.loads": json.loads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 from benchmarks.peers.adapter import FILL_SIZE, Adapter, Gap, Levels, bought, imbalance, volumes
@@ -36,12 +37,12 @@ class _Cache(Adapter):
         """How sides are read."""
         raise NotImplementedError
 
-    def load_body(self, body: bytes) -> None:
+    def load_body(self, body: bytes, sequence: int) -> None:
         data = self.decode_body(body).data
-        self.load(data.bids, data.asks, data.sequence)
+        self.load(data.bids, data.asks, sequence)
 
     def names(self) -> dict[str, Any]:
-        import numpy as np  # noqa: PLC0415 - imported where it is measured
+        import numpy as np
 
         mine = {"array": np.array, "volumes": volumes, "imbalance": imbalance, "bought": bought, "size": FILL_SIZE}
         return mine | self.readers()
@@ -73,9 +74,9 @@ class PythonBinance(_Cache):
     note = "sorts a whole side at every read"
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
-        from binance.ws.depthcache import DepthCache  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+        depth_cache = import_module("binance.ws.depthcache").DepthCache
 
-        self.framed = _Framed(self.decode, DepthCache(SYMBOL))
+        self.framed = _Framed(self.decode, depth_cache(SYMBOL))
         self.framed.change(bids, asks)
         self.framed.sequence = sequence
 
@@ -98,20 +99,18 @@ class Unicorn(_Cache):
 
     def __init__(self) -> None:
         super().__init__()
-        import orjson  # noqa: PLC0415 - only in the environments of peers
+        orjson = import_module("orjson")
 
         self.loads = orjson.loads
         self.market = SYMBOL.lower()
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
-        import threading  # noqa: PLC0415 - only here
+        import threading
 
-        from unicorn_binance_local_depth_cache import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-            BinanceLocalDepthCacheManager,
-        )
+        kind = import_module("unicorn_binance_local_depth_cache").BinanceLocalDepthCacheManager
 
         # Made without its constructor, which connects to the venue.
-        manager = BinanceLocalDepthCacheManager.__new__(BinanceLocalDepthCacheManager)
+        manager = kind.__new__(kind)
         threading.Thread.__init__(manager)
         manager.depth_caches, manager.threading_lock_ask, manager.threading_lock_bid = {}, {}, {}
         manager.default_refresh_interval, manager.cluster, manager.stop_request = None, None, False

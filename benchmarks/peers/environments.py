@@ -127,7 +127,8 @@ extensions = [
     )
     for name, files in modules.items()
 ]
-setup(name="book", ext_modules=cythonize(extensions, language_level=3, force=True), script_args=["build_ext", "--inplace"])
+modules = cythonize(extensions, language_level=3, force=True)
+setup(name="book", ext_modules=modules, script_args=["build_ext", "--inplace"])
 """
 
 

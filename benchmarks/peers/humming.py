@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 from benchmarks.peers.adapter import BAND, FILL_SIZE, Adapter, Levels, imbalance
 from benchmarks.peers.frames import FramedBook, float_frames
 from benchmarks.workloads import Message, Row
 
+BUY, SELL = True, False
+
 
 class _Framed(FramedBook):
     def __init__(self, decode: Any) -> None:
-        from hummingbot.core.data_type.order_book import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-            OrderBook,
-        )
-        from hummingbot.core.data_type.order_book_row import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-            OrderBookRow,
-        )
+        book = import_module("hummingbot.core.data_type.order_book").OrderBook()
+        row = import_module("hummingbot.core.data_type.order_book_row").OrderBookRow
 
         super().__init__(decode)
-        self.book, self.row = OrderBook(), OrderBookRow
+        self.book, self.row = book, row
         self.apply = self.book.apply_diffs
 
     def change(self, bids: Any, asks: Any) -> None:
@@ -46,9 +45,9 @@ class _Framed(FramedBook):
     def volume(self) -> tuple[float, float]:
         """The size within 10 basis points of mid."""
         book = self.book
-        mid = (book.get_price(True) + book.get_price(False)) / 2
-        bids = book.get_volume_for_price(False, mid * (1 - BAND)).result_volume
-        return bids, book.get_volume_for_price(True, mid * (1 + BAND)).result_volume
+        mid = (book.get_price(is_buy=True) + book.get_price(is_buy=False)) / 2
+        bids = book.get_volume_for_price(SELL, mid * (1 - BAND)).result_volume
+        return bids, book.get_volume_for_price(BUY, mid * (1 + BAND)).result_volume
 
 
 class Hummingbot(Adapter):
@@ -73,7 +72,7 @@ class Hummingbot(Adapter):
         self.decode, self.decode_body = float_frames()
         self.framed: Any = None
 
-    def begin(self, bids: Sequence[Any], asks: Sequence[Any], sequence: int) -> None:
+    def renew(self, bids: Sequence[Any], asks: Sequence[Any], sequence: int) -> None:
         """A new book of rows of floats."""
         self.framed = _Framed(self.decode)
         row = self.framed.row
@@ -83,14 +82,14 @@ class Hummingbot(Adapter):
         self.framed.sequence = sequence
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
-        self.begin([(float(p), float(s)) for p, s in bids], [(float(p), float(s)) for p, s in asks], sequence)
+        self.renew([(float(p), float(s)) for p, s in bids], [(float(p), float(s)) for p, s in asks], sequence)
 
-    def load_body(self, body: bytes) -> None:
+    def load_body(self, body: bytes, sequence: int) -> None:
         data = self.decode_body(body).data
-        self.begin(data.bids, data.asks, data.sequence)
+        self.renew(data.bids, data.asks, sequence)
 
     def names(self) -> dict[str, Any]:
-        import numpy as np  # noqa: PLC0415 - imported where it is measured
+        import numpy as np
 
         framed, book = self.framed, self.framed.book
         return {

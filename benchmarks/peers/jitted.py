@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, TypeVar
 
-import hftbacktest as hft  # type: ignore[import-not-found,unused-ignore]
-import numba  # type: ignore[import-not-found,unused-ignore]
 import numpy as np
 
 from benchmarks.peers.adapter import BAND
 from benchmarks.workloads import Message
+
+hft: Any = import_module("hftbacktest")
+numba: Any = import_module("numba")
 
 Jitted = TypeVar("Jitted", bound=Callable[..., Any])
 
@@ -31,7 +33,7 @@ def asset_of(messages: Sequence[Message], tick: float, *, local: bool) -> tuple[
         for flag, name in sides
         for price, size in getattr(message, name)
     ]
-    events = np.zeros(len(rows), dtype=hft.binding.event_dtype)
+    events = np.zeros(len(rows), dtype=hft.event_dtype)
     events["ev"], events["px"], events["qty"] = map(np.array, zip(*rows, strict=True))
     events["exch_ts"] = events["local_ts"] = np.arange(1, len(rows) + 1)
     asset = (
@@ -51,28 +53,28 @@ def asset_of(messages: Sequence[Message], tick: float, *, local: bool) -> tuple[
 
 
 @jit
-def advance(backtest: Any, count: int) -> int:
+def advance(backtest: Any, count: int) -> Any:
     """Apply so many events."""
-    return backtest.elapse(count)  # type: ignore[no-any-return]
+    return backtest.elapse(count)
 
 
 @jit
-def bid_of(backtest: Any) -> float:
+def bid_of(backtest: Any) -> Any:
     """Best bid."""
-    return backtest.depth(0).best_bid  # type: ignore[no-any-return]
+    return backtest.depth(0).best_bid
 
 
 @jit
-def ask_of(backtest: Any) -> float:
+def ask_of(backtest: Any) -> Any:
     """Best ask."""
-    return backtest.depth(0).best_ask  # type: ignore[no-any-return]
+    return backtest.depth(0).best_ask
 
 
 @jit
-def spread(backtest: Any) -> float:
+def spread(backtest: Any) -> Any:
     """Between them."""
     depth = backtest.depth(0)
-    return depth.best_ask - depth.best_bid  # type: ignore[no-any-return]
+    return depth.best_ask - depth.best_bid
 
 
 @jit
@@ -116,7 +118,7 @@ def volume(backtest: Any) -> Any:
 
 
 @jit
-def imbalance(backtest: Any, count: int) -> float:
+def imbalance(backtest: Any, count: int) -> Any:
     """Of so many levels a side."""
     depth = backtest.depth(0)
     bids = asks = 0.0
@@ -136,7 +138,7 @@ def imbalance(backtest: Any, count: int) -> float:
 
 
 @jit
-def bought(backtest: Any, size: float) -> float:
+def bought(backtest: Any, size: float) -> Any:
     """The average price of buying so much."""
     depth = backtest.depth(0)
     left, paid, tick = size, 0.0, depth.best_ask_tick

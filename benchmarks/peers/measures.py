@@ -7,6 +7,7 @@ import gc
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.peers.adapter import QUERIES, Adapter, Reference, same
@@ -42,7 +43,7 @@ class Measuring:
                 self.growth(workload)
             elif name == "W3":
                 self.snapshot(workload)
-            else:
+            elif name != "capture" or not self.adapter.whole:  # whose tick is another one there
                 self.updates(workload)
         if "W1" in workloads:
             self.queries(workloads["W1"])
@@ -54,7 +55,7 @@ class Measuring:
         frames = chunks(workload.frames())
         if adapter.receive:
             for suffix, read in (("", ""), (" + read", f"; {adapter.read}")):
-                adapter.load_body(workload.body())
+                adapter.load_body(workload.body(), workload.sequence)
                 self.follow(f"{name} frame{suffix}", adapter.receive + read, "frame", frames, len, workload)
         for kind in ("texts", "natives"):
             self.parsed(workload, kind, f"{name} {kind}")
@@ -87,7 +88,7 @@ class Measuring:
         workload: Workload,
         messages: int = 1,
     ) -> None:
-        """Time a statement over the messages of a workload, so many an item, and compare the book with the reference."""
+        """Time a statement over messages of a workload, so many an item, and compare the book with the reference."""
         timed = loop_of(statement, self.adapter.names(), variables)
         self.findings.samples[label], used = samples_of(timed, items, units)
         reference = Reference(workload)
@@ -114,7 +115,7 @@ class Measuring:
         for query in QUERIES:
             expression = adapter.queries.get(query)
             if expression:
-                parts = [eval(part, dict(names)) for part in expression.split(";")]  # noqa: S307 - written in adapters
+                parts = [eval(part, dict(names)) for part in expression.split(";")]
                 answer = adapter.plain(query, parts if len(parts) > 1 else parts[0])
                 if not same(expected[query], answer):
                     self.findings.wrong[query] = f"{answer!r:.60} instead of {expected[query]!r:.60}"
@@ -128,7 +129,7 @@ class Measuring:
             count = sum(len(message.bids) + len(message.asks) for message in workload.messages[:CHUNK])
             loop_of(adapter.natives, adapter.names(), "count")([count])
         elif adapter.receive:
-            adapter.load_body(workload.body())
+            adapter.load_body(workload.body(), workload.sequence)
             loop_of(adapter.receive, adapter.names(), "frame")(workload.frames()[:CHUNK])
         else:
             adapter.load(workload.bids, workload.asks, workload.sequence)
@@ -144,7 +145,8 @@ class Measuring:
         def timed(bodies: Sequence[bytes]) -> int:
             took = 0
             for one in bodies:
-                load = loop_of("load(body)", {"load": adapter.load_body}, "body")
+                names = {"load": adapter.load_body, "sequence": workload.sequence}
+                load = loop_of("load(body, sequence)", names, "body")
                 took += load([one])
                 took += loop_of(adapter.read, adapter.names(), "_")([None])
             return took
@@ -157,7 +159,7 @@ class Measuring:
         self.parsed(workload, "natives", f"{workload.name} natives")
         adapter = self.adapter
         if adapter.receive == "receive(frame)":
-            adapter.load_body(workload.body())
+            adapter.load_body(workload.body(), workload.sequence)
             self.follow(f"{workload.name} frame", adapter.receive, "frame", chunks(workload.frames()), len, workload)
 
     def memory(self) -> None:
@@ -195,5 +197,5 @@ def resident() -> int:
     """Bytes of memory that this process occupies, after what is free was given back."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no pathlib in the way of a measurement
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 from benchmarks.peers.adapter import Adapter, Levels
@@ -110,12 +111,12 @@ class _Nautilus(Adapter):
         self.framed.change(bids, asks)
         self.framed.sequence = sequence
 
-    def load_body(self, body: bytes) -> None:
+    def load_body(self, body: bytes, sequence: int) -> None:
         data = self.decode_body(body).data
-        self.load(data.bids, data.asks, data.sequence)
+        self.load(data.bids, data.asks, sequence)
 
     def names(self) -> dict[str, Any]:
-        import numpy as np  # noqa: PLC0415 - imported where it is measured
+        import numpy as np
 
         framed, book = self.framed, self.framed.book
         return {
@@ -148,19 +149,14 @@ class _Nautilus(Adapter):
 class Cython(_Nautilus):
     """The book that strategies see."""
 
-    note = "one OrderBookDelta a change is made in Python, as an adapter in Python would; every depth read returns all levels"
+    note = "one OrderBookDelta a change is made in Python, as an adapter there would; a depth read returns all levels"
 
     def new(self) -> _Framed:
-        from nautilus_trader.model import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-            book,
-            data,
-            enums,
-            identifiers,
-            objects,
+        book, data, enums, identifiers, objects = (
+            import_module(f"nautilus_trader.model.{name}")
+            for name in ("book", "data", "enums", "identifiers", "objects")
         )
-
-        model = _Names(book, data, identifiers, objects)
-        return _FramedCython(self.decode, model, enums)
+        return _FramedCython(self.decode, _Names(book, data, identifiers, objects), enums)
 
 
 class PyO3(_Nautilus):
@@ -169,7 +165,7 @@ class PyO3(_Nautilus):
     note = "one OrderBookDelta a change is made in Python, as an adapter in Python would"
 
     def new(self) -> _Framed:
-        from nautilus_trader.core import nautilus_pyo3  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+        nautilus_pyo3 = import_module("nautilus_trader.core").nautilus_pyo3
 
         return _FramedPyO3(self.decode, nautilus_pyo3, nautilus_pyo3)
 

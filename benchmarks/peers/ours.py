@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from benchmarks.peers.adapter import Adapter, Levels, floats
-from benchmarks.workloads import FIRST_SEQUENCE, SYMBOL, Message, Row, frame
-
-FIRST_FRAME = frame(Message([], [], FIRST_SEQUENCE, FIRST_SEQUENCE))
+from benchmarks.workloads import SYMBOL, Message, Row, frame
 
 
 class Ours(Adapter):
@@ -30,7 +28,7 @@ class Ours(Adapter):
 
     def __init__(self) -> None:
         os.environ["ORDERBOOK_ACCELERATOR"] = "require" if self.twin == "compiled" else "off"
-        import orderbook  # noqa: PLC0415 - the environment decides which twin it is
+        import orderbook
 
         assert self.twin == orderbook.ACCELERATOR, f"this is the {orderbook.ACCELERATOR} twin"
         self.library = orderbook
@@ -42,10 +40,10 @@ class Ours(Adapter):
         self.own.apply_snapshot(bids, asks, sequence)
         self.sync = None
 
-    def load_body(self, body: bytes) -> None:
+    def load_body(self, body: bytes, sequence: int) -> None:
         # A snapshot alone is not trusted: one delta has to show that the stream is at least as far.
         self.sync = self.library.BookSync("kucoin", SYMBOL)
-        self.sync.receive(FIRST_FRAME)
+        self.sync.receive(frame(Message([], [], sequence, sequence)))
         self.sync.receive_snapshot(body, depth="full")
         self.own = None
 

@@ -14,10 +14,10 @@ PALE = "#aab7c4"
 
 def draw(data: dict[str, Any], path: Path) -> None:
     """Frames on the left, growth with depth on the right."""
-    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore]
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+    from matplotlib import pyplot as plt  # type: ignore[import-not-found,unused-ignore]
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(15, 6.5), layout="constrained")
     rows = sorted(data["bars"], key=lambda row: row[2] or row[1], reverse=True)

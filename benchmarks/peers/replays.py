@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 from benchmarks.peers.adapter import FILL_SIZE, Adapter, Levels
@@ -34,7 +35,7 @@ class _Replay(Adapter):
     note = "a replay in jitted code, of events decoded before; queries are jitted functions, called from Python"
 
     def __init__(self) -> None:
-        from benchmarks.peers import jitted  # noqa: PLC0415 - imports numba
+        from benchmarks.peers import jitted
 
         self.jitted = jitted
         self.backtest: Any = None
@@ -48,7 +49,8 @@ class _Replay(Adapter):
         messages = [Message(workload.bids, workload.asks, 0, 0), *workload.messages]
         self.events, asset, lowest, highest = self.jitted.asset_of(messages, TICK, local=self.local)
         self.backtest = self.build(asset, lowest, highest)
-        self.jitted.advance(self.backtest, len(workload.bids) + len(workload.asks))
+        # Its time begins at the first event.
+        self.jitted.advance(self.backtest, len(workload.bids) + len(workload.asks) - 1)
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
         raise NotImplementedError
@@ -76,10 +78,8 @@ class _Replay(Adapter):
 class HashMap(_Replay):
     """Its default, with events as its converters write them: for the exchange's side and for the strategy's."""
 
-    def build(self, asset: Any, lowest: float, highest: float) -> Any:
-        from hftbacktest import HashMapMarketDepthBacktest  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-
-        return HashMapMarketDepthBacktest([asset])
+    def build(self, asset: Any, _lowest: float, _highest: float) -> Any:
+        return import_module("hftbacktest").HashMapMarketDepthBacktest([asset])
 
 
 class LocalHashMap(HashMap):
@@ -96,8 +96,4 @@ class LocalRoiVector(_Replay):
     note = f"{LocalHashMap.note}; the range of prices has to be known beforehand"
 
     def build(self, asset: Any, lowest: float, highest: float) -> Any:
-        from hftbacktest import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
-            ROIVectorMarketDepthBacktest,
-        )
-
-        return ROIVectorMarketDepthBacktest([asset.roi_lb(lowest).roi_ub(highest)])
+        return import_module("hftbacktest").ROIVectorMarketDepthBacktest([asset.roi_lb(lowest).roi_ub(highest)])

@@ -54,7 +54,7 @@ def table(results: Results, measures: Measures) -> str:
 def _cell(results: Results, cells: Mapping[tuple[str, str], Cell], peer: str, measure: str, best: float) -> str:
     cell = cells.get((peer, measure))
     if cell is None:
-        return "–"
+        return "-"
     text = f"**{time_of(cell.ns)}**" if cell.ns == best else f"{time_of(cell.ns)} ({cell.ns / best:,.1f}x)"
     marks = ("" if cell.quiet else " ~") + (" ✗" if (peer, measure) in results.wrong else "")
     return text + marks
@@ -81,8 +81,8 @@ def bars_table(results: Results) -> str:
     lines = ["| bar | asked | found | against | |", "|---|---:|---:|---|---|"]
     for bar in bars_of(results.cells(), {peer: median(values) for peer, values in results.memory.items()}):
         sign = "≥" if bar.least else "≤"
-        found = "–" if bar.found is None else f"{bar.found:.2f}"
-        lines.append(f"| {bar.text} | {sign} {bar.bar:g} | {found} | {bar.against or '–'} | {bar.verdict} |")
+        found = "-" if bar.found is None else f"{bar.found:.2f}"
+        lines.append(f"| {bar.text} | {sign} {bar.bar:g} | {found} | {bar.against or '-'} | {bar.verdict} |")
     return "\n".join(lines)
 
 
@@ -138,6 +138,7 @@ def page_of(results: Results, python: str, rounds: int, *, quick: bool) -> str:
         "BARS": bars_table(results),
         "W1": table(results, {f"W1 {measure}": text for measure, text in UPDATES.items()}),
         "W2": table(results, {f"W2 {measure}": text for measure, text in UPDATES.items()}),
+        "CAPTURE": table(results, {f"capture {measure}": text for measure, text in UPDATES.items()}),
         "QUERIES": table(results, {query: query.replace("_", " ") for query in QUERIES}),
         "SNAPSHOT": table(results, {"W3 snapshot": "from REST bytes to best bid and ask"}),
         "MEMORY": memory_table(results),

@@ -13,7 +13,7 @@ class _Side:
     """Ascending keys (prices of bids, negative prices of asks), so that the best is the last."""
 
     def __init__(self, rows: Rows, sign: float) -> None:
-        import numpy as np  # noqa: PLC0415 - imported where it is measured
+        import numpy as np
 
         count = len(rows)
         self.count = count
@@ -43,7 +43,7 @@ class _Side:
             self.count = count + 1
 
     def _grow(self) -> None:
-        import numpy as np  # noqa: PLC0415 - imported where it is measured
+        import numpy as np
 
         self.levels = np.concatenate((self.levels, np.zeros_like(self.levels)), axis=1)
         self.keys, self.sizes = self.levels
