@@ -111,30 +111,46 @@ def test_any_numbers(model: PlainBook, later: PlainBook, depth: int | None) -> N
     check(sync, other, frames[len(EVERYTHING) :], **EVERYTHING)
 
 
-def test_a_horizon_that_is_reached() -> None:
+HORIZONS: Final[list[dict[str, Any]]] = [
+    EVERYTHING,
+    {"record": "bid_price"},
+    {"record": "bid_size"},
+    {"record": "mid"},
+    {"record": (), "imbalance": 3},
+    {"record": (), "depth": 4},
+]
+
+
+@pytest.mark.parametrize("wanted", HORIZONS)
+def test_a_horizon_that_is_reached(wanted: dict[str, Any]) -> None:
     """Where the levels known for certain end, rows say so, and have no number for what lies past them."""
     rows = [(str(price), "1") for price in range(100, 50, -1)]
-    sync, other = (BookSync("kucoin", SYMBOL) for _ in range(2))
-    for book in (sync, other):
+    sync, other, unasked = (BookSync("kucoin", SYMBOL) for _ in range(3))
+    for book in (sync, other, unasked):
         book.receive(delta(10))
         book.receive_snapshot(snapshot(10, rows, [("101", "1")]), depth=50)
     frames = [delta(11 + at, bids=[(price, "0")]) for at, (price, _) in enumerate(rows)]
 
-    recorded = check(sync, other, frames, **EVERYTHING)
+    record = wanted["record"]
+    recorded = check(sync, other, frames, **{**wanted, "record": (record,) if isinstance(record, str) else record})
 
-    assert [False, True] == recorded.partial[[0, -2]].tolist()
-    assert np.isnan(recorded["bid_price"][-1])
+    assert [False, True] == recorded.partial[[0, -1]].tolist()
+    assert recorded.live.all()
+    assert not unasked.replay(frames, record="ask_price").partial.any()
 
 
 # --- the native way ------------------------------------------------------------------------------------------------
 
 
-def test_plain_frames_are_taken_natively(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", [list, b"\n".join])
+def test_plain_frames_are_taken_natively(form: Callable[[list[bytes]], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of frames that are plain none goes through the machine, and one that is not costs no other its way."""
     sync = live()
     counts = asked_machine(sync, monkeypatch)
-    odd = FRAMES[50].replace(b'"3"', b'"3e0"')
-    check(sync, live(), [*FRAMES[:50], odd, *FRAMES[51:]], **EVERYTHING)
+    # Laid out in another way than those before them.
+    frames = [frame.replace(b" ", b"") for frame in FRAMES]
+    frames[50] = frames[50].replace(b'"3"', b'"3e0"')
+    check(sync, live(), frames, source=form(frames), **EVERYTHING)
     # The first price with three decimals is for the machine, too: it widens the scale.
     assert {"_receive": 2 if ACCELERATOR == "compiled" else len(FRAMES)} == counts
 
