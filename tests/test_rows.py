@@ -108,6 +108,31 @@ def test_both_ways_end_alike(bids: Any, asks: Any, sequence: Any, venue_ms: int 
     assert expected == found
 
 
+@pytest.mark.parametrize("value", [*odd_texts, *odd_numbers], ids=ascii)
+@pytest.mark.parametrize("place", [0, 1])
+def test_one_odd_value_is_judged_alike(value: Any, place: int) -> None:
+    """A value that only Python's way can judge, among good ones, is refused or taken as there; nothing else changes."""
+    row = ["67012.3", "0.25"]
+    row[place] = value
+    one, other = filled(), filled()
+
+    found = outcome(one, one.apply_changes, [("67012.1", "1"), row], [("67012.5", "2")], 11)
+    expected = outcome(other, other._apply_changes, [("67012.1", "1"), row], [("67012.5", "2")], 11, None)
+
+    assert expected == found
+
+
+@pytest.mark.parametrize("sequence", [-1, 9, 10, 11, 2**63 - 1, 2**63, True, 11.0, "11", None], ids=ascii)
+def test_a_sequence_is_judged_alike(sequence: Any) -> None:
+    """Good rows at a sequence that does not advance the book, or is none."""
+    one, other = filled(), filled()
+
+    found = outcome(one, one.apply_changes, [("67012.3", 2)], [], sequence)
+    expected = outcome(other, other._apply_changes, [("67012.3", 2)], [], sequence, None)
+
+    assert expected == found
+
+
 @given(st.floats(0, 1e16, allow_subnormal=True) | st.decimals(0, 10**7, places=8).map(float))
 def test_a_float_is_its_shortest_text(value: float) -> None:
     """A size given as a float is the number that its shortest text names, at whatever scale the book has."""

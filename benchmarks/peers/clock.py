@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from typing import Any, Final, NamedTuple
@@ -71,7 +71,7 @@ def loop_of(statement: str, names: dict[str, Any], variables: str) -> Callable[[
 
 
 def samples_of(
-    timed: Callable[[Sequence[Any]], int], chunks: Sequence[Sequence[Any]], units: Callable[[Sequence[Any]], int] = len
+    timed: Callable[[Sequence[Any]], int], chunks: Iterable[Sequence[Any]], units: Callable[[Sequence[Any]], int] = len
 ) -> tuple[list[Sample], int]:
     """Time one chunk after the other, until the budget is spent.
 

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from benchmarks.peers.clock import Sample, loop_of, samples_of
 from benchmarks.peers.frames import float_frames, text_frames
-from benchmarks.peers.measures import chunks
+from benchmarks.peers.measures import arrived, chunks
 
 
 def decoders(frames: Sequence[bytes]) -> dict[str, list[Sample]]:
@@ -24,6 +24,6 @@ def decoders(frames: Sequence[bytes]) -> dict[str, list[Sample]]:
         "msgspec Struct, floats": float_frames()[0],
     }
     return {
-        name: samples_of(loop_of("decode(frame)", {"decode": decode}, "frame"), chunks(frames))[0]
+        name: samples_of(loop_of("decode(frame)", {"decode": decode}, "frame"), chunks(frames, arrived))[0]
         for name, decode in made.items()
     }

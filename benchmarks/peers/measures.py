@@ -5,17 +5,19 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from benchmarks.peers.adapter import QUERIES, Adapter, Reference, same
 from benchmarks.peers.clock import Sample, loop_of, samples_of, samples_of_call
 from benchmarks.workloads import Message, Workload
 
-CHUNK: Final = 1_000
-"""Messages in one sample."""
+T = TypeVar("T")
+
+CHUNK: Final = 500
+"""Messages in one sample; so few that what is made of them stays in the cache, as what has just arrived is."""
 MEMORY_LEVELS: Final = 100_000
 """A side, when memory is measured."""
 
@@ -52,13 +54,18 @@ class Measuring:
     def updates(self, workload: Workload) -> None:
         """Frames and parsed changes, with and without reads."""
         adapter, name = self.adapter, workload.name
-        frames = chunks(workload.frames())
         if adapter.receive:
             for suffix, read in (("", ""), (" + read", f"; {adapter.read}")):
                 adapter.load_body(workload.body(), workload.sequence)
-                self.follow(f"{name} frame{suffix}", adapter.receive + read, "frame", frames, len, workload)
+                self.follow(
+                    f"{name} frame{suffix}", adapter.receive + read, "frame", self.frames(workload), len, workload
+                )
         for kind in ("texts", "natives"):
             self.parsed(workload, kind, f"{name} {kind}")
+
+    def frames(self, workload: Workload) -> Iterator[Sequence[Any]]:
+        """The frames of a workload."""
+        return chunks(workload.frames(), arrived)
 
     def parsed(self, workload: Workload, kind: str, label: str) -> None:
         """Changes that are parsed already, in ns a change."""
@@ -68,14 +75,12 @@ class Measuring:
             return
         if adapter.whole:
             adapter.begin(workload)
-            counts = [
-                [sum(map(len, (*(m.bids for m in one), *(m.asks for m in one))))] for one in chunks(workload.messages)
-            ]
+            counts = ([sum(one)] for one in chunks(workload.messages, lambda m: len(m.bids) + len(m.asks)))
             self.follow(label, statement, "count", counts, sum, workload, CHUNK)
             return
         adapter.load(workload.bids, workload.asks, workload.sequence)
         make: Callable[[Message], Any] = texts if kind == "texts" else adapter.native
-        items = chunks([make(message) for message in workload.messages])
+        items = chunks(workload.messages, make)
         self.follow(label, statement, "bids, asks, sequence", items, rows_of, workload)
 
     def follow(
@@ -83,7 +88,7 @@ class Measuring:
         label: str,
         statement: str,
         variables: str,
-        items: Sequence[Sequence[Any]],
+        items: Iterable[Sequence[Any]],
         units: Callable[[Sequence[Any]], int],
         workload: Workload,
         messages: int = 1,
@@ -160,7 +165,7 @@ class Measuring:
         adapter = self.adapter
         if adapter.receive == "receive(frame)":
             adapter.load_body(workload.body(), workload.sequence)
-            self.follow(f"{workload.name} frame", adapter.receive, "frame", chunks(workload.frames()), len, workload)
+            self.follow(f"{workload.name} frame", adapter.receive, "frame", self.frames(workload), len, workload)
 
     def memory(self) -> None:
         """Bytes a level of a large book, before any read: what the process grew by while it was filled."""
@@ -178,9 +183,15 @@ class Measuring:
         self.findings.numbers["memory"] = (resident() - before) / (2 * MEMORY_LEVELS)
 
 
-def chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
-    """In pieces of ``CHUNK``."""
-    return [items[first : first + CHUNK] for first in range(0, len(items), CHUNK)]
+def chunks(items: Sequence[T], make: Callable[[T], Any]) -> Iterator[Sequence[Any]]:
+    """In pieces of ``CHUNK``, each made when it is asked for."""
+    for first in range(0, len(items), CHUNK):
+        yield [make(item) for item in items[first : first + CHUNK]]
+
+
+def arrived(frame: bytes) -> bytes:
+    """A frame as if it had just been read: a copy, in the cache."""
+    return bytes(memoryview(frame))
 
 
 def texts(message: Message) -> tuple[list[list[str]], list[list[str]], int]:
