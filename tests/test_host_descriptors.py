@@ -59,6 +59,7 @@ class Full:
 
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # how busy the machine is, is not asked
     keys = Credentials.of(key, secret, passphrase)
     before = descriptors()
     settings = dataclasses.replace(FAST, topics_max=1, connect_timeout_ms=2_000)
