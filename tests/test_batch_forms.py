@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,7 @@ import pytest
 from orderbook.errors import UsageError
 from tests.kucoin_frames import live
 from tests.one_by_one import EVERYTHING, FRAMES, check
+from tests.source_tree import ROOT
 
 
 @pytest.mark.usefixtures("batch_twin")
@@ -45,6 +48,34 @@ def test_a_file_in_memory(tmp_path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
         assert 0 == len(lines) % mmap.PAGESIZE
         check(live(), live(), FRAMES, source=lines, **EVERYTHING)
+
+
+GUARDED: Final = """
+import ctypes, mmap, sys
+from tests.kucoin_frames import live
+from tests.one_by_one import FRAMES
+
+memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+mprotect = ctypes.CDLL(None, use_errno=True).mprotect
+assert 0 == mprotect(ctypes.c_void_p(start + mmap.PAGESIZE), ctypes.c_size_t(mmap.PAGESIZE), 0)
+page = memoryview(memory)[: mmap.PAGESIZE]
+sync = live()
+for cut in range(len(FRAMES[0])):
+    for behind in (b"", b" ", b"\\r"):
+        lines = FRAMES[0][: len(FRAMES[0]) - cut] + behind
+        page[:] = b"\\n" * (mmap.PAGESIZE - len(lines)) + lines
+        assert 1 == len(sync.replay(page, record=()))
+        sync = live()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is protected by way of the C library")
+def test_nothing_is_read_behind_a_buffer() -> None:
+    """Wherever the last line is cut off, right before memory that nobody may read: the process lives."""
+    done = subprocess.run([sys.executable, "-c", GUARDED], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 @pytest.mark.usefixtures("batch_twin")

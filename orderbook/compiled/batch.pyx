@@ -139,7 +139,7 @@ cdef class Batch:
         cdef Py_ssize_t end = min(self._count, row + STRETCH)
         cdef Py_ssize_t kept
         cdef bint is_odd = False
-        if content is None or content.price_decimals + content.size_decimals > POWERS_MAX:
+        if row >= end or content is None or content.price_decimals + content.size_decimals > POWERS_MAX:
             return row
         if self._sheet is None:
             self._sheet = Sheet(self._tape)

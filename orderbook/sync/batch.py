@@ -125,13 +125,9 @@ class BatchLane(Lane):
         times = None if received_ns is None else _times(received_ns, count)
         tape.start(count)
         row = 0
-        while row < count:
-            first = row
-            if not self._is_watched:
-                row = batch.take(self, row, times)
-            if row == first:
-                tape.note(row, self.receive(batch.frame(row), 0 if times is None else int(times[row])))
-                row += 1
+        while (row := row if self._is_watched else batch.take(self, row, times)) < count:
+            tape.note(row, self.receive(batch.frame(row), 0 if times is None else int(times[row])))
+            row += 1
         return tape.recorded()
 
 
