@@ -67,8 +67,9 @@ class PureLane:
             As ``receive``; ``None`` if it was not taken, and then nothing has happened.
         """
 
-    def _receive(self, frame: Frame, received_ns: int) -> tuple[Event, ...]:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def _receive(self, frame: Frame, received_ns: int) -> tuple[Event, ...]: ...
 
     def _lay(self, layout: Layout | None, symbol: str, settings: SyncSettings, *, is_observed: bool) -> None:
         """Say once what frames look like, and their bounds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Generic, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import Ladder
@@ -119,8 +119,9 @@ class Changed:
         """
         self._apply_changes(bids, asks, sequence, venue_ms)
 
-    def _apply_changes(self, bids: Rows, asks: Rows, sequence: SupportsIndex, venue_ms: int | None) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def _apply_changes(self, bids: Rows, asks: Rows, sequence: SupportsIndex, venue_ms: int | None) -> None: ...
 
 
 class ReaderState(Generic[F]):
