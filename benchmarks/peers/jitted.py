@@ -81,9 +81,8 @@ def spread(backtest: Any) -> Any:
 def top(backtest: Any, count: int) -> Any:
     """Levels as two arrays; ticks are walked, up to a tenth of the price past the last one found."""
     depth = backtest.depth(0)
-    bids, asks = np.empty((4096, 2)), np.empty((4096, 2))
-    if count < 4096:
-        bids, asks = bids[:count], asks[:count]
+    room = min(count, 131_072)
+    bids, asks = np.empty((room, 2)), np.empty((room, 2))
     found, tick, last = 0, depth.best_bid_tick, depth.best_bid_tick
     while found < len(bids) and tick > 0 and last - tick < 100_000:
         size = depth.bid_qty_at_tick(tick)

@@ -19,7 +19,7 @@ class Cell:
         ns: Median over rounds of the round's median, CPU time of one unit.
         low, high: The fastest and the slowest round.
         rounds: How many there were.
-        quiet: Whether only quiet samples were used; else all, scaled by their calibration.
+        quiet: Whether only quiet samples were used; else all, which makes it look slower than it is.
     """
 
     ns: float
@@ -68,8 +68,9 @@ class Results:
         for key, rounds in self.samples.items():
             quiet = [[ns for ns, calibration in one if calibration <= NOISE * best] for one in rounds]
             medians = [median(one) for one in quiet if len(one) >= QUIET_MIN]
-            is_quiet = len(medians) >= min(QUIET_MIN, len(rounds))
+            is_quiet = bool(medians)
             if not is_quiet:
-                medians = [median([ns * best / calibration for ns, calibration in one]) for one in rounds]
+                # As they are: compiled code slows down less than the interpreter that the machine is judged by.
+                medians = [median([ns for ns, _ in one]) for one in rounds]
             cells[key] = Cell(median(medians), min(medians), max(medians), len(medians), is_quiet)
         return cells
