@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from orderbook.events import NeedSnapshot
+from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
-from tests.kucoin_frames import delta, kinds, live, snapshot
+from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
 from tests.two_counts import ASKS, LIVE, NEW, OLD, WINDOW, begin_anew, bids, counted
 
 
@@ -43,13 +45,111 @@ def test_answers_of_a_cache_alone_are_no_reset() -> None:
     assert (LIVE, 0) == (sync.state, sync.counters.overdue)
 
 
-def test_a_comparison_that_passes_makes_up_for_what_was_overdue() -> None:
-    """The book was right, so the delta was merely late; the counting begins anew, but is kept in the counters."""
+def test_a_comparison_beyond_the_book_makes_up_for_what_was_overdue() -> None:
+    """The book goes on and is right, so the delta was merely late; that it was is kept in the counters."""
+    sync = fallen_back()
+    answer_older(sync, 4)
+    sync.receive(delta(1_004))
+    assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_004, OLD, ASKS), depth="full"))
+    assert not sync.is_overdue
+    assert "SequenceReset" not in answer_older(sync, 5)
+    assert (LIVE, 1, 2) == (sync.state, sync.counters.overdue, sync.counters.duplicates)
+
+
+def test_a_comparison_where_the_book_stood_makes_up_for_nothing() -> None:
+    """A cache that still has the book of the old count says just that: only the counting of old answers begins anew."""
     sync = fallen_back()
     answer_older(sync, 4)
     assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_003, OLD, ASKS), depth="full"))
-    assert "SequenceReset" not in answer_older(sync, 5)
-    assert (LIVE, 1, 2) == (sync.state, sync.counters.overdue, sync.counters.duplicates)
+    assert sync.is_overdue
+    assert "SequenceReset" not in answer_older(sync, 4)
+    assert "SequenceReset" in answer_older(sync, 1)
+    assert not sync.is_overdue
+
+
+def test_an_answer_that_was_asked_for_before_makes_up_for_nothing() -> None:
+    """It may be of the old count, however far it is; the next comparison tells."""
+    sync = counted(1_003)
+    sync.audit()
+    begin_anew(sync, 950)
+    sync.receive(delta(1_004))
+    for overdue in (True, False):
+        assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_004, OLD, ASKS), depth="full"))
+        assert overdue == sync.is_overdue
+        sync.audit()
+
+
+def test_a_copy_that_starts_anew_is_not_asked_for_anew() -> None:
+    """Too many deltas came since the request, which is as old as before."""
+    sync = BookSync("kucoin", SYMBOL, settings=SyncSettings(audit_frames_max=2))
+    sync.receive(delta(1_000))
+    sync.receive_snapshot(snapshot(1_000, OLD, ASKS), depth="full")
+    sync.audit()
+    begin_anew(sync, 950)
+    for number in range(1_001, 1_004):
+        sync.receive(delta(number))
+    assert {"audit_frames_max": 1} == sync.counters.limits
+    assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(1_003, OLD, ASKS), depth="full"))
+    assert sync.is_overdue
+
+
+def test_each_book_that_is_late_itself_is_asked_about_again() -> None:
+    """What makes up for one delta does not for a later one, which came when the book was farther."""
+    sync = fallen_back()
+    sync.receive(delta(1_004))
+    begin_anew(sync, 951)
+    sync.audit()
+    for overdue in (True, False):
+        assert "AuditPassed" in kinds(sync.receive_snapshot(snapshot(sync.book.sequence, OLD, ASKS), depth="full"))
+        assert overdue == sync.is_overdue
+        sync.receive(delta(1_005))
+        sync.audit()
+
+
+def test_a_new_book_makes_up_for_what_was_overdue() -> None:
+    """The old one is gone."""
+    sync = fallen_back()
+    assert sync.is_overdue
+    sync.connection_lost()
+    assert not sync.is_overdue
+
+
+def test_an_audit_that_waits_before_it_asks_again_asks_at_once_when_a_delta_is_overdue() -> None:
+    """Its answers were no use for long; from now on they tell something. Later such deltas change nothing."""
+    sync, now_ns = counted(1_003), 10**12
+    wishes = list(sync.audit(now_ns))
+    for _ in range(7):
+        now_ns += 10**10
+        wishes += sync.receive_snapshot(snapshot(1_000, OLD, ASKS), now_ns, depth="full")
+    delays = [wish.delay_ms for wish in wishes if isinstance(wish, NeedSnapshot)]
+    assert [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 8_000] == delays
+
+    told = sync.receive(delta(950, bids=[("99", "0"), ("98", "5")]), now_ns)
+    assert [NeedSnapshot(SYMBOL, "audit", 0, None)] == list(told)
+    assert () == sync.receive(delta(951), now_ns)
+    answer = sync.receive_snapshot(snapshot(951, NEW, ASKS), now_ns, depth="full")
+    assert [250] == [wish.delay_ms for wish in answer if isinstance(wish, NeedSnapshot)]
+    assert () == sync.receive(delta(952), now_ns)
+
+
+def test_an_audit_whose_answer_is_on_its_way_is_not_asked_for_twice() -> None:
+    """Nor is one whose answer is here, and waits for the stream."""
+    sync = counted(1_003)
+    sync.audit()
+    assert [] == begin_anew(sync, 950)
+    sync = counted(1_003)
+    sync.audit()
+    sync.receive_snapshot(snapshot(1_004, OLD, ASKS), depth="full")
+    assert [] == begin_anew(sync, 950)
+
+
+def test_what_a_book_without_a_stream_waits_for_does_not_change_its_pace() -> None:
+    """An overdue delta says nothing of the hole that a book waits to be filled."""
+    sync = counted(1_003)
+    sync.audit()
+    sync.receive(delta(1_005))
+    assert [] == begin_anew(sync, 950)
+    assert not sync.wants_snapshot
 
 
 def test_what_a_new_snapshot_covers_is_not_overdue() -> None:

@@ -15,6 +15,7 @@ from math import ceil
 from orderbook.content import BookContent
 from orderbook.events import LevelDifference
 from orderbook.fixedpoint import Number, to_raw
+from orderbook.sync.facts import NEVER
 from orderbook.types import Change, Delta, Side
 
 
@@ -27,6 +28,8 @@ class Audit:
     copy: BookContent
     deltas: list[Delta] = field(default_factory=list)
     snapshot: BookContent | None = None
+    early: bool = False
+    """Whether it began before a delta was overdue: its snapshot may have been made before that, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +137,26 @@ class Auditor:
     """At most one audit at a time, and the question whether a horizon should be moved out.
 
     Attributes:
-        is_overdue: Whether a delta came since the last comparison for the first time that the book was beyond already.
-        older: Answers since that delta that were older than the copy.
+        older: Answers in a row, since a delta was overdue, that were older than the copy.
     """
 
-    __slots__ = ("_audit", "_deltas_max", "_trusted_share", "is_overdue", "older")
+    __slots__ = ("_audit", "_deltas_max", "_overdue_at", "_trusted_share", "older")
 
     def __init__(self, deltas_max: int, trusted_share: float) -> None:
         self._audit: Audit | None = None
         self._deltas_max = deltas_max
         self._trusted_share = trusted_share
+        self._overdue_at = NEVER
         self.older = 0
-        self.is_overdue = False
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a delta came for the first time that the book was beyond already, and nothing makes up for it yet.
+
+        A new book does, or a comparison that began later, at a sequence beyond where the book then stood: at that very
+        sequence, a cache may have answered with what the venue had before it fell back.
+        """
+        return self._overdue_at != NEVER
 
     @property
     def busy(self) -> bool:
@@ -162,14 +173,26 @@ class Auditor:
         self._audit = Audit(asked, base.copy())
 
     def stop(self) -> None:
-        """Forget it."""
+        """The book is given up: forget all about it."""
         self._audit = None
-        self.is_overdue = False
+        self._overdue_at = NEVER
 
-    def suspect(self) -> None:
-        """A delta came for the first time that the book was beyond already: from now on, old answers tell."""
-        if not self.is_overdue:
-            self.is_overdue, self.older = True, 0
+    def suspect(self, last: int) -> bool:
+        """A delta came for the first time that the book was beyond already: from now on, old answers tell.
+
+        Args:
+            last: Where the book stands.
+
+        Returns:
+            Whether it is the first, and an audit waits for its snapshot.
+        """
+        is_first, self._overdue_at = not self.is_overdue, last
+        if not is_first:
+            return False
+        self.older = 0
+        if self._audit is not None:
+            self._audit.early = True
+        return self.is_unanswered
 
     def copied_at(self, last: int) -> int:
         """The oldest sequence that can be compared now; ``last`` when no copy is kept."""
@@ -182,7 +205,7 @@ class Auditor:
         self._audit.deltas.append(delta)
         if len(self._audit.deltas) <= self._deltas_max:
             return True
-        self.start(base, asked=self._audit.asked)
+        self._audit = Audit(self._audit.asked, base.copy(), early=self._audit.early)
         return False
 
     def wait_for(self, base: BookContent, snapshot: BookContent) -> None:
@@ -214,8 +237,11 @@ class Auditor:
             NumberError: The two cannot be held at one scale.
         """
         audit = self._audit or Audit(asked=False, copy=base.copy())
-        self.stop()
+        self._audit = None
         found = compare(audit, snapshot)
+        self.older = 0
+        if snapshot.sequence > self._overdue_at and not audit.early:
+            self._overdue_at = NEVER
         return found, None if found.differences else reseeded(base, audit, snapshot)
 
     def fewest(self, base: BookContent) -> tuple[int, int]:

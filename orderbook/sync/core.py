@@ -117,6 +117,19 @@ class BookSync(BatchLane):
         return self._desk.wish is not None
 
     @property
+    def is_auditing(self) -> bool:
+        """Whether a comparison is under way: its snapshot is awaited, or the stream at it."""
+        return self._machine.auditor.busy
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a delta came for the first time that the book was beyond already, and nothing makes up for it yet.
+
+        A new book does, or a comparison that began after it and went beyond where the book stood then.
+        """
+        return self._machine.auditor.is_overdue
+
+    @property
     def buffered(self) -> int:
         """Deltas waiting for a snapshot or for a missing one."""
         return len(self._machine.buffer)

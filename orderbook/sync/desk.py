@@ -114,6 +114,13 @@ class Desk:
         self._relapses += 1
         self.ask(reason)
 
+    def hurry(self, reason: str) -> None:
+        """What is wished for cannot wait any longer, and if the answer is no use, the delays are short again."""
+        self.attempts = 0
+        if self.wish is not None and self.wish.delay_ms:
+            self.withdraw()
+            self.ask(reason)
+
     def withdraw(self) -> bool:
         """No snapshot is wished for any more, though one may still come. Whether one was."""
         wished = self.wish is not None

@@ -178,7 +178,8 @@ class Machine:
             if not repeats and self.base is self.book.content:
                 # Not one that a new snapshot covers: that is as it should be.
                 desk.counters.overdue += 1
-                self.auditor.suspect()
+                if self.auditor.suspect(self.last) and desk.state is BookState.LIVE:
+                    desk.hurry("audit")
         else:
             self._keep(delta)
         if self.base is None:
