@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +10,12 @@ import pytest
 from orderbook.events import SequenceReset, StateChanged
 from orderbook.feed.events import FeedEvent
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.suspicion import Suspicions
 from orderbook.simulator import virtual_time
-from orderbook.sync.journal import SyncCounters
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState
 from tests.feed_books import BTC
 from tests.simulation.oracle import Breach, Oracle
+from tests.waiting import until
 
 SETTINGS = FeedSettings(audit_interval_ms=None)
 OVERTAKEN = {"fault": "swap", "by": 60, "hold_ms": 150, "times": 1}
@@ -117,50 +115,62 @@ def test_a_fall_back_through_numbers_never_heard_is_noticed(rate: float, seed: i
     assert ([], True, 1) == (breaches, noticed_s < 6, resets)
 
 
-def seconds(due: Callable[[int], bool], upto: int) -> list[int]:
-    """At which whole seconds it is."""
-    return [second for second in range(upto) if due(second * 1_000_000_000)]
+@pytest.mark.parametrize("answer", ["cached", "on its way"])
+@pytest.mark.parametrize("seed", [176, 374])
+def test_an_answer_of_the_old_count_does_not_clear_a_slow_symbol_of_suspicion(answer: str, seed: int) -> None:
+    """It agrees with the book, where that stood before the venue fell back; so it is asked again, without a delta."""
+
+    async def main() -> tuple[list[Breach], int, bool]:
+        async with VirtualKuCoin(symbols=[BTC], seed=seed, rate=0.02) as venue:
+            oracle = Oracle(venue)
+            outside = venue.outside(new_sync=oracle.maker())
+            async with venue.open_feed([BTC], settings=SETTINGS, outside=outside) as feed:
+                await feed.ready(BTC, timeout_s=60)
+                await asyncio.sleep(6)
+                counters = feed.counters(BTC)
+                heard = counters.frames
+                if answer == "on its way":
+                    venue.strike({"fault": "delayed_snapshot", "ms": 3_000, "computed": "early"})
+                    feed.audit_all()
+                    await asyncio.sleep(0.1)
+                venue.strike({"fault": "sequence_reset", "back": 60})
+                if answer == "cached":
+                    venue.strike({"fault": "stale_snapshot", "ms": 5_000, "times": 1})
+                await until(lambda: counters.frames > heard, 300, every_s=0.01)
+                for _ in range(140):
+                    await asyncio.sleep(0.05)
+                    oracle.poll()
+                assert 1 == counters.frames - heard
+                return oracle.breaches, counters.audits, counters.resets == 1
+
+    assert ([], 1, True) == virtual_time.run(main)
 
 
-def test_a_delta_that_does_not_fit_is_reason_to_compare_but_not_each() -> None:
-    """One kind is asked about ever more rarely, the other every other second; calm, or being right, ends that."""
-    some, others = SyncCounters(), SyncCounters()
-    absent, overdue = Suspicions(is_whole=True), Suspicions(is_whole=True)
+def test_two_neighbours_that_change_places_do_not_clear_a_book_of_suspicion() -> None:
+    """The book waits for a moment, and is the same as before: wrong, as a removal that it cannot follow has shown."""
 
-    def removed(now_ns: int) -> bool:
-        some.remove_absent += 1
-        return absent.are_due(some, now_ns, is_live=True)
+    async def main() -> tuple[int, int]:
+        kucoin = VirtualKuCoin(symbols=[BTC], seed=0, rate=20)
+        async with kucoin as venue, venue.open_feed([BTC], settings=SETTINGS) as feed:
+            await feed.ready(BTC, timeout_s=60)
+            await asyncio.sleep(20)
+            counters = feed.counters(BTC)
 
-    def late(now_ns: int) -> bool:
-        others.overdue += 1
-        return overdue.are_due(others, now_ns, is_live=True)
+            async def removal() -> None:
+                absent = counters.remove_absent
+                venue.strike({"fault": "ghost_delete", "times": 1})
+                await until(lambda: counters.remove_absent > absent, 60, every_s=0.01)
 
-    assert [0, 1, 3, 7, 15, 31, 63, 123, 183] == seconds(removed, 200)
-    assert [0, 1, 3, 5, 7] == seconds(late, 8)
-    absent.confirm()
-    assert [243, 244, 246] == [200 + second for second in seconds(lambda ns: removed(ns + 200 * 10**9), 48)]
-    assert [1_000, 1_001, 1_003] == [1_000 + second for second in seconds(lambda ns: removed(ns + 10**12), 5)]
+            # The venue does that more often, so the comparisons become rare.
+            for calm_s in (5, 5, 5, 0.3):
+                await removal()
+                await asyncio.sleep(calm_s)
+            venue.strike({"fault": "corrupt", "what": "missing", "times": 1})
+            await asyncio.sleep(0.5)
+            await removal()
+            failed = counters.audits_failed
+            venue.strike({"fault": "swap", "by": 1, "times": 1})
+            await asyncio.sleep(10)
+            return counters.reorders, counters.audits_failed - failed
 
-
-def test_a_suspicion_waits_until_its_time_comes_or_the_book_is_lost() -> None:
-    """It is not forgotten, though nothing more is heard."""
-    counters, suspicions = SyncCounters(overdue=1), Suspicions(is_whole=True)
-
-    def due(now_ns: int) -> bool:
-        return suspicions.are_due(counters, now_ns, is_live=True)
-
-    assert [True, False, False] == [due(0), due(0), due(10**10)]
-    counters.overdue += 1
-    assert [True, False] == [due(2 * 10**10), due(2 * 10**10)]
-    counters.overdue += 1
-    assert [False, True, False] == [due(2 * 10**10 + 1), due(2 * 10**10 + 10**9), due(10**12)]
-    counters.overdue += 1
-    assert not suspicions.are_due(counters, 10**12, is_live=False)
-    assert not due(10**12)
-
-
-def test_a_book_that_is_cut_off_is_told_to_remove_what_it_never_knew() -> None:
-    """That is no suspicion; to be late is one for any book."""
-    suspicions = Suspicions(is_whole=False)
-    assert not suspicions.are_due(SyncCounters(remove_absent=5), 0, is_live=True)
-    assert suspicions.are_due(SyncCounters(remove_absent=6, overdue=1), 0, is_live=True)
+    assert (1, 1) == virtual_time.run(main)

@@ -119,7 +119,6 @@ class BookKeeper:
         )
         self._is_subscribed = False
         self._answers = 0
-        self._absent_count = 0
         self._suspicions = Suspicions(is_whole=self._depth == "full")
         self.silence = Silence(
             settings.silence_gaps, settings.silence_min_ms / 1000, (settings.sync.symbol_silence_ms or 0) / 1000
@@ -191,7 +190,7 @@ class BookKeeper:
                 self._publish(sync.recent[-1] if self.subscriptions.want_deltas else None, now_ns)
             if self._timer is None:
                 self._arm()
-        if self._suspicions.may_be_due(now_ns) or sync.book.content.remove_absent_count != self._absent_count:
+        if self._suspicions.may_be_due(sync.book.content.remove_absent_count, now_ns):
             self._compare_if_odd(now_ns)
         return True
 
@@ -231,8 +230,7 @@ class BookKeeper:
         self._compare_if_odd(now_ns)
 
     def _compare_if_odd(self, now_ns: int) -> None:
-        self._absent_count = self.sync.book.content.remove_absent_count
-        if self._suspicions.are_due(self.sync.counters, now_ns, is_live=self.sync.state is BookState.LIVE):
+        if self._suspicions.are_due(self.sync, now_ns):
             log.warning("%s: a delta does not fit the book: comparing", self.symbol)
             self.audit()
 
@@ -294,6 +292,7 @@ class BookKeeper:
     def _follow(self, events: Sequence[Event], now_ns: int, delta: Delta | None = None) -> None:
         """Hand events on; ``delta`` is the message that they came with."""
         for event in events:
+            self._suspicions.hear(event)
             match event:
                 case StateChanged():
                     self._state_changed(event, now_ns)
@@ -371,7 +370,6 @@ class BookKeeper:
             self.behind(self.symbol, self.metrics.received)
 
     def _was_wrong(self, event: AuditFailed | SequenceReset) -> None:
-        self._suspicions.confirm()
         if isinstance(event, AuditFailed):
             log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
             self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
