@@ -56,7 +56,7 @@ SYNC: Final[Stages] = (
     ("sync_table", "sync_verdicts", "sync_parts", "sync_comparing", "old_count"),
     (
         *("sync_stream", "sync_joining", "sync_bounds", "sync_audit", "sync_answers", "sync_waits", "sync_desk"),
-        *("sync_unasked", "sync_resets", "sync_overdue", "shared_link", "corners"),
+        *("sync_unasked", "sync_resets", "sync_overdue", "sync_probes", "shared_link", "corners"),
     ),
     ("sync_invariants",),
     ("sync_inputs", "any_bytes", "damage"),

@@ -40,7 +40,10 @@ class NeedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class NeedProbe:
-    """Please hand the venue's present sequence to ``receive_probe`` (any cheap REST answer that carries it)."""
+    """Please hand the venue's present sequence to ``receive_probe`` (any cheap REST answer that carries it).
+
+    If it cannot be had, ``probe_failed`` says so.
+    """
 
     symbol: str
     reason: str

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from orderbook.clock import loop_clock
+from orderbook.events import Event
 from orderbook.feed.events import LinkReplaced
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator import virtual_time
+from orderbook.sync import BookSync
+from orderbook.testing import VirtualKuCoin, in_virtual_time
 from orderbook.types import BookState
+from tests.feed_books import BTC
 from tests.feed_world import Scene, ScriptedVenue
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(("stands_at", "state"), [(11, BookState.LIVE), (12, BookState.STALE)])
@@ -34,3 +40,34 @@ def test_a_replacement_does_not_end_a_silence(stands_at: int, state: BookState) 
         await scene.close()
 
     virtual_time.run(main)
+
+
+class Remembering(BookSync):
+    """Counts what its driver could not fetch."""
+
+    failed = 0
+
+    def probe_failed(self, now_ns: int = 0) -> tuple[Event, ...]:
+        self.failed += 1
+        return super().probe_failed(now_ns)
+
+
+@in_virtual_time
+async def test_the_synchroniser_is_told_of_a_probe_that_failed() -> None:
+    """So that it waits for no answer to it; the next one is answered."""
+    made: list[Remembering] = []
+
+    def make(*args: Any, **kwargs: Any) -> BookSync:
+        made.append(Remembering(*args, **kwargs))
+        return made[-1]
+
+    async with VirtualKuCoin(symbols=[BTC], seed=3, rate=0.001) as venue:
+        outside = venue.outside(new_sync=make)
+        async with venue.open_feed([BTC], outside=outside) as feed:
+            await feed.ready(BTC, timeout_s=60)
+            failing = {"fault": "rest_error", "path": "level1", "code": "900001", "p": 1, "times": 1}
+            venue.strike(failing)
+            await until(lambda: venue.exchange.ledger.count("rest_error"), 120, every_s=0.1)
+            await asyncio.sleep(60)
+            assert [(1, True)] == [(sync.failed, sync.counters.probes_asked > 1) for sync in made]
+            assert feed[BTC].is_live

@@ -357,8 +357,11 @@ class BookKeeper:
         self._follow(self.sync.receive_snapshot(body, now_ns, depth=self._depth), now_ns)
         self._answered()
 
-    def _take_probe(self, sequence: int) -> None:
+    def _take_probe(self, sequence: int | None) -> None:
         now_ns = self._world.clock()
+        if sequence is None:
+            self._follow(self.sync.probe_failed(now_ns), now_ns)
+            return
         self._follow(self.sync.receive_probe(sequence, now_ns), now_ns)
         self._answered()
 

@@ -31,7 +31,7 @@ class Errands:
         settings: Bounds.
         metrics: The symbol's.
         snapshot: Gets the body of a snapshot.
-        probe: Gets the venue's present sequence.
+        probe: Gets the venue's present sequence; ``None``: it cannot be had.
         interest: How much the symbol matters.
         refused: Told when only the user can help, and how.
     """
@@ -45,7 +45,7 @@ class Errands:
         metrics: SymbolMetrics,
         *,
         snapshot: Callable[[bytes], None],
-        probe: Callable[[int], None],
+        probe: Callable[[int | None], None],
         interest: Interest,
         refused: Callable[[str], None],
     ) -> None:
@@ -169,10 +169,11 @@ class Errands:
         return Priority.AUDIT if wish.reason == "audit" else Priority.HORIZON
 
     async def _serve_probe(self) -> None:
+        sequence: int | None
         try:
             sequence = await self._world.rest.probe(self._symbol)
         except RestError as error:
             log.warning("%s: no probe: %s", self._symbol, error)
-            return
+            sequence = None
         self._tasks.pop("probe", None)
         self._probe(sequence)

@@ -253,6 +253,15 @@ class BookSync(BatchLane):
         self._answers.probe(sequence, still=still)
         return self._done()
 
+    def probe_failed(self, now_ns: int = 0) -> tuple[Event, ...]:
+        """The venue's sequence was asked for, and no answer will come: the next one is to a later question.
+
+        Otherwise the answer after a ``SequenceReset`` would be taken for one to that question, from before it.
+        """
+        self._at(now_ns)
+        self._desk.probe_failed()
+        return self._done()
+
     def audit(self, now_ns: int = 0, *, ask: bool = True) -> tuple[Event, ...]:
         """Compare the live book with a fresh snapshot. Only when LIVE, subscribed and idle.
 

@@ -114,12 +114,20 @@ class Desk:
         self._relapses += 1
         self.ask(reason)
 
-    def hurry(self, reason: str) -> None:
-        """What is wished for cannot wait any longer, and if the answer is no use, the delays are short again."""
+    def overdue(self, *, is_awaited: bool) -> None:
+        """A delta came that the book was beyond.
+
+        Args:
+            is_awaited: An audit's answer would tell more from now on, so it cannot wait any longer; and if it is no
+                use, the delays are short again.
+        """
+        self.counters.overdue += 1
+        if not is_awaited or self.state is not BookState.LIVE:
+            return
         self.attempts = 0
         if self.wish is not None and self.wish.delay_ms:
             self.withdraw()
-            self.ask(reason)
+            self.ask("audit")
 
     def withdraw(self) -> bool:
         """No snapshot is wished for any more, though one may still come. Whether one was."""
@@ -189,6 +197,10 @@ class Desk:
         still = self._is_probing and self._probe_frames == self.counters.frames
         self._is_probing = self.is_probe_void = False
         return still
+
+    def probe_failed(self) -> None:
+        """No answer comes to it. Whoever waits for one waits for the next."""
+        self._is_probing = self.is_probe_void = False
 
     def limit_reached(self, name: str, limit: int) -> None:
         """A bound of the settings was met."""

@@ -177,9 +177,7 @@ class Machine:
             desk.counters.duplicates += 1
             if not repeats and self.base is self.book.content:
                 # Not one that a new snapshot covers: that is as it should be.
-                desk.counters.overdue += 1
-                if self.auditor.suspect(self.last) and desk.state is BookState.LIVE:
-                    desk.hurry("audit")
+                desk.overdue(is_awaited=self.auditor.suspect(self.last))
         else:
             self._keep(delta)
         if self.base is None:

@@ -39,7 +39,8 @@ NOTES_MAX: Final = 20_000
 """Moments of the venue that are remembered of a book that cannot be read: more than an hour."""
 INPUTS: Final = (
     *("connection_opened", "subscribed", "connection_lost", "halt", "fail", "close"),
-    *("receive", "offer", "receive_decoded", "receive_snapshot", "receive_probe", "audit", "doubt", "check"),
+    *("receive", "offer", "receive_decoded", "receive_snapshot", "receive_probe", "probe_failed"),
+    *("audit", "doubt", "check"),
 )
 """Every method by which something reaches a synchroniser."""
 ENDS: Final = frozenset({"connection_lost", "connection_opened", "halt", "fail", "close"})
