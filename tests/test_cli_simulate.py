@@ -77,13 +77,15 @@ def test_a_wrong_plan_names_its_entry(content: bytes, message: str, tmp_path: Pa
     assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
 
 
-def test_a_fault_that_never_struck_is_told(tmp_path: Path) -> None:
-    """A bot's test that passes because of that proves nothing."""
+def test_an_entry_that_never_struck_is_told(tmp_path: Path) -> None:
+    """A bot's test that passes because of that proves nothing; another entry of the same fault does not speak for it."""
     path = tmp_path / "plan.json"
-    path.write_text('[{"fault": "rest_error", "path": "/nope"}, {"fault": "tick_change", "at_ms": 0}]')
+    struck, never = {"fault": "tick_change", "at_ms": 0}, {"fault": "tick_change", "at_ms": 900_000}
+    path.write_text(json.dumps([{"fault": "rest_error", "path": "/nope"}, struck, never, dict(never)]))
     result = orderbook_command("simulate", "--seconds", "0.05", "--faults", str(path))
     assert 0 == result.exit_code
-    assert "orderbook: warning: never struck: rest_error" == result.stderr.strip()
+    missed = "entry 1 (rest_error), entry 3 (tick_change), entry 4 (tick_change)"
+    assert f"orderbook: warning: never struck: {missed}" == result.stderr.strip()
 
 
 def test_a_port_in_use_is_one_line() -> None:

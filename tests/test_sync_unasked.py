@@ -294,6 +294,25 @@ def test_what_cannot_be_read_is_no_speech_of_a_mute_stream() -> None:
     assert (1, 7) == (sync.counters.deltas, sync.counters.frames)
 
 
+def test_a_repetition_is_no_speech_of_a_mute_stream() -> None:
+    """It was said before; only what was never heard tells that the stream goes on."""
+    sync = mute()
+    for at_s in range(38, 98, 10):
+        sync.receive(delta(10), at_s * SECOND)
+        assert LIVE is not confirmed(sync, 30, at_s)
+    assert (1, 7, 7) == (sync.counters.deltas, sync.counters.frames, sync.counters.duplicates)
+
+
+def test_a_delta_that_was_heard_was_heard() -> None:
+    """Though it turns out later that the book cannot hold it: how many there were never goes down."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(10))
+    sync.receive(delta(11, bids=[("0." + "0" * 17 + "1", "9" * 17)]))
+    assert 2 == sync.counters.deltas
+    sync.receive_snapshot(snapshot(10), depth="full")
+    assert (2, 1) == (sync.counters.deltas, sync.counters.rejected_count)
+
+
 def test_a_stream_that_is_subscribed_anew_may_be_quiet() -> None:
     """So answers confirm the book again, until the venue moves on without it."""
     sync = mute()

@@ -84,7 +84,8 @@ class Histogram:
             share: 0 to 1.
 
         Returns:
-            A value in ns, within ``RELATIVE_ERROR`` of the exact one; the least and the greatest are exact.
+            A value in ns, within ``RELATIVE_ERROR`` of the exact one, and none below ``min_ns`` or above
+            ``max_ns``, which are exact.
 
         Raises:
             UsageError: ``share`` is not between 0 and 1.

@@ -134,6 +134,8 @@ class Injector:
         self._active: dict[Point, list[Active]] = {}
         self._moments: list[Active] = []
         self._twins: Counter[str] = Counter()
+        # By identity: two entries of a plan may say the same.
+        self._struck: dict[int, Fault] = {}
 
     def add(self, plan: FaultPlan, now_ns: int) -> list[Active]:
         """Begin with a plan; returns the entries that strike at a moment, for the clock's owner to call."""
@@ -170,8 +172,14 @@ class Injector:
             return []
         return [(one.fault, one.draw()) for one in entries if one.strikes(now_ns, symbol, conn, path)]
 
+    def missed(self, plan: FaultPlan) -> list[str]:
+        """The entries of a plan that never struck, by number and name."""
+        entries = enumerate(plan.faults, 1)
+        return [f"entry {number} ({fault.name})" for number, fault in entries if id(fault) not in self._struck]
+
     def note(self, at_ns: int, fault: Fault, **about: Any) -> None:
         """Write into the ledger that a fault was injected."""
+        self._struck[id(fault)] = fault
         self.ledger.note(at_ns, fault.name, **about)
 
 

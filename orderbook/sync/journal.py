@@ -19,6 +19,8 @@ class SyncCounters:
 
     frames: int = 0
     """Deltas of this symbol, and unreadable frames that were its own or nobody's."""
+    deltas: int = 0
+    """Of the frames, those that could be read and were no repetition of a recent one. It only grows."""
     applied: int = 0
     duplicates: int = 0
     """Deltas with nothing new in them, those that a snapshot covers included."""
@@ -57,11 +59,6 @@ class SyncCounters:
     def rejected_count(self) -> int:
         """Unreadable frames, all reasons."""
         return self.rejected.total()
-
-    @property
-    def deltas(self) -> int:
-        """Frames of this symbol that could be read."""
-        return self.frames - self.rejected_count
 
     @property
     def discarded_count(self) -> int:

@@ -32,6 +32,7 @@ def land(machine: Machine, taken: Taken | None, decode: Callable[[bytes | str], 
     count, last_ns, heard_ns, price_zeros, absent, frames = taken
     counters, waits = machine.desk.counters, machine.desk.waits
     counters.frames += count
+    counters.deltas += count
     counters.applied += count
     counters.price_zero += price_zeros
     counters.remove_absent += absent

@@ -158,6 +158,7 @@ class Machine:
         desk.counters.frames += 1
         is_old = end <= self.high
         repeats = is_old and self.recent.holds(delta)
+        desk.counters.deltas += not repeats
         contradicts = is_old and not repeats and self.recent.contradicts(delta)
         start, window = delta.sequence_start, self._settings.reset_window
         facts = DeltaFacts(start, end, self.last, self.high, window, repeats, contradicts)
