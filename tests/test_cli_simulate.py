@@ -78,7 +78,7 @@ def test_a_wrong_plan_names_its_entry(content: bytes, message: str, tmp_path: Pa
 
 
 def test_an_entry_that_never_struck_is_told(tmp_path: Path) -> None:
-    """A bot's test that passes because of that proves nothing; another entry of the same fault does not speak for it."""
+    """A bot's test that passes because of that proves nothing. Another entry of the same fault does not count."""
     path = tmp_path / "plan.json"
     struck, never = {"fault": "tick_change", "at_ms": 0}, {"fault": "tick_change", "at_ms": 900_000}
     path.write_text(json.dumps([{"fault": "rest_error", "path": "/nope"}, struck, never, dict(never)]))
