@@ -44,7 +44,6 @@ class Guard(GuardState[BookContent]):
     """
 
     __slots__ = (
-        "_marked",
         "_max_age_ns",
         "_touches_before",
         "epoch",

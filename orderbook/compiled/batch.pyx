@@ -16,6 +16,7 @@ from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.lane cimport Lane
 from orderbook.compiled.measures cimport POWERS_MAX
 from orderbook.compiled.sheet cimport Sheet
+from orderbook.compiled.touch cimport GuardState, ReaderState
 
 from orderbook.types import BookState, Side
 from orderbook.venues.wire import frame_size
@@ -26,6 +27,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     STRETCH = 1 << 16    # frames that are taken in one go: then signals are looked at
+
+cdef tuple LENT = (BookState.SYNCING, "another thread is replaying frames", 0)
 
 ctypedef struct Text:
     const char* first    # NULL: not for here to take
@@ -67,6 +70,9 @@ cdef class Batch:
     def frame(self, Py_ssize_t row):
         if not 0 <= row < self._count:
             raise IndexError("no such frame")
+        return self._frame(row)
+
+    cdef object _frame(self, Py_ssize_t row):
         if self._is_buffer:
             return PyBytes_FromStringAndSize(self._texts[row].first, self._texts[row].length)
         return self._source[row]
@@ -133,11 +139,11 @@ cdef class Batch:
 
     def take(self, Lane lane not None, Py_ssize_t row, const int64_t[::1] times):
         cdef ContentState content = lane._content
+        cdef GuardState guard
         cdef Ladder bids, asks
         cdef const int64_t* received_ns = NULL
         cdef Py_ssize_t first = row
         cdef Py_ssize_t end = min(self._count, row + STRETCH)
-        cdef Py_ssize_t kept
         cdef bint is_odd = False
         if row >= end or content is None or content.price_decimals + content.size_decimals > POWERS_MAX:
             return row
@@ -146,9 +152,10 @@ cdef class Batch:
         if times is not None and self._count:
             received_ns = &times[0]
         bids, asks = content.bids, content.asks
-        book = (<object> lane).book
-        marked = book.marked
-        book.mark(BookState.SYNCING, "another thread is replaying frames", 0)
+        guard = (<ReaderState?> (<object> lane).book)._guard
+        marked, is_plain = guard._marked, guard.is_plain
+        # From here to where all is as it was no Python code runs, in which a signal could be looked at, and raise.
+        guard._marked, guard.is_plain = LENT, False
         lane._is_lent = True
         lane._content = None
         self._bids.trade(bids)
@@ -161,13 +168,22 @@ cdef class Batch:
             self._asks.trade(asks)
             lane._content = content
             lane._is_lent = False
-            book.mark(*marked)
-            for kept in range(max(first, row + is_odd - <Py_ssize_t> len(lane._frames)), row + is_odd):
-                lane._keep(self.frame(kept))
+            guard._marked, guard.is_plain = marked, is_plain
+            self._remember(lane, first, row + is_odd)
         if is_odd:
             self._tape.note(row, lane._receive_odd(0 if received_ns == NULL else received_ns[row]))
             row += 1
         return row
+
+    cdef int _remember(self, Lane lane, Py_ssize_t first, Py_ssize_t end) except -1:
+        """Let the lane have the last ones of what was taken; for a frame that there is no memory for a ``None``."""
+        cdef Py_ssize_t row
+        for row in range(max(first, end - <Py_ssize_t> len(lane._frames)), end):
+            try:
+                lane._keep(self._frame(row))
+            except MemoryError:
+                lane._keep(None)
+        return 0
 
     cdef int _take_all(
         self, Lane lane, ContentState content, Ladder bids, Ladder asks, Sheet sheet, const int64_t* times,

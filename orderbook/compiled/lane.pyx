@@ -96,7 +96,8 @@ cdef class Lane:
         if self._taken < len(frames):
             del frames[:len(frames) - self._taken]
             # Older ones were handed over before. Nothing is forgotten here: a book that lives keeps its last ones.
-        found = (self._taken, self._last_ns, self._heard_ns, self._price_zeros, self._absent, tuple(frames))
+        frames = tuple([frame for frame in frames if frame is not None])
+        found = (self._taken, self._last_ns, self._heard_ns, self._price_zeros, self._absent, frames)
         self._taken = self._heard_ns = self._price_zeros = self._absent = 0
         return found
 

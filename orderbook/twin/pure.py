@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import Ladder
-from orderbook.types import Side
+from orderbook.types import BookState, Side
 
 Rows = Iterable[Iterable[str | float | Decimal | SupportsIndex]]
 """Rows of (price, size), each as text, ``Decimal``, ``int`` or ``float`` (which means its shortest text)."""
@@ -79,9 +79,10 @@ class GuardState(Generic[C]):
         is_kept: Whether somebody keeps the book, so that nobody else may change it.
     """
 
-    __slots__ = ("_clock", "content", "is_kept", "is_plain")
+    __slots__ = ("_clock", "_marked", "content", "is_kept", "is_plain")
 
     _clock: Callable[[], int] | None
+    _marked: tuple[BookState, str, int]
     content: C
     is_kept: bool
     is_plain: bool
