@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orderbook.errors import NumberError
 from orderbook.fixedpoint import RAW_MAX, plain, to_raw
 from orderbook.ladder import Ladder
-from orderbook.twin import ContentState, Horizons
+from orderbook.twin import ContentState
 from orderbook.types import Change, Side
 
 if TYPE_CHECKING:
@@ -83,13 +83,10 @@ class BookContent(ContentState):
     def copy(self) -> BookContent:
         """An independent copy. O(n)."""
         twin = BookContent()
-        twin.bids = self.bids.copy()
-        twin.asks = self.asks.copy()
+        twin._copy_sides(self)
         twin.price_decimals = self.price_decimals
         twin.size_decimals = self.size_decimals
         twin.sequence = self.sequence
-        twin.horizon = Horizons(self.horizon)
-        twin.seeded = dict(self.seeded)
         twin.venue_ms = self.venue_ms
         twin.touch_count = self.touch_count
         twin.price_zero_count = self.price_zero_count

@@ -12,15 +12,16 @@ cdef class Horizons:
 
 
 cdef class ContentState:
-    cdef public Ladder bids
-    cdef public Ladder asks
+    # Never None: compiled code looks at them without asking.
+    cdef readonly Ladder bids
+    cdef readonly Ladder asks
+    cdef readonly Horizons horizon
     cdef public int price_decimals
     cdef public int size_decimals
     cdef public int64_t sequence
     cdef public int64_t touch_count
     cdef public int64_t price_zero_count
     cdef public int64_t remove_absent_count
-    cdef public Horizons horizon
     cdef public dict seeded
     cdef int64_t _venue_ms    # -1: none
     cdef object __weakref__

@@ -89,18 +89,19 @@ cdef inline void look(Ladder ladder, int64_t* touch) noexcept nogil:
 cdef class ContentState:
     """Both ladders of one symbol at ``sequence``; see ``content.BookContent``."""
 
-    def __init__(self):
+    def __cinit__(self):
         self.bids = Ladder(BID)
         self.asks = Ladder(ASK)
-        self.price_decimals = 0
-        self.size_decimals = 0
-        self.sequence = 0
         self.horizon = Horizons()
         self.seeded = {BID: 0, ASK: 0}
         self._venue_ms = -1
-        self.touch_count = 0
-        self.price_zero_count = 0
-        self.remove_absent_count = 0
+
+    def _copy_sides(self, ContentState other not None):
+        """See the pure twin."""
+        self.bids = other.bids.copy()
+        self.asks = other.asks.copy()
+        self.horizon = Horizons(other.horizon)
+        self.seeded = dict(other.seeded)
 
     @property
     def venue_ms(self):

@@ -169,7 +169,7 @@ cdef class _Levels:
     cdef int _at
     cdef Py_ssize_t _changes
 
-    def __cinit__(self, Ladder ladder, int64_t until):
+    def __cinit__(self, Ladder ladder not None, int64_t until):
         self._ladder = ladder
         self._until = until
         self._number = ladder._count - 1

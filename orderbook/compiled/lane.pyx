@@ -56,6 +56,7 @@ cdef class Lane:
 
     def _lay(self, layout, symbol, settings, *, bint is_observed):
         """See ``PureLane._lay``."""
+        self._content = None
         self._is_observed = is_observed
         self._plan = None if layout is None else Plan(layout, symbol)
         self._frame_bytes_max = settings.frame_bytes_max

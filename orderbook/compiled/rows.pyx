@@ -111,10 +111,10 @@ cdef class Changed:
 
     def apply_changes(self, bids, asks, sequence, *, venue_ms=None):
         cdef GuardState guard = (<ReaderState?> self)._guard
-        cdef ContentState content = guard.content
+        cdef ContentState content = None if guard is None else guard.content
         cdef int overflow = 0
         cdef bint taken = False
-        if guard.is_plain and not guard.is_kept and guard._clock is None and PyLong_CheckExact(sequence):
+        if content is not None and guard.is_plain and not guard.is_kept and guard._clock is None and PyLong_CheckExact(sequence):
             SCRATCH.end = PyLong_AsLongLongAndOverflow(sequence, &overflow)
             if overflow == 0 and SCRATCH.end > content.sequence:
                 SCRATCH.time = -1

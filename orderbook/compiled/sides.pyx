@@ -186,10 +186,13 @@ cdef class SideState:
 
     cdef ContentState _plain(self):
         """The content, if it may be read and all of it can be told here; else ``None``."""
-        cdef ContentState content = self._guard.content
-        if not self._is_float or (self._guarded and not self._guard.is_plain):
+        cdef GuardState guard = self._guard
+        cdef ContentState content
+        # Without a guard, or a content, it is only half made: Python says what is missing.
+        if guard is None or not self._is_float or (self._guarded and not guard.is_plain):
             return None
-        if content.horizon.prices[self._number] or max(content.price_decimals, content.size_decimals) > POWERS_MAX:
+        content = guard.content
+        if content is None or content.horizon.prices[self._number] or max(content.price_decimals, content.size_decimals) > POWERS_MAX:
             return None
         return content
 

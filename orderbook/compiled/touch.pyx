@@ -54,8 +54,13 @@ cdef class ReaderState:
 
     cdef ContentState plain(self):
         """The content, if it may be read and numbers are floats that can be made here; else ``None``."""
-        cdef ContentState content = self._guard.content
-        if not self._is_float or (self._guarded and not self._guard.is_plain):
+        cdef GuardState guard = self._guard
+        cdef ContentState content
+        # Without a guard, or a content, it is only half made: Python says what is missing.
+        if guard is None or not self._is_float or (self._guarded and not guard.is_plain):
+            return None
+        content = guard.content
+        if content is None:
             return None
         return content if content.price_decimals + content.size_decimals <= POWERS_MAX else None
 
@@ -124,7 +129,7 @@ cdef class touch_property:
     cdef object _side(self, ReaderState reader, int side):
         """The view of a side, which is made once: it shows whatever the book holds."""
         cdef object view = reader._bids if side == 0 else reader._asks
-        if view is not None and (reader._guard.is_plain or not reader._guarded):
+        if view is not None and reader._guard is not None and (reader._guard.is_plain or not reader._guarded):
             return view
         view = self._function(reader)
         if side == 0:

@@ -59,6 +59,13 @@ class ContentState:
         self.price_zero_count = 0
         self.remove_absent_count = 0
 
+    def _copy_sides(self, other: ContentState) -> None:
+        """Take copies of the ladders of another content, and of how far they are known. O(n)."""
+        self.bids = other.bids.copy()
+        self.asks = other.asks.copy()
+        self.horizon = Horizons(other.horizon)
+        self.seeded = dict(other.seeded)
+
 
 class PulseState:
     """The attributes of a ``guard.Pulse``, which says what they are."""
