@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import SupportsIndex
+from typing import Final, SupportsIndex
 
 from orderbook.arguments import as_count
 from orderbook.content import BookContent
@@ -83,13 +83,14 @@ class OrderBook(Reader[float, float], Changed):
             sequence: The venue's sequence of the snapshot.
             depth: How many levels a side were asked for. A side with at least so many rows ends there: nothing is
                 known past its worst price. Without it, both sides are complete.
-            venue_ms: The venue's time, ms since 1970.
+            venue_ms: The venue's time, ms since 1970, or ``None``.
 
         Raises:
             BookNotLive: The book is CLOSED.
             NumberError: A text is not a number, or a value cannot be held in 64 bits beside the others.
             UsageError: A row is not (price, size), a value is of another type, negative or not finite;
-                ``sequence`` or ``depth`` is no such number; or the book is kept by a ``BookSync`` or a feed.
+                ``sequence``, ``depth`` or ``venue_ms`` is no such number; or the book is kept by a ``BookSync`` or a
+                feed.
 
         Complexity: O(n log n).
         """
@@ -97,6 +98,7 @@ class OrderBook(Reader[float, float], Changed):
         if self._guard.marked_state is BookState.CLOSED:
             raise self._not_live()
         number = _sequence(sequence)
+        _check_time(venue_ms)
         limit = None if depth is None else as_count(depth, "depth", least=1)
         rows = {Side.BID: _changes(bids, "bids"), Side.ASK: _changes(asks, "asks")}
         partial = {side: limit is not None and len(rows[side]) >= limit for side in Side}
@@ -115,6 +117,7 @@ class OrderBook(Reader[float, float], Changed):
         number = _sequence(sequence)
         if number <= self.sequence:
             raise UsageError(f"sequence {number} does not advance the book of {self.symbol} at {self.sequence}")
+        _check_time(venue_ms)
         self.content.apply(_changes(bids, "bids"), _changes(asks, "asks"), number, venue_ms)
         self._guard.hear()
 
@@ -179,11 +182,21 @@ class OrderBook(Reader[float, float], Changed):
         return BookNotLive(self.symbol, *self._guard.status())
 
 
+TIME_MAX: Final = 2**63 - 1
+"""What a book can hold as a time, in ms."""
+
+
 def _sequence(value: SupportsIndex) -> int:
     number = as_count(value, "sequence")
     if number > SEQUENCE_MAX:
         raise UsageError(f"sequence is at most {SEQUENCE_MAX}, not {number}")
     return number
+
+
+def _check_time(venue_ms: object) -> None:
+    if venue_ms is not None and (type(venue_ms) is not int or not 0 <= venue_ms <= TIME_MAX):
+        # Not written out: CPython refuses to write very long integers.
+        raise UsageError(f"venue_ms is None or an int of at most {TIME_MAX} ms, and no {type(venue_ms).__name__} else")
 
 
 def _changes(rows: Rows, name: str) -> tuple[Change, ...]:

@@ -67,6 +67,7 @@ pairs = (
 rows = st.lists(
     pairs.map(lambda pair: list(pair) if isinstance(pair, tuple) and len(pair) == 2 else pair), max_size=4
 ) | st.lists(pairs, max_size=4)
+odd_times: list[Any] = [-1, -5, 2**63, 2**70, 10**5000, 1.5, "5", True, Decimal(5), b"5"]
 containers = st.sampled_from([list, tuple, iter])
 
 
@@ -77,7 +78,7 @@ def filled() -> OrderBook:
     return book
 
 
-def outcome(book: OrderBook, way: Any, *arguments: Any) -> object:
+def outcome(book: OrderBook, way: Any, *arguments: Any) -> Any:
     """What came of a call: the error's class and words, and everything the book then is."""
     error = None
     try:
@@ -95,10 +96,10 @@ def outcome(book: OrderBook, way: Any, *arguments: Any) -> object:
     rows,
     rows,
     st.sampled_from([11, 12, 2**63 - 1, 2**63, 10, 9, -1, True, 11.0, None, "11"]),
-    st.sampled_from([None, 0, 6]),
+    st.sampled_from([None, 0, 6, *odd_times]),
     containers,
 )
-def test_both_ways_end_alike(bids: Any, asks: Any, sequence: Any, venue_ms: int | None, container: Any) -> None:
+def test_both_ways_end_alike(bids: Any, asks: Any, sequence: Any, venue_ms: Any, container: Any) -> None:
     """Whatever the rows are: the same levels, scales, counters and errors."""
     one, other = filled(), filled()
 
@@ -131,6 +132,23 @@ def test_a_sequence_is_judged_alike(sequence: Any) -> None:
     expected = outcome(other, other._apply_changes, [("67012.3", 2)], [], sequence, None)
 
     assert expected == found
+
+
+@pytest.mark.parametrize("venue_ms", [*odd_times, None, 0, 2**63 - 1], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("container", [list, iter])
+def test_a_time_is_judged_first(container: Any, venue_ms: Any) -> None:
+    """What is no time is refused before anything changes, by changes and by a snapshot; any other one reads back."""
+    book = filled()
+    before = outcome(book, int)
+    is_wrong = any(venue_ms is odd for odd in odd_times)
+
+    for change in (book.apply_changes, book.apply_snapshot):
+        error = outcome(book, lambda change=change: change(container([("67012.3", 2)]), [], 11, venue_ms=venue_ms))[0]
+        assert is_wrong == (error is not None and error[0] is orderbook.UsageError)
+        if is_wrong:
+            assert before == outcome(book, int)
+        else:
+            assert (5 if venue_ms is None and change == book.apply_changes else venue_ms) == book.venue_ms
 
 
 @given(st.floats(0, 1e16, allow_subnormal=True) | st.decimals(0, 10**7, places=8).map(float))

@@ -118,7 +118,7 @@ cdef class Changed:
             SCRATCH.end = PyLong_AsLongLongAndOverflow(sequence, &overflow)
             if overflow == 0 and SCRATCH.end > content.sequence:
                 SCRATCH.time = -1
-                if venue_ms is not None and PyLong_CheckExact(venue_ms):
+                if PyLong_CheckExact(venue_ms):
                     SCRATCH.time = PyLong_AsLongLongAndOverflow(venue_ms, &overflow)
                 if overflow == 0 and (venue_ms is None or SCRATCH.time >= 0):
                     taken = read(bids, 0, content) and read(asks, 1, content) and content.take(content.bids, content.asks, &SCRATCH)

@@ -115,13 +115,14 @@ class Changed:
             bids: Rows of (price, size).
             asks: The same.
             sequence: The venue's sequence after this message.
-            venue_ms: The venue's time, ms since 1970.
+            venue_ms: The venue's time, ms since 1970, or ``None``.
 
         Raises:
             BookNotLive: There is no book to change: no snapshot yet, or the book was marked as not LIVE. (Not for
                 being older than ``max_age_ms``: this makes it younger.)
             NumberError: As for ``apply_snapshot``.
-            UsageError: ``sequence`` is not beyond the book's; or as for ``apply_snapshot``.
+            UsageError: ``sequence`` is not beyond the book's, or ``venue_ms`` no such number; or as for
+                ``apply_snapshot``.
 
         Complexity: O(k log n) for k rows.
         """
