@@ -262,8 +262,10 @@ cdef class SideState:
         cdef int scale = scale_of(price_decimals, size_decimals)
         cdef Kept* kept = new_kept(n if old == NULL else max(n, old.count), scale)
         copy_best(kept, ladder, n)
-        # While levels are made, other code may run and come by here: it finds nothing kept.
+        # While levels are made, other code may run and come by here: it finds nothing kept. And whoever was interrupted
+        # by this learns that what it had is gone, even if it ends with an error.
         self._kept = NULL
+        self._renewals += 1
         try:
             if old == NULL or old.scale != scale:
                 fill_up(kept, n, ladder._sign, price_decimals, size_decimals)
