@@ -30,7 +30,7 @@ class Pulse(PulseState):
     __slots__ = ()
 
 
-class Guard(GuardState[BookContent]):
+class Guard(GuardState[BookContent, Pulse]):
     """The state of one book, and its content behind it.
 
     All readers of a book share its guard; nobody keeps the content itself for longer than one question, so a
@@ -38,16 +38,14 @@ class Guard(GuardState[BookContent]):
 
     Attributes:
         symbol: Whose book.
-        content, is_plain, is_kept: See ``GuardState``.
+        content, pulse, is_plain, is_kept: See ``GuardState``.
         epoch: How many times the book was built from a snapshot.
-        pulse: When something was last heard.
     """
 
     __slots__ = (
         "_max_age_ns",
         "_touches_before",
         "epoch",
-        "pulse",
         "symbol",
     )
 

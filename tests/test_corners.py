@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -78,6 +79,28 @@ def test_a_book_moves_to_another_link() -> None:
     sync.book.pulse = pulse
 
     assert (7, pulse) == (sync.book.heard_ns, sync.book.pulse)
+
+
+@pytest.mark.parametrize("in_doubt", [False, True])
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda sync, frame, now_ns: sync.receive(frame, now_ns),
+        lambda sync, frame, now_ns: sync.offer(frame, now_ns) or sync.receive(frame, now_ns),
+        lambda sync, frame, now_ns: sync.replay([frame], received_ns=[now_ns]),
+    ],
+)
+def test_frames_after_a_move_are_heard_on_the_new_link(take: Callable[..., object], in_doubt: bool) -> None:
+    """Each way that takes frames looks at the pulse that the book has now, not at the one it had."""
+    old, new = Pulse(), Pulse()
+    sync = live(pulse=old)
+    sync.receive(delta(12), SECOND)
+    new.in_doubt = in_doubt
+    sync.book.pulse = new
+    for number in (13, 14):
+        take(sync, delta(number), number * SECOND)
+        assert (number, 1) == (sync.book.sequence, sync.book.epoch)
+        assert (SECOND, None if in_doubt else number * SECOND) == (old.heard_ns, new.heard_ns)
 
 
 def test_a_port_in_use_names_the_remedy() -> None:

@@ -138,7 +138,7 @@ cdef class Batch:
         return 0
 
     def take(self, Lane lane not None, Py_ssize_t row, const int64_t[::1] times):
-        cdef ContentState content = lane._content
+        cdef ContentState content = lane._opened()
         cdef GuardState guard
         cdef Ladder bids, asks
         cdef const int64_t* received_ns = NULL

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.scanner cimport Plan, Scan
+from orderbook.compiled.touch cimport GuardState
 
 
 cdef class PulseState:
@@ -17,7 +18,8 @@ cdef class Lane:
     cdef Plan _plan
     cdef Scan _scan
     cdef ContentState _content   # None: the lane is closed
-    cdef PulseState _pulse
+    cdef GuardState _guard       # of the book, once the lane was opened
+    cdef PulseState _pulse       # its own at that time
     cdef Py_ssize_t _frame_bytes_max
     cdef Py_ssize_t _levels_max
     cdef Py_ssize_t _fewest[2]   # levels of bids and asks up to their horizon; 0: none is needed
@@ -41,6 +43,8 @@ cdef class Lane:
         self, ContentState content, Ladder bids, Ladder asks, const char* text, Py_ssize_t length, int64_t received_ns,
         bint timed,
     ) except -1 nogil
+    @final
+    cdef ContentState _opened(self)
     @final
     cdef void _keep(self, object frame)
     @final

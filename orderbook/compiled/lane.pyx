@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.scanner cimport Plan, Scan, begin, finish
+from orderbook.compiled.touch cimport GuardState, ReaderState
 
 from orderbook.errors import UsageError
 
@@ -64,19 +65,14 @@ cdef class Lane:
         self._frames = [None] * (settings.reset_window + 1)
         self._newest = 0
 
-    def _open(self, ContentState content not None, PulseState pulse not None, fewest):
-        """From now on frames may continue this content.
-
-        Args:
-            content: The book's own.
-            pulse: Of its link.
-            fewest: Of bids and asks, how many levels there must be up to the horizon.
-        """
+    def _open(self, ReaderState book not None, fewest):
+        """See ``PureLane._open``."""
         if self._plan is None:
             return
         self._fewest[0], self._fewest[1] = fewest
-        self._content = content
-        self._pulse = pulse
+        self._guard = book._guard
+        self._pulse = <PulseState?> self._guard.pulse
+        self._content = self._guard.content
 
     def _close(self):
         """No frame is taken before it is opened again. Raises ``UsageError`` while another thread replays frames."""
@@ -127,9 +123,11 @@ cdef class Lane:
     @final
     cdef bint _take_frame(self, object frame, int64_t received_ns, bint timed) except -1:
         """Apply a frame if it is plain and continues the book; whether it was, else nothing has changed."""
-        cdef ContentState content = self._content
+        cdef ContentState content = self._opened()
         cdef const char* text
         cdef Py_ssize_t length = 0
+        if content is None:
+            return False
         if PyBytes_CheckExact(frame):
             text = PyBytes_AS_STRING(frame)
             length = PyBytes_GET_SIZE(frame)
@@ -153,6 +151,13 @@ cdef class Lane:
         if self._is_observed:
             self._observe(frame)
         return True
+
+    @final
+    cdef ContentState _opened(self):
+        """The content that frames may continue; ``None`` if the lane is closed, as it is once the pulse is another."""
+        if self._content is not None and self._guard.pulse is not self._pulse:
+            self._content = None
+        return self._content
 
     @final
     cdef void _keep(self, object frame):

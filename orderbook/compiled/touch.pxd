@@ -9,6 +9,7 @@ cdef class GuardState:
     cdef public ContentState content
     cdef public bint is_plain      # LIVE, and no clock has a say
     cdef public bint is_kept       # only whoever keeps it changes it
+    cdef public object pulse
     cdef public object _clock
     cdef public object _marked     # state, reason, since when
 

@@ -300,7 +300,7 @@ class BookSync(BatchLane):
     def _done(self) -> tuple[Event, ...]:
         """It ends: what there is to tell. While there is nothing special, frames may take the lane."""
         if is_plain(self._machine):
-            self._open(self.book.content, self.book.pulse, self._machine.auditor.fewest(self.book.content))
+            self._open(self.book, self._machine.auditor.fewest(self.book.content))
         return self._desk.flush()
 
     def _decode(self, frame: bytes | str) -> Delta:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from orderbook.accelerator import ACCELERATOR
+from orderbook.book import OrderBook
 from orderbook.events import Event
 from orderbook.settings import SyncSettings
-from orderbook.twin import ContentState, PulseState
 from orderbook.venues.layout import Layout
 from orderbook.venues.wire import Frame
 
@@ -81,12 +81,11 @@ class PureLane:
             is_observed: Whether ``_observe`` is to be called with each frame that was taken.
         """
 
-    def _open(self, content: ContentState, pulse: PulseState, fewest: tuple[int, int]) -> None:
-        """From now on frames may continue this content.
+    def _open(self, book: OrderBook, fewest: tuple[int, int]) -> None:
+        """From now on frames may continue what the book holds.
 
         Args:
-            content: The book's own.
-            pulse: Of its link.
+            book: The book. The machine is asked again when somebody gives it another pulse.
             fewest: Of bids and asks, how many levels there must be up to the horizon.
         """
 

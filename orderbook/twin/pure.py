@@ -16,6 +16,7 @@ Rows = Iterable[Iterable[str | float | Decimal | SupportsIndex]]
 C = TypeVar("C")
 F = TypeVar("F")
 M = TypeVar("M")
+P = TypeVar("P")
 
 
 class Horizons(dict[Side, int | None]):
@@ -77,22 +78,24 @@ class PulseState:
         self.in_doubt = False
 
 
-class GuardState(Generic[C]):
+class GuardState(Generic[C, P]):
     """The attributes of a ``guard.Guard`` that readers look at each time.
 
     Attributes:
         content: What the book holds, trusted or not.
         is_plain: Whether it may be read, whatever a clock says.
+        pulse: When something was last heard.
         is_kept: Whether somebody keeps the book, so that nobody else may change it.
     """
 
-    __slots__ = ("_clock", "_marked", "content", "is_kept", "is_plain")
+    __slots__ = ("_clock", "_marked", "content", "is_kept", "is_plain", "pulse")
 
     _clock: Callable[[], int] | None
     _marked: tuple[BookState, str, int]
     content: C
     is_kept: bool
     is_plain: bool
+    pulse: P
 
 
 class Changed:
