@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from orderbook.errors import UsageError
+
+SETTING_MAX: Final = 10**18
+"""No setting is greater: the compiled twin holds them in 64 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +16,7 @@ class SyncSettings:
     """Bounds of one ``BookSync``. Times need the driver's clock; with ``received_ns=0`` only counts apply.
 
     Raises:
-        UsageError: A value is negative, or zero where that cannot work.
+        UsageError: A value is negative, zero where that cannot work, or beyond ``SETTING_MAX`` (a share: beyond 1).
 
     Attributes:
         reset_window: A delta that ends more than this below the highest sequence seen means that the venue
@@ -77,10 +81,20 @@ class SyncSettings:
                 continue
             kinds = (int, float) if name in _SHARES else (int,)
             least = 1 if name.endswith("_max") else 0
-            if type(value) not in kinds or not least <= value < float("inf"):
+            most = 1 if name in _SHARES else SETTING_MAX
+            if type(value) not in kinds or not least <= value <= most:
                 kind = "a number" if name in _SHARES else "a whole number"
-                raise UsageError(f"setting {name} is {kind} of at least {least}, not {value!r}")
+                raise UsageError(
+                    f"setting {name} is {kind} of at least {least} and at most {most}, not {_short(value)}"
+                )
 
 
 _OPTIONAL = frozenset({"link_silence_max_ms", "symbol_silence_ms", "probe_timeout_ms"})
 _SHARES = frozenset({"trusted_levels_min"})
+
+
+def _short(value: object) -> str:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:
+        return "a longer one"  # than CPython writes

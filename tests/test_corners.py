@@ -12,6 +12,7 @@ import pytest
 import orderbook
 from orderbook.errors import PortInUse
 from orderbook.guard import Pulse
+from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.sync.facts import ComparedFacts
 from orderbook.sync.journal import GapJournal
@@ -101,6 +102,23 @@ def test_frames_after_a_move_are_heard_on_the_new_link(take: Callable[..., objec
         take(sync, delta(number), number * SECOND)
         assert (number, 1) == (sync.book.sequence, sync.book.epoch)
         assert (SECOND, None if in_doubt else number * SECOND) == (old.heard_ns, new.heard_ns)
+
+
+@pytest.mark.parametrize("window", [0, 1, 5, 10**12])
+@pytest.mark.parametrize("many", [1, 3, 8])
+def test_the_last_deltas(window: int, many: int) -> None:
+    """However they came, and however often somebody looks, they are the newest ones, as many as there is room for."""
+    sync = live(settings=SyncSettings(reset_window=window))
+    expected = [seen.sequence_end for seen in sync.recent]
+    at = 12
+    while at < 40:
+        frames = [delta(number) for number in range(at, at + many)]
+        for frame in frames:
+            assert () == sync.receive(frame)
+        sync.replay([delta(number) for number in range(at + many, at + 2 * many)])
+        expected += range(at, at + 2 * many)
+        assert expected[-window - 1 :] == [seen.sequence_end for seen in sync.recent]
+        at += 2 * many
 
 
 def test_a_port_in_use_names_the_remedy() -> None:

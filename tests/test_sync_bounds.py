@@ -255,7 +255,10 @@ def test_misuse_is_named() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"reset_window": -1}, {"buffer_frames_max": 0}, {"trusted_levels_min": float("inf")}, {"catch_up_ms": True}],
+    [
+        *({"reset_window": -1}, {"buffer_frames_max": 0}, {"trusted_levels_min": float("inf")}, {"catch_up_ms": True}),
+        *({"trusted_levels_min": 1.5}, {"frame_bytes_max": 10**18 + 1}, {"levels_max": 10**5000}),
+    ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     """With the name of the setting."""

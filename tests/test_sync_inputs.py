@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -100,7 +100,27 @@ def test_a_bad_ticker_costs_no_book_anything(topic: str) -> None:
     assert (frames, 1) == (sync.counters.frames, sync.counters.ignored)
 
 
-@pytest.mark.parametrize("value", [None, 0, 0.5, 1, 1.5, True, -1, float("nan"), float("inf"), "1"], ids=repr)
+ODD: Final = [
+    None,
+    0,
+    0.5,
+    1,
+    1.5,
+    2.0,
+    True,
+    -1,
+    float("nan"),
+    float("inf"),
+    "1",
+    1e300,
+    10**12,
+    10**18,
+    2**63,
+    10**30,
+]
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize("name", [field.name for field in fields(SyncSettings)])
 def test_settings_that_are_accepted_work(name: str, value: Any) -> None:
     """A setting that cannot work is refused when it is given, not by another error when it is used."""

@@ -178,7 +178,7 @@ cdef class Batch:
     cdef int _remember(self, Lane lane, Py_ssize_t first, Py_ssize_t end) except -1:
         """Let the lane have the last ones of what was taken; for a frame that there is no memory for a ``None``."""
         cdef Py_ssize_t row
-        for row in range(max(first, end - <Py_ssize_t> len(lane._frames)), end):
+        for row in range(max(first, end - lane._frames_max), end):
             try:
                 lane._keep(self._frame(row))
             except MemoryError:

@@ -23,8 +23,9 @@ cdef class Lane:
     cdef Py_ssize_t _frame_bytes_max
     cdef Py_ssize_t _levels_max
     cdef Py_ssize_t _fewest[2]   # levels of bids and asks up to their horizon; 0: none is needed
-    cdef list _frames            # the last ones, as a ring
-    cdef Py_ssize_t _newest      # behind it, and where the next one goes
+    cdef list _frames            # the last ones, as a ring once there are as many as it may hold
+    cdef Py_ssize_t _frames_max
+    cdef Py_ssize_t _newest      # behind it, and where the next one goes; 0 before that
     cdef int64_t _taken
     cdef int64_t _last_ns        # of the last one, 0 without a clock
     cdef int64_t _heard_ns       # of the last one with a time
@@ -46,6 +47,6 @@ cdef class Lane:
     @final
     cdef ContentState _opened(self)
     @final
-    cdef void _keep(self, object frame)
+    cdef int _keep(self, object frame) except -1
     @final
     cdef bint _is_odd(self, ContentState content, Ladder bids, Ladder asks) noexcept nogil

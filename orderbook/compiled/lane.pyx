@@ -62,7 +62,8 @@ cdef class Lane:
         self._plan = None if layout is None else Plan(layout, symbol)
         self._frame_bytes_max = settings.frame_bytes_max
         self._levels_max = settings.levels_max
-        self._frames = [None] * (settings.reset_window + 1)
+        self._frames = []
+        self._frames_max = settings.reset_window + 1
         self._newest = 0
 
     def _open(self, ReaderState book not None, fewest):
@@ -160,10 +161,14 @@ cdef class Lane:
         return self._content
 
     @final
-    cdef void _keep(self, object frame):
-        """Remember a frame that was taken, in the place of the oldest one."""
+    cdef int _keep(self, object frame) except -1:
+        """Remember a frame that was taken; once there are enough of them, in the place of the oldest one."""
+        if len(self._frames) < self._frames_max:
+            self._frames.append(frame)
+            return 0
         self._frames[self._newest] = frame
-        self._newest = self._newest + 1 if self._newest + 1 < len(self._frames) else 0
+        self._newest = self._newest + 1 if self._newest + 1 < self._frames_max else 0
+        return 0
 
     @final
     cdef bint _take(
