@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orderbook.errors import NumberError
 from orderbook.fixedpoint import RAW_MAX, plain, to_raw
 from orderbook.ladder import Ladder
-from orderbook.twin import ContentState
+from orderbook.twin import ContentState, refuse_copy
 from orderbook.types import Change, Side
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class BookContent(ContentState):
     """
 
     __slots__ = ()
+
+    __reduce_ex__ = refuse_copy
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, partial: dict[Side, bool]) -> BookContent:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from orderbook.content import BookContent
 from orderbook.errors import BookNotLive, UsageError
-from orderbook.twin import GuardState, PulseState, ReaderState
+from orderbook.twin import GuardState, PulseState, ReaderState, refuse_copy
 from orderbook.types import BookState
 
 F = TypeVar("F")
@@ -28,6 +28,8 @@ class Pulse(PulseState):
     """
 
     __slots__ = ()
+
+    __reduce_ex__ = refuse_copy
 
 
 class Guard(GuardState[BookContent, Pulse]):
@@ -48,6 +50,8 @@ class Guard(GuardState[BookContent, Pulse]):
         "epoch",
         "symbol",
     )
+
+    __reduce_ex__ = refuse_copy
 
     def __init__(
         self, symbol: str, clock: Clock | None = None, max_age_ms: int | None = None, pulse: Pulse | None = None
@@ -149,6 +153,8 @@ class Status(ReaderState[F]):
     __slots__ = ()
 
     _guard: Guard
+
+    __reduce_ex__ = refuse_copy
 
     @property
     def symbol(self) -> str:

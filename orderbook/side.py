@@ -13,7 +13,7 @@ from orderbook.fixedpoint import RAW_MAX
 from orderbook.forms import FLOAT, Form, Numeric
 from orderbook.guard import Guard
 from orderbook.results import Marked
-from orderbook.twin import SideState, side_method
+from orderbook.twin import SideState, refuse_copy, side_method
 from orderbook.types import Level, Side
 
 V = TypeVar("V")
@@ -31,6 +31,8 @@ class SideView(SideState[Form[V, Q]], Generic[V, Q]):
     __slots__ = ()
 
     _guard: Guard
+
+    __reduce_ex__ = refuse_copy
 
     def __init__(self, guard: Guard, form: Form[V, Q], side: Side, *, guarded: bool) -> None:
         super().__init__(guard, form, side, guarded=guarded, is_float=form is FLOAT)

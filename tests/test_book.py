@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import weakref
 from collections.abc import Callable
 from decimal import Decimal
@@ -15,11 +17,25 @@ import pytest
 from orderbook.book import LastKnown, OrderBook
 from orderbook.errors import BookNotLive, NumberError, UsageError
 from orderbook.fixedpoint import SEQUENCE_MAX
+from orderbook.guard import Pulse
 from orderbook.reader import Reader
 from orderbook.results import Band, BookView, Depth, Fill, Marked
 from orderbook.types import BBO, BookState, Level, Side
 from tests.books import ASKS, BIDS, live_book
+from tests.kucoin_frames import live
 from tests.unchecked import unchecked
+
+
+@pytest.mark.parametrize("take", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_book_is_not_copied(take: Callable[[object], object]) -> None:
+    """Nor is any part of it: half a copy would be worse than none. What may be kept is a view."""
+    sync = live()
+    book = sync.book
+    parts = (sync, book, book.exact, book.last_known, book.bids, book.content, book.pulse, Pulse(), book._guard)
+    for part in parts:
+        with pytest.raises(TypeError, match=f"no {type(part).__name__} is copied or pickled"):
+            take(part)
+    assert 2 == len(copy.deepcopy(book.view(9)).bids)
 
 
 def test_rows_are_taken_as_they_come() -> None:

@@ -19,6 +19,7 @@ from orderbook.book import OrderBook
 from orderbook.errors import UsageError
 from orderbook.sync.lane import Lane
 from orderbook.sync.tape import Recorded, Tape
+from orderbook.twin import refuse_copy
 from orderbook.venues.wire import Frame, frame_size
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class BatchLane(Lane):
     book: OrderBook
     _is_watched: bool
     """Whether somebody has to be asked after each frame: an observer, or a clock."""
+
+    __reduce_ex__ = refuse_copy
 
     def replay(
         self,

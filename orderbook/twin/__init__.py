@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orderbook.accelerator import ACCELERATOR
 from orderbook.twin import pure
 from orderbook.twin.pure import Rows
+from orderbook.twin.unique import refuse_copy
 
 if TYPE_CHECKING or ACCELERATOR == "pure":
     from orderbook.twin.pure import (
@@ -41,6 +42,7 @@ __all__ = [
     "Rows",
     "SideState",
     "reader_method",
+    "refuse_copy",
     "side_method",
     "touch_property",
 ]
