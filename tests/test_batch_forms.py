@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from orderbook.errors import UsageError
+from orderbook.settings import SyncSettings
 from tests.kucoin_frames import live
 from tests.one_by_one import EVERYTHING, FRAMES, check
 from tests.source_tree import ROOT
@@ -98,6 +101,32 @@ def test_any_iterable_and_any_buffer() -> None:
     many = [Text(FRAMES[0].decode()), np.bytes_(FRAMES[1]), *FRAMES[2:]]
     for source in (iter(FRAMES), spread, many):
         check(live(), live(), FRAMES, source=source, **EVERYTHING)
+
+
+@pytest.mark.usefixtures("batch_twin")
+@pytest.mark.parametrize("form", [bytearray, memoryview])
+@pytest.mark.parametrize(
+    ("take", "copies"),
+    [
+        (lambda sync, frame: sync.offer(frame, 1), 0),
+        # Two at a time, to guess whose frame was lost.
+        (lambda sync, frame: sync.replay([frame] * 3, record=()), 2),
+    ],
+)
+def test_what_is_too_long_is_not_copied(take: Callable[..., Any], copies: int, form: Callable[[bytes], Any]) -> None:
+    """A frame past the limit is refused by its length, before a copy of it is made."""
+    settings, frame = SyncSettings(frame_bytes_max=2**16), form(bytes(2**20))
+    take(live(settings=settings), frame)
+    sync = live(settings=settings)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        take(sync, frame)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (copies + 0.5) * 2**20 > most
 
 
 WRONG: Final[list[tuple[Any, dict[str, Any], str]]] = [

@@ -46,13 +46,15 @@ cdef class Batch:
     cdef bint _is_buffer
     cdef char* _copy              # of a line, with a zero behind it
     cdef Py_ssize_t _copy_capacity
+    cdef Py_ssize_t _frame_bytes_max
     cdef object _tape
     cdef Sheet _sheet
     cdef Ladder _bids             # where the levels are meanwhile
     cdef Ladder _asks
 
-    def __init__(self, source, tape):
+    def __init__(self, source, tape, Py_ssize_t frame_bytes_max):
         self._tape = tape
+        self._frame_bytes_max = frame_bytes_max
         self._bids, self._asks = Ladder(Side.BID), Ladder(Side.ASK)
         self._is_buffer = not isinstance(source, tuple)
         if self._is_buffer:
@@ -126,8 +128,7 @@ cdef class Batch:
                 if PyUnicode_IS_ASCII(frame):
                     text.first = PyUnicode_AsUTF8AndSize(frame, &text.length)
             else:
-                frame_size(frame)
-                if not isinstance(frame, str):
+                if frame_size(frame) <= self._frame_bytes_max and not isinstance(frame, str):
                     # It may change, and there need not be a zero behind it, which the scanner stops at.
                     if self._source is frames:
                         copies = self._source = list(frames)

@@ -139,6 +139,8 @@ cdef class Lane:
         elif isinstance(frame, (bytearray, memoryview)):
             # Kept for a while, so it must not change; and behind it there is a zero, which the scanner stops at.
             try:
+                if memoryview(frame).nbytes > self._frame_bytes_max:
+                    return False
                 frame = bytes(frame)
             except (ValueError, BufferError):
                 return False

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from orderbook.accelerator import ACCELERATOR
 from orderbook.book import OrderBook
 from orderbook.errors import UsageError
+from orderbook.settings import SyncSettings
 from orderbook.sync.lane import Lane
 from orderbook.sync.tape import Recorded, Tape
 from orderbook.twin import refuse_copy
@@ -40,13 +41,14 @@ class PureBatch:
     Args:
         source: The frames; or a buffer of bytes, whose lines they are (not those that are empty).
         tape: Where to record.
+        frame_bytes_max: Longer frames are not for here to take.
 
     Raises:
         UsageError: A frame is neither text nor a buffer of bytes.
     """
 
-    def __init__(self, source: memoryview | tuple[Frame, ...], tape: Tape) -> None:
-        del tape  # for the other twin
+    def __init__(self, source: memoryview | tuple[Frame, ...], tape: Tape, frame_bytes_max: int) -> None:
+        del tape, frame_bytes_max  # for the other twin
         self._frames: Sequence[Frame] = source if isinstance(source, tuple) else _lines(source)
         for frame in self._frames:
             frame_size(frame)
@@ -86,6 +88,7 @@ class BatchLane(Lane):
     """What ``BookSync`` is made of where it takes frames: one by one, or many."""
 
     book: OrderBook
+    _settings: SyncSettings
     _is_watched: bool
     """Whether somebody has to be asked after each frame: an observer, or a clock."""
 
@@ -123,7 +126,7 @@ class BatchLane(Lane):
         Complexity: time O(frames + changes log n + levels recorded), memory 16 bytes a frame beside what is recorded.
         """
         tape = Tape(self.book, record, imbalance, depth)
-        batch = Batch(_source(frames), tape)
+        batch = Batch(_source(frames), tape, self._settings.frame_bytes_max)
         count = len(batch)
         times = None if received_ns is None else _times(received_ns, count)
         tape.start(count)
