@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -119,6 +120,18 @@ def test_the_last_deltas(window: int, many: int) -> None:
         expected += range(at, at + 2 * many)
         assert expected[-window - 1 :] == [seen.sequence_end for seen in sync.recent]
         at += 2 * many
+
+
+def test_one_large_frame_takes_no_memory_for_long() -> None:
+    """The room that its rows needed is given back at the next frame."""
+    sync = live()
+    sync.receive(delta(12, bids=[("99", "1")]))
+    before = sys.getsizeof(sync)
+    sync.receive(delta(13, bids=[(f"0.{at}", "0") for at in range(10**4, 3 * 10**4)]))
+    assert (13, 20_000) == (sync.book.sequence, sync.counters.remove_absent)
+    sync.receive(delta(14, bids=[("99", "1")]))
+
+    assert before >= sys.getsizeof(sync)
 
 
 def test_a_port_in_use_names_the_remedy() -> None:

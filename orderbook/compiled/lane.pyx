@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Plan, Scan, begin, finish
+from orderbook.compiled.scanner cimport Plan, Row, Scan, begin, finish, relax
 from orderbook.compiled.touch cimport GuardState, ReaderState
 
 from orderbook.errors import UsageError
@@ -54,6 +54,10 @@ cdef class Lane:
 
     def __dealloc__(self):
         finish(&self._scan)
+
+    def __sizeof__(self):
+        """Bytes of memory: of the object, and of the rows that frames are read into."""
+        return object.__sizeof__(self) + (self._scan.sides[0].capacity + self._scan.sides[1].capacity) * sizeof(Row)
 
     def _lay(self, layout, symbol, settings, *, bint is_observed):
         """See ``PureLane._lay``."""
@@ -184,6 +188,7 @@ cdef class Lane:
         cdef int64_t sequence
         cdef Py_ssize_t number
         cdef int side
+        relax(scan)
         if length > self._frame_bytes_max or self._pulse.in_doubt or not self._plan.scan(text, length, scan):
             return False
         if timed and scan.time < 0:

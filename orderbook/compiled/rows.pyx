@@ -16,7 +16,7 @@ from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.measures cimport POWERS
-from orderbook.compiled.scanner cimport Row, Scan, begin, decimal, finish, room
+from orderbook.compiled.scanner cimport Row, Scan, begin, decimal, relax, room
 from orderbook.compiled.touch cimport GuardState, ReaderState
 
 cdef extern from "Python.h":
@@ -26,7 +26,6 @@ cdef extern from "Python.h":
 
 cdef enum:
     SCALE = 22       # powers of ten up to here are exact as doubles
-    ROOM = 4_096     # rows a side that are worth keeping memory for
 
 cdef int64_t INTEGER_MAX = 999_999_999_999_999_999
 cdef double DIGITS_15 = 1e15
@@ -122,8 +121,6 @@ cdef class Changed:
                     SCRATCH.time = PyLong_AsLongLongAndOverflow(venue_ms, &overflow)
                 if overflow == 0 and (venue_ms is None or SCRATCH.time >= 0):
                     taken = read(bids, 0, content) and read(asks, 1, content) and content.take(content.bids, content.asks, &SCRATCH)
-                    if SCRATCH.sides[0].capacity > ROOM or SCRATCH.sides[1].capacity > ROOM:
-                        finish(&SCRATCH)
-                        begin(&SCRATCH)
+                    relax(&SCRATCH)
         if not taken:
             self._apply_changes(bids, asks, sequence, venue_ms)

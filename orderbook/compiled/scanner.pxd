@@ -27,6 +27,7 @@ ctypedef struct Value:     # that may differ from one message of a shape to the 
 cdef enum:
     VALUES = 24
     COLUMNS = 8
+    ROWS_KEPT = 4_096   # a side, that are worth keeping memory for
 
 ctypedef struct Lead:      # the first eight digits of a number, as text and what they are worth
     uint64_t text
@@ -100,6 +101,7 @@ cdef class Plan:
 
 cdef void begin(Scan* scan) noexcept nogil
 cdef void finish(Scan* scan) noexcept nogil
+cdef void relax(Scan* scan) noexcept nogil
 cdef bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept nogil
 cdef const char* decimal(const char* at, const char* end, int64_t* digits, int* decimals) noexcept nogil
 cdef Row* room(Rows* rows, Scan* found) noexcept nogil

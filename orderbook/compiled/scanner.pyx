@@ -84,6 +84,13 @@ cdef void finish(Scan* scan) noexcept nogil:
     free(scan.sides[1].first)
 
 
+cdef void relax(Scan* scan) noexcept nogil:
+    """Give back the memory of a message with very many rows; who scans many such messages has the time to ask anew."""
+    if scan.sides[0].capacity > ROWS_KEPT or scan.sides[1].capacity > ROWS_KEPT:
+        finish(scan)
+        begin(scan)
+
+
 cdef bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept nogil:
     """A number in units of ``10**-scale``, if it can be held exactly."""
     while decimals > scale:
