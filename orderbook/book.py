@@ -196,7 +196,7 @@ def _sequence(value: SupportsIndex) -> int:
 def _check_time(venue_ms: object) -> None:
     if venue_ms is not None and (type(venue_ms) is not int or not 0 <= venue_ms <= TIME_MAX):
         # Not written out: CPython refuses to write very long integers.
-        raise UsageError(f"venue_ms is None or an int of at most {TIME_MAX} ms, and no {type(venue_ms).__name__} else")
+        raise UsageError(f"venue_ms is None or an int from 0 to {TIME_MAX} ms, and no {type(venue_ms).__name__} else")
 
 
 def _changes(rows: Rows, name: str) -> tuple[Change, ...]:
