@@ -154,11 +154,6 @@ class OrderBook(Reader[float, float], Changed):
         """From now on the book is only changed by whoever keeps it, through the methods below."""
         self._guard.is_kept = True
 
-    @property
-    def marked(self) -> tuple[BookState, str, int]:
-        """What was marked last, whatever a clock says."""
-        return self._guard.marked
-
     def mark(self, state: BookState, reason: str, since_ns: int) -> None:
         """Set the state, why, and since when (ns of the clock; 0 without one). O(1)."""
         self._guard.mark(state, reason, since_ns)

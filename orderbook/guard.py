@@ -77,11 +77,6 @@ class Guard(GuardState[BookContent, Pulse]):
         self.is_plain = state is BookState.LIVE and self._max_age_ns is None
 
     @property
-    def marked(self) -> tuple[BookState, str, int]:
-        """State, reason and since when (ns), as they were set."""
-        return self._marked
-
-    @property
     def marked_state(self) -> BookState:
         """The state as it was set, whatever the clock says."""
         return self._marked[0]
