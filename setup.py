@@ -11,20 +11,20 @@ import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                ".".join(path.with_suffix("").parts),
-                [path.as_posix()],
-                include_dirs=[np.get_include()],
-                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
-                # Symbols for debuggers are most of what compiling takes.
-                extra_compile_args=[] if sys.platform == "win32" else ["-g0"],
-                optional=True,
-            )
-            for path in sorted(Path("orderbook/compiled").glob("*.pyx"))
-        ]
-    ),
-    options={"build_ext": {"parallel": os.cpu_count()}},
+MODULES = cythonize(
+    [
+        Extension(
+            ".".join(path.with_suffix("").parts),
+            [path.as_posix()],
+            include_dirs=[np.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+            # Symbols for debuggers are most of what compiling takes.
+            extra_compile_args=[] if sys.platform == "win32" else ["-g0"],
+        )
+        for path in sorted(Path("orderbook/compiled").glob("*.pyx"))
+    ]
 )
+for module in MODULES:
+    module.optional = True  # said before, it would be lost: these are other objects
+
+setup(ext_modules=MODULES, options={"build_ext": {"parallel": os.cpu_count()}})
