@@ -42,10 +42,10 @@ def row_of(
     for name in record:
         if name in ("bid_price", "bid_size", "ask_price", "ask_size"):
             which, field = name.split("_")
-            level, past = asked(lambda which=which: getattr(book, f"best_{which}"))  # type: ignore[misc]
+            level, past = asked(lambda which=which: getattr(book, f"best_{which}"))  # type: ignore[misc]  # a default binds the name of this turn
             answers[name] = (None if level is None else getattr(level, field)), past
         else:
-            answers[name] = asked(lambda name=name: getattr(book, name))  # type: ignore[misc]
+            answers[name] = asked(lambda name=name: getattr(book, name))  # type: ignore[misc]  # a default binds the name of this turn
     if imbalance is not None:
         answers["imbalance"] = asked(lambda: book.imbalance(levels=imbalance))
     past = any(past for _, past in answers.values())

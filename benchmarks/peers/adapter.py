@@ -1,6 +1,6 @@
 """What a peer has to say of itself to be measured, and the plain book that every answer is compared with.
 
-What is timed is written as it stands in a user's loop, as text, and compiled into that loop: no function of the harness
+What is timed is written as it stands in a user's loop, as text, and compiled into that loop: no function of its own
 stands between. Books written by hand are classes with methods, as one would write them.
 """
 

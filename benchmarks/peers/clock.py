@@ -98,7 +98,7 @@ def samples_of_call(statement: str, names: dict[str, Any], count: int = 9) -> li
     timed = loop_of(statement, names, "_")
     number = 1
     while True:
-        took = timed(repeat(None, number))  # type: ignore[arg-type]
+        took = timed(repeat(None, number))  # type: ignore[arg-type]  # all that is done with items is to go over them
         if took > 3_000_000 or number > 1_000_000:
             break
         number *= 4

@@ -14,10 +14,10 @@ PALE = "#aab7c4"
 
 def draw(data: dict[str, Any], path: Path) -> None:
     """Frames on the left, growth with depth on the right."""
-    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore]
+    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore]  # there in its own environment only
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # type: ignore[import-not-found,unused-ignore]
+    from matplotlib import pyplot as plt  # type: ignore[import-not-found,unused-ignore]  # as above
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(15, 6.5), layout="constrained")
     rows = sorted(data["bars"], key=lambda row: row[2] or row[1], reverse=True)

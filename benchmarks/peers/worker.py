@@ -42,7 +42,7 @@ def main() -> None:
     """As the command line says."""
     peer, what, path, core = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
-    # Written by the harness itself, a moment ago.
+    # Written by the benchmark itself, a moment ago.
     workloads = pickle.loads(Path(path).read_bytes())
     out = os.dup(1)
     os.dup2(2, 1)  # what a peer prints is no result

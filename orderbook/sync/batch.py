@@ -146,7 +146,7 @@ def _source(frames: Frames) -> memoryview | tuple[Frame, ...]:
     if isinstance(frames, str):
         raise UsageError("frames are a list, or a buffer of bytes with one a line, not one text")
     try:
-        buffer = memoryview(frames)  # type: ignore[arg-type]
+        buffer = memoryview(frames)  # type: ignore[arg-type]  # if it is none, that is told below
     except TypeError:
         pass
     else:
@@ -154,7 +154,7 @@ def _source(frames: Frames) -> memoryview | tuple[Frame, ...]:
             raise UsageError(f"a buffer of frames is one of bytes, not of format {buffer.format}")
         return (buffer if buffer.c_contiguous else memoryview(buffer.tobytes())).cast("B")
     try:
-        return tuple(frames)  # type: ignore[arg-type]
+        return tuple(frames)  # type: ignore[arg-type]  # no buffer, so it is an iterable or refused
     except TypeError:
         raise UsageError(f"frames are a list, or a buffer of bytes, not {type(frames).__name__}") from None
 

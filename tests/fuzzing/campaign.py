@@ -238,7 +238,7 @@ def summed(windows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def revision() -> str | None:
-    """Which source it was; with a plus where the product or the harness differs from it."""
+    """Which source it was; with a plus where the library or the fuzzing differs from it."""
     found = _said("git", "rev-parse", "--short=12", "HEAD")
     return None if found is None else f"{found}+" if _said("git", "status", "--porcelain", "--", *_SOURCES) else found
 
