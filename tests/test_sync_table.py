@@ -43,6 +43,7 @@ SNAPSHOT: Final = SnapshotFacts(
     old_high=NEVER,
     outdated=False,
     void=False,
+    overtaken=0,
     behind=False,
     mute=False,
     doubtful=False,

@@ -36,7 +36,7 @@ class Alarms:
             case Verdict.GAP:
                 machine.give_up_hole()
             case Verdict.DROP:
-                machine.give_up_base()
+                self._give_up_base()
             case Verdict.INCONCLUSIVE:
                 desk.waits.stop("audit")
                 machine.auditor.drop_snapshot()
@@ -45,7 +45,7 @@ class Alarms:
             case Verdict.SILENT:
                 machine.fall_silent()
             case Verdict.BEHIND:
-                machine.fall_behind()
+                self._fall_behind()
             case Verdict.UNASKED:
                 # Over for good until something comes: a frame without a time must not make the book LIVE again.
                 desk.waits.start("answer", desk.now_ns, None, 0)
@@ -55,3 +55,21 @@ class Alarms:
                 is_done = desk.question("no delta for a while") and not desk.is_unasked
                 again_ms = self._settings.symbol_silence_ms if is_done else self._settings.probe_interval_ms
                 desk.waits.start("symbol", desk.now_ns, again_ms)
+
+    def _give_up_base(self) -> None:
+        """The stream has not reached the snapshot."""
+        machine, desk = self._machine, self._desk
+        machine.provenance.drop(desk.counters.frames)
+        machine.base = None
+        desk.attempts += 1
+        desk.waits.stop("ahead")
+        desk.ask("the stream has not reached the snapshot")
+
+    def _fall_behind(self) -> None:
+        """The venue stays ahead of the stream."""
+        machine, desk = self._machine, self._desk
+        machine.owed = machine.probed
+        machine.provenance.fell_behind(desk.counters.deltas)
+        desk.waits.stop("behind")
+        desk.go(Verdict.BEHIND, f"venue ahead by {machine.probed - machine.last}")
+        desk.ask("venue ahead")

@@ -52,8 +52,11 @@ class Answers:
             case Verdict.COMPARE:
                 self._agrees(content)
             case Verdict.RESET:
+                if machine.base is not machine.book.content:
+                    machine.base = None  # it was built of the new count: nobody shall know it as the old one's
                 self._count_anew(sequence)
             case Verdict.REJECT | Verdict.INCONCLUSIVE as verdict:
+                machine.overtaken += machine.buffer.is_out_of_turn
                 self._auditor.older += verdict is Verdict.INCONCLUSIVE and self._auditor.busy
                 self._refuse(facts, wished=wished)
             case _:
@@ -81,6 +84,7 @@ class Answers:
             old_high=provenance.old.nearest(sequence),
             outdated=provenance.old.have(content, machine.buffer),
             void=void,
+            overtaken=machine.overtaken,
             behind=machine.owed > machine.high,
             mute=provenance.is_mute(self._desk.counters.deltas),
             doubtful=provenance.is_doubtful(machine.high, frames),
@@ -141,6 +145,8 @@ class Answers:
                 desk.ask("venue ahead")
         elif desk.state is not BookState.SYNCING:
             desk.await_venue()
+        elif machine.base is not None and machine.last == machine.high < machine.owed <= sequence:
+            desk.ask("venue ahead")
 
     def _adopt(self, content: BookContent) -> None:
         """Build a new book on it, and ask for whatever is missing then."""
@@ -157,6 +163,7 @@ class Answers:
         if machine.base is not content or desk.state is not BookState.SYNCING:
             return
         if machine.last < machine.high:
+            machine.overtaken += machine.buffer.is_out_of_turn
             desk.ask("a hole inside the buffer", delay_ms=settings.reorder_hold_ms)
         elif machine.high < machine.owed:
             desk.waits.start("ahead", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)

@@ -15,12 +15,23 @@ _UNTIL_TIME = Delta._fields.index("venue_ms")
 
 
 class DeltaBuffer:
-    """A bounded, sorted list of deltas without repetitions."""
+    """A bounded, sorted list of deltas without repetitions.
 
-    __slots__ = ("_deltas", "_frames_max", "_rows", "_rows_max")
+    A delta is out of turn when one that it follows came after it. Mostly the two were swapped on their way; but it may
+    also be of a count that the venue has left, while the new count is about to run through the same numbers.
+
+    Attributes:
+        out_of_turn: Whether the last one that ``take`` handed out to be applied was.
+    """
+
+    __slots__ = ("_deltas", "_frames_max", "_passed", "_rows", "_rows_max", "_turn", "_turns", "out_of_turn")
 
     def __init__(self, frames_max: int, rows_max: int) -> None:
+        self.out_of_turn = False
         self._deltas: list[Delta] = []
+        self._turns: list[int] = []
+        self._turn = 0
+        self._passed = 0
         self._rows = 0
         self._frames_max = frames_max
         self._rows_max = rows_max
@@ -35,6 +46,11 @@ class DeltaBuffer:
     def first(self) -> int:
         """Start of the oldest delta; ``NEVER`` when empty."""
         return self._deltas[0].sequence_start if self._deltas else NEVER
+
+    @property
+    def is_out_of_turn(self) -> bool:
+        """Whether the oldest delta is."""
+        return bool(self._turns) and self._turns[0] < self._passed
 
     def full_with(self, delta: Delta) -> Literal["buffer_frames_max", "buffer_rows_max"] | None:
         """Which setting would be passed by one more delta."""
@@ -51,9 +67,16 @@ class DeltaBuffer:
             there = self._deltas[at]
             if (there.sequence_start, there.sequence_end) == (delta.sequence_start, delta.sequence_end):
                 return False
+        self._turn += 1
         self._deltas.insert(at, delta)
+        self._turns.insert(at, self._turn)
         self._rows += _rows(delta)
         return True
+
+    def passed_by(self) -> None:
+        """A delta came that is older than those here, and does not have to wait."""
+        self._turn += 1
+        self._passed = self._turn
 
     def take(self, last: int) -> tuple[list[Delta], Delta | None]:
         """Remove what a book at ``last`` already covers, and the delta that continues it.
@@ -68,6 +91,7 @@ class DeltaBuffer:
             if head.sequence_end <= last:
                 covered.append(self._pop())
             elif continues(head.sequence_start, head.sequence_end, last):
+                self.out_of_turn = self.is_out_of_turn
                 return covered, self._pop()
             else:
                 break
@@ -77,11 +101,13 @@ class DeltaBuffer:
         """Forget everything; says how many deltas that were."""
         dropped = len(self._deltas)
         self._deltas.clear()
+        self._turns.clear()
         self._rows = 0
         return dropped
 
     def _pop(self) -> Delta:
         delta = self._deltas.pop(0)
+        self._passed = max(self._passed, self._turns.pop(0))
         self._rows -= _rows(delta)
         return delta
 

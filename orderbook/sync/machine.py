@@ -63,6 +63,7 @@ class Machine:
         self.owed = NEVER
         self._gapped = False
         self._silent = False
+        self.overtaken = 0
         self.probed = NEVER
         self.recent.clear()
         self.provenance.forget()
@@ -173,9 +174,12 @@ class Machine:
             self.recent.add(delta)  # a repetition would push out what it repeats
         desk.waits.take_delta(desk.now_ns)
         if verdict is Verdict.APPLY:
+            self.buffer.passed_by()
             self._apply(delta)
         elif verdict is Verdict.IGNORE:
             desk.counters.duplicates += 1
+            if not repeats:
+                self.buffer.passed_by()
             if not repeats and self.base is self.book.content:
                 # Not one that a new snapshot covers: that is as it should be.
                 desk.overdue(is_awaited=self.auditor.suspect(self.last))
@@ -284,6 +288,12 @@ class Machine:
             self.desk.counters.duplicates += len(covered)
             if following is None:
                 return
+            if self.buffer.out_of_turn and base is not self.book.content:
+                # It may be of a count that the venue has left: only what comes later tells, or an answer.
+                self.owed = max(self.owed, following.sequence_end + 1)
+                settings = self._settings
+                self.desk.waits.start("ahead", self.desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
+                self.desk.question("deltas out of turn")
             self._apply(following)
 
     def _join(self, base: BookContent) -> None:
@@ -299,6 +309,7 @@ class Machine:
             if self._gapped or desk.waits.running("hold"):
                 desk.counters.reorders += 1
             self._gapped = False
+            self.overtaken = 0
             desk.attempts = 0
             desk.withdraw()
             desk.waits.stop("hold", "ahead")
@@ -377,24 +388,7 @@ class Machine:
         desk.journal.missing(first, last)
         desk.ask("gap")
 
-    def give_up_base(self) -> None:
-        """The stream has not reached the snapshot."""
-        desk = self.desk
-        self.provenance.drop(desk.counters.frames)
-        self.base = None
-        desk.attempts += 1
-        desk.waits.stop("ahead")
-        desk.ask("the stream has not reached the snapshot")
-
     def fall_silent(self) -> None:
         """Nothing is heard on the link."""
         self._silent = True
         self.desk.go(Verdict.SILENT, f"nothing heard for {self._settings.link_silence_max_ms} ms")
-
-    def fall_behind(self) -> None:
-        """The venue stays ahead of the stream."""
-        self.owed = self.probed
-        self.provenance.fell_behind(self.desk.counters.deltas)
-        self.desk.waits.stop("behind")
-        self.desk.go(Verdict.BEHIND, f"venue ahead by {self.probed - self.last}")
-        self.desk.ask("venue ahead")

@@ -162,6 +162,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
         ("confirms", _SYNCING, "at `last`, nothing was heard or probed beyond it, not doubtful, the stream not mute",
          lambda f: f.sequence == f.last >= f.probed and f.whole and not (f.mute or f.doubtful or f.unsure),
          Verdict.CONFIRM),
+        ("fell back while joining", _SYNCING, "four before it left a hole with older arrivals behind it",
+         lambda f: f.overtaken >= OLDER_MAX, Verdict.RESET),
         ("older than the book", _SYNCING, "not beyond `last`, and the book is not doubtful",
          lambda f: f.sequence <= f.last and not f.doubtful, Verdict.REJECT),
         ("older than the stream", _SYNCING, "older than the first delta to be had - 1",

@@ -1,0 +1,132 @@
+"""Deltas out of turn: one that was heard before another one that it follows. Swapped on the way, or of an old count?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from orderbook.settings import SyncSettings
+from orderbook.sync import BookSync
+from orderbook.sync.buffer import DeltaBuffer
+from orderbook.sync.table import OLDER_MAX
+from orderbook.types import BookState
+from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
+
+ASKS = (("101", "1"),)
+WINDOW = SyncSettings().reset_window
+
+
+def swapped() -> BookSync:
+    """A book that is built of a snapshot at 10 and of 11, which came after 12."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(12))
+    sync.receive(delta(11))
+    sync.receive_snapshot(snapshot(10), depth="full")
+    return sync
+
+
+def test_a_delta_of_the_old_count_is_no_part_of_a_book_of_the_new_one() -> None:
+    """The venue counts anew while no book is there; the new count climbs to the number of a delta that waits."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(1_003, bids=[("99", "7")]))
+    sync.receive(delta(1_001, bids=[("98", "5")]))
+    sync.receive_snapshot(snapshot(1_001, (("98", "5"),), ASKS), depth="full")
+    sync.receive(delta(1_002, bids=[("97", "5")]))
+    assert BookState.SYNCING is sync.state
+    assert "SequenceReset" in kinds(sync.receive(delta(1_003, bids=[("96", "5")])))
+    sync.receive_snapshot(b"")  # what was asked for before is no use
+    sync.receive_snapshot(snapshot(1_003, (("98", "5"), ("97", "5"), ("96", "5")), ASKS), depth="full")
+    sync.receive(delta(1_004))
+    assert (BookState.LIVE, 1_004) == (sync.state, sync.book.sequence)
+    assert [98.0, 97.0, 96.0] == [price for price, _ in sync.book.bids]
+
+
+def test_swapped_deltas_wait_for_more() -> None:
+    """Their order says nothing for sure, so the venue is asked where it is."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(12))
+    sync.receive(delta(11))
+    assert ["NeedProbe"] == kinds(sync.receive_snapshot(snapshot(10), depth="full"))
+    assert (BookState.SYNCING, 12) == (sync.state, sync._machine.last)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        lambda sync: sync.receive(delta(13)),
+        lambda sync: sync.receive_probe(12),
+        lambda sync: sync.receive_snapshot(snapshot(12), depth="full"),
+        lambda sync: [sync.receive_snapshot(snapshot(13), depth="full"), sync.receive(delta(13))],
+    ],
+    ids=["the next delta", "a probe", "a snapshot", "a farther snapshot"],
+)
+def test_whatever_comes_beyond_swapped_deltas_joins_them(more: Callable[[BookSync], object]) -> None:
+    """Another count would not have got there."""
+    sync = swapped()
+    more(sync)
+    assert BookState.LIVE is sync.state
+
+
+def test_a_hole_of_a_live_book_is_filled_as_before() -> None:
+    """It was one count before the hole, and a late delta is no news."""
+    sync = live()
+    sync.receive(delta(13))
+    assert BookState.SYNCING is sync.state
+    sync.receive(delta(12))
+    assert (BookState.LIVE, 13) == (sync.state, sync.book.sequence)
+
+
+@pytest.mark.parametrize("is_moving", [False, True])
+def test_a_new_count_below_what_waits_is_noticed(is_moving: bool) -> None:
+    """Snapshot after snapshot ends below a hole with an older delta behind it: nothing will ever fill that."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(1_000))
+    sync.receive(delta(1_001 - WINDOW))
+    found = []
+    number = 1_001 - WINDOW
+    for _ in range(OLDER_MAX + 1):
+        found += kinds(sync.receive_snapshot(snapshot(number), depth="full"))
+        if is_moving:
+            number += 1
+            found += kinds(sync.receive(delta(number)))
+    assert 1 == found.count("SequenceReset")
+    sync.receive_snapshot(snapshot(number + 1), depth="full")
+    sync.receive(delta(number + 1))
+    assert (BookState.LIVE, number + 1) == (sync.state, sync.book.sequence)
+
+
+def deltas_of(buffer: DeltaBuffer, *numbers: int) -> None:
+    """Put deltas in, in this order of arrival."""
+    sync = BookSync("kucoin", SYMBOL)
+    for number in numbers:
+        message = sync._venue.decode(delta(number).decode())
+        buffer.add(message)  # type: ignore[arg-type]  # it is a delta
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "expected"),
+    [((11, 12, 13), [False, False, False]), ((12, 11, 13), [False, True, False]), ((13, 12, 11), [False, True, True])],
+)
+def test_turns_are_those_of_arrival(arrivals: tuple[int, ...], expected: list[bool]) -> None:
+    """Out of turn is what follows one that came after it."""
+    buffer = DeltaBuffer(10, 100)
+    deltas_of(buffer, *arrivals)
+    found = []
+    for last in (10, 11, 12):
+        assert buffer.take(last)[1] is not None
+        found.append(buffer.out_of_turn)
+    assert expected == found
+
+
+def test_what_did_not_have_to_wait_has_its_turn_too() -> None:
+    """A delta that is applied at once, or covered already, passes by those that wait; none is left over when all went."""
+    buffer = DeltaBuffer(10, 100)
+    deltas_of(buffer, 13)
+    assert not buffer.is_out_of_turn
+    buffer.passed_by()
+    assert buffer.is_out_of_turn
+    buffer.clear()
+    assert not buffer.is_out_of_turn
+    deltas_of(buffer, 14)
+    assert not buffer.is_out_of_turn
