@@ -182,14 +182,16 @@ def test_a_straddling_delta_is_applied_row_by_row() -> None:
 
 
 def test_a_hole_inside_the_buffer_keeps_what_follows_and_asks_again() -> None:
-    """And what follows is used when the missing delta comes after all."""
+    """And what follows is used when the missing delta comes after all, and the stream goes on."""
     sync = BookSync("kucoin", SYMBOL)
     sync.receive(delta(10))
     sync.receive(delta(12, bids=[("98", "5")]))
     assert sync.receive_snapshot(snapshot(9)) == (NeedSnapshot(SYMBOL, "a hole inside the buffer", 20, None),)
     assert (sync.state, sync.buffered) == (SYNCING, 1)
     sync.receive(delta(11))
-    assert (sync.state, sync.book.sequence, sync.wants_snapshot) == (LIVE, 12, False)
+    assert sync.state is SYNCING
+    sync.receive(delta(13))
+    assert (sync.state, sync.book.sequence, sync.wants_snapshot) == (LIVE, 13, False)
 
 
 @pytest.mark.parametrize(

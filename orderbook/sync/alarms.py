@@ -35,6 +35,9 @@ class Alarms:
                 desk.ask(rule.name)
             case Verdict.GAP:
                 machine.give_up_hole()
+            case Verdict.DROP if machine.is_turned and machine.probed > machine.last:
+                desk.waits.stop("ahead")
+                machine.confirm()
             case Verdict.DROP:
                 self._give_up_base()
             case Verdict.INCONCLUSIVE:
@@ -61,6 +64,7 @@ class Alarms:
         machine, desk = self._machine, self._desk
         machine.provenance.drop(desk.counters.frames)
         machine.base = None
+        machine.is_turned = False
         desk.attempts += 1
         desk.waits.stop("ahead")
         desk.ask("the stream has not reached the snapshot")

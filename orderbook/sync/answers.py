@@ -137,7 +137,7 @@ class Answers:
 
     def _watch(self, sequence: int, *, was_unasked: bool = False) -> None:
         """The venue is ahead; the stream has a moment to show it, unless it was silent for long."""
-        machine, desk = self._machine, self._desk
+        machine, desk, settings = self._machine, self._desk, self._settings
         machine.probed = max(machine.probed, sequence)
         if was_unasked or (desk.state is BookState.STALE and machine.owed > machine.high):
             machine.owed = max(machine.owed, sequence)
@@ -145,8 +145,9 @@ class Answers:
                 desk.ask("venue ahead")
         elif desk.state is not BookState.SYNCING:
             desk.await_venue()
-        elif machine.base is not None and machine.last == machine.high < machine.owed <= sequence:
-            desk.ask("venue ahead")
+        elif machine.is_turned:
+            # The stream of another count would be here in a moment.
+            desk.waits.start("ahead", desk.now_ns, settings.probe_catch_up_ms)
 
     def _adopt(self, content: BookContent) -> None:
         """Build a new book on it, and ask for whatever is missing then."""

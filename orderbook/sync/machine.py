@@ -64,6 +64,7 @@ class Machine:
         self._gapped = False
         self._silent = False
         self.overtaken = 0
+        self.is_turned = False
         self.probed = NEVER
         self.recent.clear()
         self.provenance.forget()
@@ -291,7 +292,7 @@ class Machine:
             if self.buffer.out_of_turn and base is not self.book.content:
                 # It may be of a count that the venue has left: only what comes later tells, or an answer.
                 self.owed = max(self.owed, following.sequence_end + 1)
-                settings = self._settings
+                settings, self.is_turned = self._settings, True
                 self.desk.waits.start("ahead", self.desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
                 self.desk.question("deltas out of turn")
             self._apply(following)
@@ -310,6 +311,7 @@ class Machine:
                 desk.counters.reorders += 1
             self._gapped = False
             self.overtaken = 0
+            self.is_turned = False
             desk.attempts = 0
             desk.withdraw()
             desk.waits.stop("hold", "ahead")
@@ -347,6 +349,7 @@ class Machine:
         if self.base is not self.book.content:
             self.desk.attempts += 1
         self.base = None
+        self.is_turned = False
         self.auditor.stop()
         self.desk.waits.stop("hold", "ahead", "behind", "audit")
         self.desk.go(verdict, reason)
@@ -359,7 +362,7 @@ class Machine:
         desk = self.desk
         self.base = content
         self.owed = content.sequence
-        self._gapped = False
+        self._gapped = self.is_turned = False
         if desk.state is BookState.STALE:
             # Asked for because the venue was seen ahead, so this is the newer evidence.
             self.probed = NEVER
