@@ -89,6 +89,17 @@ def fallen_back(rules: Index) -> bool:
     return sync.state is not BookState.LIVE and sync.counters.resets == 1
 
 
+def fallen_back_while_joining(rules: Index) -> bool:
+    """The same before a book is joined: a delta of the old count waits behind a hole that nothing will fill."""
+    sync = BookSync("kucoin", SYMBOL, rules=rules)
+    sync.receive(delta(40))
+    for number in range(1, 8):
+        sync.receive(delta(number))
+        sync.receive_snapshot(snapshot(number), depth="full")
+    sync.receive(delta(8))
+    return sync.state is BookState.LIVE and sync.counters.resets == 1
+
+
 def late_probe(rules: Index) -> bool:
     """A probe is under way while the venue begins to count anew, and names where the old count ended."""
     second = 1_000_000_000
@@ -147,6 +158,7 @@ STORIES: Final[dict[str, Callable[[Index], bool]]] = {
     "old book": early_old_count,
     "asked of the old count": late_probe,
     "fell back unseen": fallen_back,
+    "fell back while joining": fallen_back_while_joining,
     "newer than a stale book": quiet_after_a_loss,
     "hollow": empty_answer,
     "venue cannot be asked": unanswered_silence,

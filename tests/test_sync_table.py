@@ -17,7 +17,7 @@ from orderbook.sync.facts import (
     SnapshotFacts,
     UnreadableFacts,
 )
-from orderbook.sync.table import INDEX, RULES, Verdict, continues, decide
+from orderbook.sync.table import INDEX, OLDER_MAX, RULES, Verdict, continues, decide
 from orderbook.types import BookState
 
 S, L, T = BookState.SYNCING, BookState.LIVE, BookState.STALE
@@ -374,6 +374,8 @@ def test_a_probe_counts_anew_only_below_the_window_and_in_a_still_stream(state: 
         ("continues", DELTA._replace(start=1_000, end=1_001), True),
         ("continues", DELTA._replace(start=1_002, end=1_002), False),
         ("some frame lost", UnreadableFacts(ours=True), False),
+        ("fell back while joining", SNAPSHOT._replace(overtaken=OLDER_MAX - 1), False),
+        ("fell back while joining", SNAPSHOT._replace(overtaken=OLDER_MAX), True),
         ("older than the book", SNAPSHOT._replace(sequence=1_001), False),
         ("ahead of the stream", SNAPSHOT, False),
     ],

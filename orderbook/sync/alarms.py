@@ -35,11 +35,8 @@ class Alarms:
                 desk.ask(rule.name)
             case Verdict.GAP:
                 machine.give_up_hole()
-            case Verdict.DROP if machine.is_turned and machine.probed > machine.last:
-                desk.waits.stop("ahead")
-                machine.confirm()
             case Verdict.DROP:
-                self._give_up_base()
+                self._stop_awaiting_stream()
             case Verdict.INCONCLUSIVE:
                 desk.waits.stop("audit")
                 machine.auditor.drop_snapshot()
@@ -59,9 +56,13 @@ class Alarms:
                 again_ms = self._settings.symbol_silence_ms if is_done else self._settings.probe_interval_ms
                 desk.waits.start("symbol", desk.now_ns, again_ms)
 
-    def _give_up_base(self) -> None:
-        """The stream has not reached the snapshot."""
+    def _stop_awaiting_stream(self) -> None:
+        """The stream has not reached the snapshot, or no sign of another count came, which was all that was awaited."""
         machine, desk = self._machine, self._desk
+        if machine.is_turned and machine.probed > machine.last:
+            desk.waits.stop("ahead")
+            machine.confirm()
+            return
         machine.provenance.drop(desk.counters.frames)
         machine.base = None
         machine.is_turned = False

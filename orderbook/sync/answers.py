@@ -52,9 +52,7 @@ class Answers:
             case Verdict.COMPARE:
                 self._agrees(content)
             case Verdict.RESET:
-                if machine.base is not machine.book.content:
-                    machine.base = None  # it was built of the new count: nobody shall know it as the old one's
-                self._count_anew(sequence)
+                self._fell_back(sequence)
             case Verdict.REJECT | Verdict.INCONCLUSIVE as verdict:
                 machine.overtaken += machine.buffer.is_out_of_turn
                 self._auditor.older += verdict is Verdict.INCONCLUSIVE and self._auditor.busy
@@ -98,6 +96,13 @@ class Answers:
             self._machine.provenance.old.refused()
         problem = "crossed" if facts.crossed else "empty" if facts.hollow else "old"
         self._desk.reject(problem, f"at sequence {facts.sequence}", wished=wished)
+
+    def _fell_back(self, sequence: int) -> None:
+        """Snapshot after snapshot is below what is held."""
+        machine = self._machine
+        if machine.base is not machine.book.content:
+            machine.base = None  # it was built of the new count: nobody shall know it as the old one's
+        self._count_anew(sequence)
 
     def _count_anew(self, sequence: int) -> None:
         """An answer shows that the venue fell back."""
