@@ -185,6 +185,8 @@ _FAMILIES: Final[dict[str, tuple[Template, ...]]] = {
         Template("tick_change", {"how": ("finer", "coarser")}, Span(1, 3)),
         # Signed requests are refused until a client has asked for the time; then it is set right, and again.
         Template("clock_skew", {"ms": (-3_600_000, -20_000, 20_000, 3_600_000)}, Span(1, 1), undo={"ms": 0}),
+        # So little behind that only what the deltas say tells the counts apart.
+        Template("sequence_reset", {"back": Span(1, 64), "close": (False, True)}, Span(1, 3)),
     ),
 }
 FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(_FAMILIES)
