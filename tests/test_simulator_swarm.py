@@ -189,10 +189,11 @@ def test_some_topics_are_dead_for_long() -> None:
 
 
 def test_some_new_counts_are_near_the_old_one() -> None:
-    """So near that they run through numbers of it, and too far for a mere disorder."""
+    """So near that they run through numbers of it; some farther than any disorder of the stream, some not."""
     backs = [entry["back"] for _, entries in plans() for entry in entries if "back" in entry]
     assert SEEDS // 10 < len(backs)
-    assert 64 < min(backs) < 100
+    assert any(back <= 64 for back in backs)
+    assert any(64 < back < 100 for back in backs)
     assert 400 < max(backs) <= 500
 
 
