@@ -376,3 +376,21 @@ def test_no_answer_of_a_cache_that_knows_the_old_count_is_live(
     venue.answer()
     venue.deltas(1)
     assert LIVE is venue.sync.state
+
+
+def test_a_straddling_delta_that_contradicts_what_was_heard_is_looked_at() -> None:
+    """It is applied, as its new rows are news; but the venue may have begun to count anew, so an audit shall tell."""
+    sync = live()
+    sync.receive(delta(12, bids=[("98", "5", "12")]))
+    sync.receive(delta(13, bids=[("97", "5", "13")]))
+    assert () == sync.receive(delta(13, 15, bids=[("96", "1", "13"), ("95", "1", "15")]))
+    assert (LIVE, 15, 1, True) == (sync.state, sync.book.sequence, sync.counters.overdue, sync.is_overdue)
+
+
+def test_a_straddling_delta_that_repeats_what_was_heard_is_applied() -> None:
+    """A venue that cuts its changes into messages anew says nothing new of the first ones."""
+    sync = live()
+    sync.receive(delta(12, bids=[("98", "5", "12")]))
+    sync.receive(delta(13, bids=[("97", "5", "13")]))
+    assert () == sync.receive(delta(13, 15, bids=[("97", "5", "13"), ("95", "1", "15")]))
+    assert (LIVE, 15, 0, False) == (sync.state, sync.book.sequence, sync.counters.overdue, sync.is_overdue)

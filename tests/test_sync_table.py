@@ -108,10 +108,12 @@ def test_a_delta_is_a_reset_only_when_it_ends_more_than_the_window_below_the_hig
 
 @pytest.mark.parametrize("state", READY)
 def test_a_delta_that_contradicts_is_a_reset_and_one_that_repeats_is_not(state: BookState) -> None:
-    """Before anything is said about its sequences."""
-    for end in (1_000, 1_001):
-        assert Verdict.RESET is verdict(Input.DELTA, state, DELTA._replace(end=end, contradicts=True))
-        assert Verdict.IGNORE is verdict(Input.DELTA, state, DELTA._replace(end=end, contradicts=True, repeats=True))
+    """Wherever the book is, unless it goes on beyond what was heard."""
+    for end, high in ((1_000, 1_000), (1_001, 1_001), (1_001, 1_002)):
+        facts = DELTA._replace(end=end, high=high, contradicts=True)
+        assert Verdict.RESET is verdict(Input.DELTA, state, facts)
+        assert Verdict.IGNORE is verdict(Input.DELTA, state, facts._replace(repeats=True))
+        assert Verdict.RESET is not verdict(Input.DELTA, state, facts._replace(end=high + 1))
 
 
 def test_a_delta_without_a_book_is_kept_while_syncing_and_impossible_otherwise() -> None:

@@ -193,7 +193,8 @@ cdef class Lane:
             return False
         if timed and scan.time < 0:
             return False
-        if scan.start > content.sequence + 1 or scan.end <= content.sequence or scan.start > scan.end:
+        if scan.start != content.sequence + 1 or scan.start > scan.end:
+            # In one with numbers that were heard before there is more to look at.
             return False
         for side in range(2):
             for number in range(scan.sides[side].count):

@@ -185,8 +185,6 @@ _FAMILIES: Final[dict[str, tuple[Template, ...]]] = {
         Template("tick_change", {"how": ("finer", "coarser")}, Span(1, 3)),
         # Signed requests are refused until a client has asked for the time; then it is set right, and again.
         Template("clock_skew", {"ms": (-3_600_000, -20_000, 20_000, 3_600_000)}, Span(1, 1), undo={"ms": 0}),
-        # So little behind that only what the deltas say tells the counts apart.
-        Template("sequence_reset", {"back": Span(1, 64), "close": (False, True)}, Span(1, 3)),
     ),
 }
 FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(_FAMILIES)
@@ -194,13 +192,15 @@ FAMILIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType(
 
 # A book cannot notice these by looking at what it is told: a well-formed delta that says a wrong size; a flipped bit
 # that makes another digit of one; a snapshot with a wrong level, of another symbol (the answer does not name it), with
-# too few rows (a side shorter than its limit is a complete one), with one empty side, or with none twice in a row. An
+# too few rows (a side shorter than its limit is a complete one), with one empty side, or with none twice in a row; a
+# new count that begins so little behind the old one that only what was lost, or never heard, would tell them apart. An
 # audit finds them later. Whoever turns them on cannot ask that LIVE is true, only that it is put right in time.
 _LIES: Final = (
     Template("corrupt", {"what": ("size", "delete", "missing")}, Span(2, 40)),
     Template("garble", {"how": ("flip",)}, Span(0.5, 5)),
     Template("bad_snapshot", {"how": ("corrupt", "other", "empty", "bids", "asks")}, _MOST),
     Template("shallow_snapshot", {"rows": Span(1, 50)}, _MOST),
+    Template("sequence_reset", {"back": Span(1, 64), "close": (False, True)}, Span(1, 3)),
 )
 LIES: Final[MappingProxyType[str, tuple[Template, ...]]] = MappingProxyType({"lies": _LIES})
 """Off unless asked for: ``families=FAMILIES | LIES``."""

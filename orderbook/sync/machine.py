@@ -2,8 +2,7 @@
 
 Every input does the same: gather the facts, let the table decide, do what the verdict says, settle the book. ``base``
 is the content that the stream is being applied to: the readable book's own, or, during a resync, a new one that is
-built beside it and swapped in once, when it is LIVE. REST answers are in ``answers.py``, waits that
-are over in ``alarms.py``.
+built beside it and swapped in once, when it is LIVE. Answers of REST: ``answers.py``; waits that end: ``alarms.py``.
 """
 
 from __future__ import annotations
@@ -156,14 +155,13 @@ class Machine:
 
     def delta(self, delta: Delta) -> None:
         """A delta of this symbol."""
-        desk, end = self.desk, delta.sequence_end
+        desk, start, end = self.desk, delta.sequence_start, delta.sequence_end
         desk.counters.frames += 1
-        is_old = end <= self.high
+        is_old = start <= self.high  # or the beginning of it is
         repeats = is_old and self.recent.holds(delta)
         desk.counters.deltas += not repeats
         contradicts = is_old and not repeats and self.recent.contradicts(delta)
-        start, window = delta.sequence_start, self._settings.reset_window
-        facts = DeltaFacts(start, end, self.last, self.high, window, repeats, contradicts)
+        facts = DeltaFacts(start, end, self.last, self.high, self._settings.reset_window, repeats, contradicts)
         verdict = self.decide(Input.DELTA, facts)
         if verdict is Verdict.DISCARD:
             desk.counters.discarded[desk.state.value] += 1
@@ -177,18 +175,23 @@ class Machine:
         if verdict is Verdict.APPLY:
             self.buffer.passed_by()
             self._apply(delta)
+            if contradicts:
+                self._look_anew()
         elif verdict is Verdict.IGNORE:
             desk.counters.duplicates += 1
             if not repeats:
                 self.buffer.passed_by()
-            if not repeats and self.base is self.book.content:
-                # Not one that a new snapshot covers: that is as it should be.
-                desk.overdue(is_awaited=self.auditor.suspect(self.last))
+                self._look_anew()
         else:
             self._keep(delta)
         if self.base is None:
             desk.ask("sequence reset" if verdict is Verdict.RESET else "first delta")
         self.settle()
+
+    def _look_anew(self) -> None:
+        """What came is not what the book says of its past: reason for an audit, if that is not of a new snapshot."""
+        if self.base is self.book.content:
+            self.desk.overdue(is_awaited=self.auditor.suspect(self.last))
 
     def _keep(self, delta: Delta) -> None:
         """Buffer it: for the snapshot, or until the missing one comes."""

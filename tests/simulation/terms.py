@@ -39,6 +39,7 @@ SLOW_MS: Final = 7_000
 stream does not reach is given up after ``catch_up_ms``."""
 SLOW_RATE: Final = 2.0
 """Deltas a second below which a symbol hardly moves."""
+NEVER_MS: Final = 10**9
 _TAIL_MS: Final = 10_000
 """``rest_timeout_ms``: a request that was begun while nobody answered is given up so much later."""
 _EFFECTS: Final = ("ms", "jitter_ms", "hold_ms")
@@ -131,7 +132,8 @@ def terms_of(case: Case, rate: float) -> Terms:
         touched |= (fault.symbols or set()) if is_sparing(fault) else set(case.symbols)
     begin_ns = BEGIN_NS
     lies = [fault for fault in faults if fault.name in _LIES]
-    ends = [_ends_ms(fault, case) for fault in lies]
+    # A book of a count that was left is wrong from the next delta on, whenever that comes.
+    ends = [NEVER_MS if fault.name == "sequence_reset" else _ends_ms(fault, case) for fault in lies]
     return Terms(
         untouched=frozenset(case.symbols) - touched if case.plan else frozenset(),
         is_plain=all(FAULTS[fault.name].point is Point.DELTA and fault.name not in _OF_THE_LINK for fault in faults),
