@@ -35,6 +35,7 @@ from orderbook.venues.rest import Depth, Pool
 from snapshots.budget import LIMITS, WeightBudget
 from snapshots.fetch import CallSettings, OnAnswer, Rest
 from tests import waiting
+from tests.waiting import moment
 
 BTC, ETH, SOL = "BTC-USDT", "ETH-USDT", "SOL-USDT"
 BOUND_S = 60
@@ -156,7 +157,7 @@ class Watch:
         while True:
             for symbol in self.feed.symbols:
                 self.look(symbol)
-                await asyncio.sleep(0.001)
+                await moment(0.001)
 
     def hear(self, event: FeedEvent) -> None:
         """Take note of an event; the book is read at once, in the middle of whatever happens."""

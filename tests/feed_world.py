@@ -36,6 +36,7 @@ from orderbook.venues.base import decode_frame
 from orderbook.venues.rest import Depth, Instrument, Priority, Server, Token
 from tests import waiting
 from tests.feed_books import Stage, until
+from tests.waiting import elapse
 
 VENUE = venue_named("kucoin")
 PEM = Path(__file__).with_name("loopback.pem")
@@ -198,7 +199,7 @@ class ScriptedVenue:
         """Nothing is held."""
 
     async def connect(self, url: Secret) -> ScriptedSocket:
-        await asyncio.sleep(self.connect_s())
+        await elapse(self.connect_s())
         self.connects.append(loop_clock())
         socket = ScriptedSocket(url.reveal(), self._reply, is_welcomed=self.is_welcoming)
         self.sockets.append(socket)
@@ -334,7 +335,7 @@ async def lively(wire: ScriptedSocket, *, every_s: float) -> None:
     """Deltas, again and again."""
     for number in range(1, 1_000_000):
         wire.bring(delta("A-B", number))
-        await asyncio.sleep(every_s)
+        await elapse(every_s)
 
 
 @contextlib.asynccontextmanager

@@ -22,6 +22,7 @@ from orderbook.simulator.market import SymbolMarket
 from orderbook.simulator.virtual_time import VirtualLoop
 from orderbook.testing import VirtualKuCoin
 from tests.feed_books import BTC, SMALL, is_right
+from tests.waiting import elapse, turn
 
 CALM = FeedSettings(instruments_interval_ms=None, audit_interval_ms=None)
 """The library's settings, but for what would come in between of its own accord."""
@@ -118,7 +119,7 @@ class Host:
         end = loop().time() + seconds
         while loop().time() < end:
             self.look()
-            await asyncio.sleep(LOOK_S)
+            await elapse(LOOK_S)
 
     async def settled(self, bound_s: float = 60.0) -> None:
         """Go on reading until every book is LIVE where the venue stands now, or later."""
@@ -126,7 +127,7 @@ class Host:
         async with asyncio.timeout(bound_s):
             while not all(self.feed[one].is_live and self.feed[one].sequence >= mark for one, mark in marks.items()):
                 self.look()
-                await asyncio.sleep(LOOK_S)
+                await elapse(LOOK_S)
         self.look()
 
     def check(self, violations: Mapping[str, int] | None = None) -> None:
@@ -153,7 +154,7 @@ class Attentive:
         frame = await self._socket.receive()
         self._on.look()
         # A backlog is not read in one go on a real socket, either.
-        await asyncio.sleep(0)
+        await turn()
         return frame
 
     async def receive_batch(self) -> list[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from itertools import pairwise
 
@@ -10,6 +9,7 @@ from orderbook.events import AuditPassed
 from orderbook.feed.events import FeedEvent
 from orderbook.feed.settings import FeedSettings
 from orderbook.testing import VirtualKuCoin, run
+from tests.waiting import elapse
 
 SYMBOLS = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"]
 INTERVAL_S = 2
@@ -28,7 +28,7 @@ def test_no_book_waits_for_two_rounds() -> None:
 
             settings = FeedSettings(audit_interval_ms=INTERVAL_S * 1_000)
             async with venue.open_feed(settings=settings, on_event=note):
-                await asyncio.sleep(100)
+                await elapse(100)
         return passed
 
     passed = run(main)

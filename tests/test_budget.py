@@ -17,7 +17,7 @@ from orderbook.simulator.virtual_time import VirtualLoop, run, settled
 from orderbook.venues.rest import Pool, Priority, RateLimit
 from snapshots.budget import Grant, WeightBudget, shared_budget
 from tests.unchecked import unchecked
-from tests.waiting import until
+from tests.waiting import elapse, until
 
 AUDIT, LOST, SESSION = Priority.AUDIT, Priority.LOST, Priority.SESSION
 SMALL: dict[Pool, tuple[int, int]] = {"public": (10, 30_000), "spot": (10, 30_000)}
@@ -49,7 +49,7 @@ async def spend(budget: WeightBudget, weight: int, priority: Priority = LOST, to
     """Make a request; the time at which it was let go."""
     async with spending(budget, weight, priority):
         at = now_s()
-        await asyncio.sleep(took_s)
+        await elapse(took_s)
     return at
 
 
@@ -217,7 +217,7 @@ def test_cancelling_costs_nothing() -> None:
         waiting.cancel()
         assert start == await behind
         assert (0, 10) == (budget.waiting, budget.used("public"))
-        await asyncio.sleep(30)
+        await elapse(30)
         assert 0 == budget.used("public")
 
     run(main)
@@ -287,7 +287,7 @@ def test_answers_come_in_any_order() -> None:
         assert 7 == budget.remaining("public")
         budget.settle(grants[2], RateLimit(10, 6, 20_000))
         assert 6 == budget.remaining("public")
-        await asyncio.sleep(19)
+        await elapse(19)
         await told(budget, "public", 10, 9, 30_000)
         assert 6 == budget.remaining("public")
 
@@ -366,11 +366,11 @@ def test_no_window_of_the_venue_ever_gets_too_much(seed: int) -> None:
     budget = WeightBudget({"public": (40, 1_000)}, share=1, in_flight_max=rng.choice((1, 4, 16)))
 
     async def one(start_s: float, weight: int, out_s: float, back_s: float) -> None:
-        await asyncio.sleep(start_s)
+        await elapse(start_s)
         async with spending(budget, weight, rng.choice(list(Priority))):
-            await asyncio.sleep(out_s)
+            await elapse(out_s)
             arrived.append((now_s(), weight))
-            await asyncio.sleep(back_s)
+            await elapse(back_s)
 
     async def main() -> None:
         async with asyncio.TaskGroup() as group:

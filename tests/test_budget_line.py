@@ -12,6 +12,7 @@ from orderbook.venues.rest import RateLimit
 from snapshots.budget import WeightBudget
 from snapshots.quota import PASSED_MAX, TURNED_AWAY_MAX
 from tests.test_budget import LOST, SESSION, now_s, small, spend
+from tests.waiting import elapse
 
 
 async def ranked(budget: WeightBudget, wishes: list[tuple[str, int]], served: list[str]) -> None:
@@ -70,7 +71,7 @@ def test_who_waits_is_not_forgotten_because_something_more_urgent_goes() -> None
         hot = asyncio.create_task(ranked(budget, [(f"hot {number}", 0) for number in range(30)], served))
         for _ in range(15):
             # After each two of the others.
-            await asyncio.gather(spend(budget, 1, SESSION), asyncio.sleep(2.5))
+            await asyncio.gather(spend(budget, 1, SESSION), elapse(2.5))
         await asyncio.gather(cold, hot)
         return served
 
@@ -85,11 +86,11 @@ def test_some_is_kept_for_a_moment_for_what_matters_most() -> None:
         budget.keep("public", "feed", 100)
         served: list[str] = []
         task = asyncio.create_task(ranked(budget, [(f"{number}", 4) for number in range(10)], served))
-        await asyncio.sleep(0.5)
+        await elapse(0.5)
         assert 7 == len(served)
         await ranked(budget, [("hot", 0)], served)
         assert ("hot", start + 0.5) == (served[-1], now_s())
-        await asyncio.sleep(0.51)
+        await elapse(0.51)
         assert 10 == len(served)
         budget.keep("public", "feed", 0)
         await task
@@ -142,7 +143,7 @@ def test_answers_of_one_moment_leave_what_they_all_allow() -> None:
     async def main() -> None:
         budget = WeightBudget({"public": (20, 30_000)}, share=1)
         grants = [await budget.acquire("public", 1, LOST) for _ in range(8)]
-        await asyncio.sleep(0.1)
+        await elapse(0.1)
         for number in (7, 2, 0, 5, 1, 6, 3, 4):
             budget.settle(grants[number], RateLimit(20, 19 - number, 30_000))
         assert 12 == budget.remaining("public")

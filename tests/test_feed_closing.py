@@ -27,6 +27,7 @@ from tests.feed_world import (
     own_tasks,
     own_timers,
 )
+from tests.waiting import turn
 
 MS = 1_000_000
 CLOSING_S = 5
@@ -67,7 +68,7 @@ async def test_a_feed_may_be_closed_at_any_moment(steps: int) -> None:
         feed = _feed(venue)
         await feed.start()
         for _ in range(steps):
-            await asyncio.sleep(0)
+            await turn()
         async with asyncio.timeout(CLOSING_S):
             await feed.close()
     await venue.close()
@@ -87,7 +88,7 @@ async def test_opening_may_be_cancelled_at_any_moment(first: int) -> None:
 
             task = asyncio.create_task(use())
             for _ in range(steps):
-                await asyncio.sleep(0)
+                await turn()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
     await venue.close()
@@ -134,7 +135,7 @@ async def test_a_feed_closes_while_its_link_is_replaced() -> None:
             await feed.ready(BTC, timeout_s=30)
             await until(partial(_connects_again, feed.metrics, feed.metrics.connects))
             for _ in range(steps):
-                await asyncio.sleep(0)
+                await turn()
             await feed.close()
     await venue.close()
 

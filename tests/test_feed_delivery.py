@@ -17,6 +17,7 @@ from orderbook.feed.events import CallbackFailed, FeedEvent
 from orderbook.types import BookState
 from tests.feed_books import BTC, ETH, FAST, SYNC, Stage, stage, until
 from tests.unchecked import hook, unchecked
+from tests.waiting import turn
 
 POLICIES: tuple[Deliver, ...] = ("every", "latest", "best")
 
@@ -149,7 +150,7 @@ async def test_closing_a_feed_releases_everybody() -> None:
     async with stage(rate=0.001) as on:
         updates, events = on.feed.updates(BTC), on.feed.events()
         waiting = [asyncio.create_task(_drain(one)) for one in (updates, events)]
-        await asyncio.sleep(0)
+        await turn()
         await on.feed.close()
         async with asyncio.timeout(1):
             await asyncio.gather(*waiting)
@@ -210,7 +211,7 @@ def _raises(_update: Update) -> None:
 
 
 async def _raises_later(_update: Update) -> None:
-    await asyncio.sleep(0)
+    await turn()
     raise KeyError("later")
 
 
@@ -257,7 +258,7 @@ async def test_a_callback_that_cancels_its_own_task_is_told_and_ends() -> None:
             task = asyncio.current_task()
             assert task is not None
             task.cancel()
-            await asyncio.sleep(0)
+            await turn()
 
         seen: list[Update] = []
         on.feed.listen(BTC, seen.append, deliver="every")
@@ -374,7 +375,7 @@ async def test_adding_while_the_feed_is_closed_adds_nothing() -> None:
     async with stage(listed=[ETH], symbols=[BTC], rest_delay_ms=50) as on:
         on.feed.instruments.pop(ETH)
         adding = asyncio.create_task(on.feed.add(ETH))
-        await asyncio.sleep(0)
+        await turn()
         await on.feed.close()
         with pytest.raises((FeedClosed, UsageError)):
             await adding

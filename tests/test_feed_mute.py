@@ -9,6 +9,7 @@ from typing import Final
 from orderbook.feed.events import FeedEvent
 from orderbook.testing import VirtualKuCoin, assert_true, in_virtual_time
 from orderbook.types import BookState
+from tests.waiting import elapse
 
 DEAD: Final = "BTC-USDT"
 OTHER: Final = "ETH-USDT"
@@ -51,12 +52,12 @@ async def test_a_dead_topic_is_found_again_and_again_within_the_bound() -> None:
         loop = asyncio.get_running_loop()
         book = await feed.ready(DEAD, timeout_s=10)
         await feed.ready(OTHER, timeout_s=10)
-        await asyncio.sleep(30)
+        await elapse(30)
         states.clear()
         kucoin.strike({"fault": "mute", "scope": DEAD, "for_ms": MUTE_S * 1_000})
         lag, begun_s, live = Lag(kucoin), loop.time(), 0
         while loop.time() - begun_s < MUTE_S - 1:
-            await asyncio.sleep(0.05)
+            await elapse(0.05)
             behind_s = lag.look(book.sequence, loop.time())
             if book.is_live:
                 live += 1
@@ -66,8 +67,8 @@ async def test_a_dead_topic_is_found_again_and_again_within_the_bound() -> None:
         found = states.count((DEAD, BookState.STALE))
         assert 3 < found < 12
         assert all(symbol == DEAD for symbol, _ in states)
-        await asyncio.sleep(2)
+        await elapse(2)
         assert book.is_live
-        await asyncio.sleep(30)
+        await elapse(30)
         assert found == states.count((DEAD, BookState.STALE))
         assert_true(book, kucoin.market[DEAD])

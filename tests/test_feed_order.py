@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from orderbook.testing import VirtualKuCoin
 from orderbook.venues.base import decode_frame
 from tests import kucoin_frames
 from tests.feed_world import VENUE, Scene
+from tests.waiting import elapse
 
 BTC = "BTC-USDT"
 READERS = 20
@@ -35,7 +35,7 @@ def test_subscribers_are_told_in_the_order_in_which_they_came() -> None:
         async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, venue.open_feed() as feed:
             await feed.ready(BTC, timeout_s=30)
             held = [feed.listen(BTC, tells(number)) for number in range(READERS)]
-            await asyncio.sleep(5)
+            await elapse(5)
             assert READERS == len(held)
 
     run(main)
@@ -94,7 +94,7 @@ def test_a_new_link_is_told_to_books_in_the_same_order(monkeypatch: pytest.Monke
             for symbol in feed.symbols:
                 await feed.ready(symbol, timeout_s=30)
             told.clear()
-            await asyncio.sleep(4)
+            await elapse(4)
             assert sorted(feed.symbols) == replaced[0]
 
     run(main)

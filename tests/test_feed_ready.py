@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.types import BookState
 from tests.feed_books import BTC, ETH, FAST, stage, until
+from tests.waiting import turn
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,19 @@ async def test_a_book_that_was_only_too_old_is_ready_with_the_next_frame() -> No
                 await on.feed.ready(BTC)
 
 
-async def test_a_blocked_loop_serves_no_old_book() -> None:
+def blocked(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do as if the loop had been blocked for so long until now: its clock shows it, and nothing happened meanwhile."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    monkeypatch.setattr(loop, "time", lambda: before() + seconds)
+
+
+async def test_a_blocked_loop_serves_no_old_book(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a block, the very first read is refused; and then the books are as they were, without a resync."""
     settings = replace(FAST, max_age_ms=100)
     async with stage(settings=settings) as on:
         on.strike()
-        time.sleep(0.3)  # noqa: ASYNC251 - a loop that is blocked is the fault
+        blocked(0.3, monkeypatch)
         assert not on.feed[BTC].is_live
         assert "nothing heard" in on.feed[BTC].reason
         await on.settled()
@@ -155,6 +162,6 @@ async def test_closing_while_it_is_waited_for() -> None:
     async with LocalKuCoin(symbols=1, seed=6, faults=FaultPlan([{"fault": "lost_welcome", "p": 1}])) as venue:
         async with open_feed("kucoin", [BTC], url=venue.url) as feed:
             waiting = asyncio.create_task(feed.ready(BTC))
-            await asyncio.sleep(0)
+            await turn()
         with pytest.raises(FeedClosed, match="was closed"):
             await waiting

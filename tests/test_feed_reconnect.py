@@ -31,6 +31,7 @@ from tests.feed_world import (
     only_pongs,
     refuses,
 )
+from tests.waiting import elapse
 
 MS = 1_000_000
 MINUTE = 60_000 * MS
@@ -67,7 +68,7 @@ def test_no_venue_is_stormed(name: str, links: int) -> None:
     async def main() -> tuple[list[int], int]:
         scene = Scene(ScriptedVenue(**STORMS[name]), settings)
         scene.add(*(f"S{number}-B" for number in range(links)))
-        await asyncio.sleep(60 * minutes)
+        await elapse(60 * minutes)
         await scene.close()
         return scene.venue.connects, len(scene.events(LinkDown))
 
@@ -86,7 +87,7 @@ def test_connections_that_take_their_time_are_counted_when_they_arrive(slow_s: f
         venue = ScriptedVenue(on_connect=_closes, connect_s=lambda: rng.choice((0.0, slow_s)))
         scene = Scene(venue, settings)
         scene.add(*(f"S{number}-B" for number in range(50)))
-        await asyncio.sleep(600)
+        await elapse(600)
         await scene.close()
         return venue.connects
 
@@ -100,13 +101,13 @@ def test_slow_tokens_let_nobody_connect_too_often() -> None:
 
     class Slow(ScriptedVenue):
         async def token(self, *, private: bool = False) -> Token:
-            await asyncio.sleep(max(0.0, 1_061 - asyncio.get_running_loop().time()))
+            await elapse(max(0.0, 1_061 - asyncio.get_running_loop().time()))
             return await super().token(private=private)
 
     async def main() -> tuple[list[int], list[int]]:
         scene = Scene(Slow(), FeedSettings(topics_max=1))
         scene.add(*(f"S{number}-B" for number in range(50)))
-        await asyncio.sleep(180)
+        await elapse(180)
         await scene.close()
         return scene.venue.tokens, scene.venue.connects
 
@@ -123,7 +124,7 @@ def test_two_feeds_together_connect_no_oftener_than_one() -> None:
         scenes = [Scene(venue, FeedSettings(topics_max=1, reconnect_max_ms=500), seed) for seed in (1, 2)]
         for scene in scenes:
             scene.add("A-B", "C-D")
-        await asyncio.sleep(300)
+        await elapse(300)
         for scene in scenes:
             await scene.close()
         return venue.connects
@@ -140,7 +141,7 @@ def test_ends_are_counted_by_their_codes() -> None:
         scene.add("A-B")
         for number in range(1, 30):
             wire = await scene.opened(number)
-            await asyncio.sleep(0.01)
+            await elapse(0.01)
             wire.hang_up(f"1011 internal error trace-{number:06d}")
         await scene.opened(30)
         await scene.close()
@@ -160,10 +161,10 @@ def test_the_wait_grows_until_a_link_was_useful() -> None:
         grown = keeper._backoff.failures
         scene.venue.on_connect = lambda _wire: None
         await scene.acknowledged("A-B")
-        await asyncio.sleep(60)
+        await elapse(60)
         without_live = keeper._backoff.failures
         scene.make_live("A-B")
-        await asyncio.sleep(11)
+        await elapse(11)
         with_live = keeper._backoff.failures
         await scene.close()
         return grown, without_live, with_live
@@ -184,7 +185,7 @@ def test_a_useful_link_that_ends_in_silence_was_useful() -> None:
             wire = await scene.opened(number)
             await scene.acknowledged("A-B")
             scene.make_live("A-B")
-            await asyncio.sleep(30)
+            await elapse(30)
             scene.venue.answer = partial(_obey_but, wire)
             await eventually(partial(_has_lost_links, scene, number))
         states = [change.new for change in scene.events(StateChanged)]

@@ -31,6 +31,7 @@ from tests.feed_world import (
     only_pongs,
     refuses,
 )
+from tests.waiting import elapse
 
 LIVES = replace(FAST, link_life_ms=400, useful_after_ms=100)
 
@@ -71,10 +72,10 @@ def test_neither_link_needs_to_be_the_faster_one(ways_ms: tuple[int, int]) -> No
         states = [sync.state]
         streaming = asyncio.create_task(_stream(scene, ways_ms))
         while not scene.events(LinkReplaced):
-            await asyncio.sleep(0.001)
+            await elapse(0.001)
             states.append(sync.state)
         for _ in range(500):
-            await asyncio.sleep(0.001)
+            await elapse(0.001)
             states.append(sync.state)
         streaming.cancel()
         found = (states, sync.book.sequence, sync.counters.resets)
@@ -94,7 +95,7 @@ async def _stream(scene: Scene, ways_ms: tuple[int, int]) -> None:
         for way_ms, wire in zip(ways_ms, scene.venue.sockets, strict=False):
             if wire.of("subscribe") and not wire.is_aborted:
                 loop.call_later(way_ms / 1_000, wire.bring, delta("A-B", number))
-        await asyncio.sleep(0.001)
+        await elapse(0.001)
 
 
 def test_a_replacement_that_fails_leaves_the_old_link_as_it_is() -> None:
@@ -106,7 +107,7 @@ def test_a_replacement_that_fails_leaves_the_old_link_as_it_is() -> None:
         await scene.acknowledged("A-B")
         old = await scene.opened(1)
         scene.venue.on_connect = refuses
-        await asyncio.sleep(120)
+        await elapse(120)
         cut = [old.is_aborted]
         scene.add("C-D")
         await scene.acknowledged("C-D")
@@ -134,7 +135,7 @@ def test_a_venue_that_accepts_no_other_link_is_asked_less_and_less() -> None:
         scene.make_live("A-B")
         scene.venue.on_connect = refuses
         scene.venue.connect_s = lambda: 5.0
-        await asyncio.sleep(600)
+        await elapse(600)
         tries = len(scene.venue.connects)
         served_s = 0.0
         for number in range(100):
@@ -142,7 +143,7 @@ def test_a_venue_that_accepts_no_other_link_is_asked_less_and_less() -> None:
             scene.add(f"S{number}-B")
             await scene.acknowledged(f"S{number}-B")
             served_s = max(served_s, (loop_clock() - begun_ns) / 1e9)
-            await asyncio.sleep(20)
+            await elapse(20)
         later = len(scene.venue.connects) - tries
         assert [] == scene.events(LinkDown)
         await scene.close()
@@ -168,7 +169,7 @@ def test_a_symbol_that_the_venue_does_not_serve_forbids_no_replacement(code: int
         scene = Scene(ScriptedVenue(answer=judge), FeedSettings(link_life_ms=60_000))
         scene.add("A-B", "C-D", "E-F")
         await scene.acknowledged("A-B", "E-F")
-        await asyncio.sleep(600)
+        await elapse(600)
         replaced = len(scene.events(LinkReplaced))
         assert [] == scene.events(LinkDown)
         scene.venue.answer = obey
@@ -194,7 +195,7 @@ def test_a_symbol_that_only_the_old_link_serves_is_not_given_up() -> None:
         scene.add("A-B", "E-F")
         await scene.acknowledged("A-B", "E-F")
         scene.make_live("A-B")
-        await asyncio.sleep(600)
+        await elapse(600)
         assert [] == scene.events(LinkReplaced, LinkDown, SubscriptionRefused)
         assert all(wire.is_aborted for wire in scene.venue.sockets[1:])
         state = scene.books["A-B"].sync.state
@@ -213,16 +214,16 @@ def test_replacements_leave_turns_for_links_that_are_lost() -> None:
         scene.add(*symbols)
         await scene.acknowledged(*symbols)
         waits = []
-        await asyncio.sleep(200)
+        await elapse(200)
         for number in range(5):
             begun_ns = loop_clock()
             link = scene.placement[symbols[number]]._link
             assert link is not None
             link.end("cut")
-            await asyncio.sleep(0.001)
+            await elapse(0.001)
             await scene.acknowledged(symbols[number])
             waits.append((loop_clock() - begun_ns) / 1e9)
-            await asyncio.sleep(30)
+            await elapse(30)
         await scene.close()
         return waits
 
@@ -234,19 +235,19 @@ def test_a_handover_begins_with_the_welcome_of_the_new_link() -> None:
 
     class Slow(ScriptedVenue):
         async def token(self, *, private: bool = False) -> Token:
-            await asyncio.sleep(30 if self.tokens else 0)
+            await elapse(30 if self.tokens else 0)
             return await super().token(private=private)
 
     async def main() -> tuple[bool, bool]:
         scene = Scene(Slow(), FeedSettings(link_life_ms=10_000))
         scene.add("A-B")
         await scene.acknowledged("A-B")
-        await asyncio.sleep(20)
+        await elapse(20)
         keeper = scene.placement["A-B"]
         waiting = keeper._sorter.handover is not None
         scene.venue.answer = only_pongs
         await scene.opened(2)
-        await asyncio.sleep(0.05)
+        await elapse(0.05)
         found = (waiting, keeper._sorter.handover is not None)
         await scene.close()
         return found
@@ -309,7 +310,7 @@ def test_a_recording_over_a_replacement_replays_to_the_same_books(ways_ms: tuple
         taped = Taped(ways_ms)
         streaming = await taped.begin()
         await eventually(lambda: len(taped.scene.events(LinkReplaced)) == 1)
-        await asyncio.sleep(0.5)
+        await elapse(0.5)
         streaming.cancel()
         found = (taped.kept(), taped.replayed())
         steps = [(one.kind, one.raw) for one in taped.records if one.kind in ("open", "close")]
@@ -339,7 +340,7 @@ def test_nothing_of_a_replacement_that_failed_is_recorded() -> None:
         streaming = await taped.begin()
         await eventually(lambda: len(taped.scene.venue.sockets) == 3)
         streaming.cancel()
-        await asyncio.sleep(0.5)
+        await elapse(0.5)
         urls = {one.url for one in taped.records if one.kind != "rest"}
         found = (len(taped.scene.venue.sockets), urls, taped.kept(), taped.replayed())
         await taped.scene.close()
@@ -359,7 +360,7 @@ def test_a_welcome_of_the_new_link_does_not_freshen_the_old_one() -> None:
         scene = Scene(settings=FeedSettings(link_life_ms=20_000))
         scene.add("A-B")
         await scene.acknowledged("A-B")
-        await asyncio.sleep(17)
+        await elapse(17)
         scene.venue.answer = deaf
         before_ns = scene.books["A-B"].pulse.heard_ns
         await scene.opened(2)

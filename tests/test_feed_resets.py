@@ -15,7 +15,7 @@ from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState
 from tests.feed_books import BTC
 from tests.simulation.oracle import Breach, Oracle
-from tests.waiting import until
+from tests.waiting import elapse, until
 
 SETTINGS = FeedSettings(audit_interval_ms=None)
 OVERTAKEN = {"fault": "swap", "by": 60, "hold_ms": 150, "times": 1}
@@ -46,15 +46,15 @@ def reset_by(back: int, *, answer_ms: int, seed: int) -> tuple[list[Breach], lis
             outside = venue.outside(new_sync=oracle.maker())
             async with venue.open_feed([BTC], settings=SETTINGS, outside=outside, on_event=hear) as feed:
                 await feed.ready(BTC, timeout_s=30)
-                await asyncio.sleep(1)
+                await elapse(1)
                 venue.strike({"fault": "delayed_snapshot", "ms": answer_ms, "computed": "early"}, OVERTAKEN)
-                await asyncio.sleep(1.35)
+                await elapse(1.35)
                 assert (True, 1) == (feed[BTC].is_live, venue.exchange.ledger.count("delayed_snapshot"))
                 told.clear()
                 losses.clear()
                 venue.strike({"fault": "sequence_reset", "back": back})
                 for _ in range(answer_ms // 50 + 80):
-                    await asyncio.sleep(0.05)
+                    await elapse(0.05)
                     oracle.poll()
                 oracle.finish([BTC])
                 assert feed[BTC].is_live
@@ -101,11 +101,11 @@ def test_a_fall_back_through_numbers_never_heard_is_noticed(rate: float, seed: i
                 heard = feed.counters(BTC).frames
                 venue.strike({"fault": "sequence_reset", "back": 60})
                 while feed.counters(BTC).frames == heard:
-                    await asyncio.sleep(0.01)
+                    await elapse(0.01)
                     oracle.poll()
                 began = loop.time()
                 for _ in range(1_000):
-                    await asyncio.sleep(0.05)
+                    await elapse(0.05)
                     oracle.poll()
                 oracle.finish([BTC])
                 assert feed[BTC].is_live
@@ -126,19 +126,19 @@ def test_an_answer_of_the_old_count_does_not_clear_a_slow_symbol_of_suspicion(an
             outside = venue.outside(new_sync=oracle.maker())
             async with venue.open_feed([BTC], settings=SETTINGS, outside=outside) as feed:
                 await feed.ready(BTC, timeout_s=60)
-                await asyncio.sleep(6)
+                await elapse(6)
                 counters = feed.counters(BTC)
                 heard = counters.frames
                 if answer == "on its way":
                     venue.strike({"fault": "delayed_snapshot", "ms": 3_000, "computed": "early"})
                     feed.audit_all()
-                    await asyncio.sleep(0.1)
+                    await elapse(0.1)
                 venue.strike({"fault": "sequence_reset", "back": 60})
                 if answer == "cached":
                     venue.strike({"fault": "stale_snapshot", "ms": 5_000, "times": 1})
                 await until(lambda: counters.frames > heard, 300, every_s=0.01)
                 for _ in range(140):
-                    await asyncio.sleep(0.05)
+                    await elapse(0.05)
                     oracle.poll()
                 assert 1 == counters.frames - heard
                 return oracle.breaches, counters.audits, counters.resets == 1
@@ -153,7 +153,7 @@ def test_two_neighbours_that_change_places_do_not_clear_a_book_of_suspicion() ->
         kucoin = VirtualKuCoin(symbols=[BTC], seed=0, rate=20)
         async with kucoin as venue, venue.open_feed([BTC], settings=SETTINGS) as feed:
             await feed.ready(BTC, timeout_s=60)
-            await asyncio.sleep(20)
+            await elapse(20)
             counters = feed.counters(BTC)
 
             async def removal() -> None:
@@ -164,13 +164,13 @@ def test_two_neighbours_that_change_places_do_not_clear_a_book_of_suspicion() ->
             # The venue does that more often, so the comparisons become rare.
             for calm_s in (5, 5, 5, 0.3):
                 await removal()
-                await asyncio.sleep(calm_s)
+                await elapse(calm_s)
             venue.strike({"fault": "corrupt", "what": "missing", "times": 1})
-            await asyncio.sleep(0.5)
+            await elapse(0.5)
             await removal()
             failed = counters.audits_failed
             venue.strike({"fault": "swap", "by": 1, "times": 1})
-            await asyncio.sleep(10)
+            await elapse(10)
             return counters.reorders, counters.audits_failed - failed
 
     assert (1, 1) == virtual_time.run(main)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from orderbook.testing import VirtualKuCoin, in_virtual_time
 from orderbook.types import BookState
 from tests.feed_books import BTC
 from tests.feed_world import Scene, ScriptedVenue
-from tests.waiting import until
+from tests.waiting import elapse, until
 
 
 @pytest.mark.parametrize(("stands_at", "state"), [(11, BookState.LIVE), (12, BookState.STALE)])
@@ -29,12 +28,12 @@ def test_a_replacement_does_not_end_a_silence(stands_at: int, state: BookState) 
         scene = Scene(venue, FeedSettings(link_life_ms=20_000))
         scene.add("A-B")
         await scene.acknowledged("A-B")
-        await asyncio.sleep(5)
+        await elapse(5)
         scene.make_live("A-B")
         silent_ns = loop_clock()
-        await asyncio.sleep(30.5)
+        await elapse(30.5)
         assert [30.0] == [round((asked_ns - silent_ns) / 1e9, 1) for asked_ns in venue.probes]
-        await asyncio.sleep(1)
+        await elapse(1)
         assert state is scene.books["A-B"].sync.state
         assert scene.events(LinkReplaced)
         await scene.close()
@@ -68,6 +67,6 @@ async def test_the_synchroniser_is_told_of_a_probe_that_failed() -> None:
             failing = {"fault": "rest_error", "path": "level1", "code": "900001", "p": 1, "times": 1}
             venue.strike(failing)
             await until(lambda: venue.exchange.ledger.count("rest_error"), 120, every_s=0.1)
-            await asyncio.sleep(60)
+            await elapse(60)
             assert [(1, True)] == [(sync.failed, sync.counters.probes_asked > 1) for sync in made]
             assert feed[BTC].is_live

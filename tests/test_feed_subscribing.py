@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState
 from tests.feed_books import BTC, ETH, FAST, SMALL, SOL, stage, until
 from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, deaf, eventually, obey, only_pongs
+from tests.waiting import elapse
 
 
 def names(count: int) -> list[str]:
@@ -138,10 +138,10 @@ def test_a_late_acknowledgement_of_an_earlier_attempt_is_not_taken_for_another()
         assert not scene.is_subscribed("A-B")
         first, second = (message["id"] for message in wire.of("subscribe"))
         wire.say(id=first, type="ack")
-        await asyncio.sleep(0.1)
+        await elapse(0.1)
         late = scene.is_subscribed("A-B")
         wire.say(id=second, type="ack")
-        await asyncio.sleep(0.1)
+        await elapse(0.1)
         found = (late, scene.is_subscribed("A-B"), first != second)
         await scene.close()
         return found == (False, True, True)
@@ -215,10 +215,10 @@ def test_no_refusal_is_for_ever() -> None:
         await eventually(lambda: len(scene.events(SubscriptionRefused)) == 30)
         states = {book.sync.state for book in scene.books.values()}
         reason, asked = scene.books[symbols[3]].sync.book.reason, len(wire.topics())
-        await asyncio.sleep(200)
+        await elapse(200)
         assert asked == len(wire.topics())
         scene.venue.answer = obey
-        await asyncio.sleep(176)
+        await elapse(176)
         after = {book.sync.state for book in scene.books.values()}
         assert all(scene.is_subscribed(symbol) for symbol in symbols)
         await scene.close()
@@ -266,7 +266,7 @@ def test_a_venue_that_refuses_everything_for_now_is_asked_again_with_patience() 
         scene = Scene(ScriptedVenue(answer=system_error))
         scene.add(*symbols)
         wire = await scene.opened(1)
-        await asyncio.sleep(600)
+        await elapse(600)
         asked = len(wire.topics())
         assert [] == scene.events(SubscriptionRefused, LinkDown)
         scene.venue.answer = obey
@@ -385,7 +385,7 @@ def test_a_limit_that_one_connection_learnt_is_known_to_all() -> None:
         scene.add(*names(90)[30:])
         await scene.acknowledged(*names(90))
         scene.venue.sockets[1].hang_up()
-        await asyncio.sleep(30)
+        await elapse(30)
         await scene.acknowledged(*names(90))
         await scene.close()
         return len(scene.venue.sockets)

@@ -15,6 +15,7 @@ from orderbook.simulator import virtual_time
 from orderbook.types import BookState
 from tests.feed_books import BTC, ETH, FAST, SOL, stage, until
 from tests.feed_world import Scene, ScriptedSocket, ScriptedVenue, delta, eventually, obey, own_tasks, own_timers
+from tests.waiting import elapse
 
 
 def names(count: int) -> list[str]:
@@ -61,7 +62,7 @@ def test_a_symbol_that_is_removed_and_added_at_once_is_subscribed_anew() -> None
         scene.placement.take("A-B")
         scene.add("A-B")
         await eventually(lambda: len(wire.topics()) == 2)
-        await asyncio.sleep(1)
+        await elapse(1)
         wire.bring(delta("A-B", 5))
         await eventually(lambda: scene.books["A-B"].sync.wants_snapshot)
         await scene.close()
@@ -85,7 +86,7 @@ def test_any_coming_and_going_ends_with_what_is_wanted() -> None:
                 scene.add(symbol)
             if rng.random() < 0.1 and scene.venue.sockets:
                 scene.venue.sockets[-1].hang_up()
-            await asyncio.sleep(rng.choice((0, 0, 0.01, 1)))
+            await elapse(rng.choice((0, 0, 0.01, 1)))
         scene.add(*(symbol for symbol in symbols if symbol not in scene.books))
         await scene.acknowledged(*symbols)
         assert all(len(link.books) <= 8 for link in scene.placement.links)
@@ -196,18 +197,18 @@ def test_a_connection_without_symbols_is_closed_after_a_while() -> None:
         scene.add("A-B", "C-D")
         await scene.acknowledged("A-B", "C-D")
         await scene.remove("C-D")
-        await asyncio.sleep(59)
+        await elapse(59)
         assert 2 == len(scene.placement.links)
         scene.add("E-F")
-        await asyncio.sleep(120)
+        await elapse(120)
         assert ["1", "2"] == [link.name for link in scene.placement.links]
         await scene.remove("A-B")
         before = scene.placement.messages
-        await asyncio.sleep(61)
+        await elapse(61)
         assert [True, False] == [wire.is_aborted for wire in scene.venue.sockets]
         assert scene.placement.messages >= before
         connects = len(scene.venue.connects)
-        await asyncio.sleep(3_600)
+        await elapse(3_600)
         assert connects == len(scene.venue.connects)
         scene.add("G-H")
         await scene.acknowledged("E-F", "G-H")

@@ -15,6 +15,7 @@ from orderbook.feed.opening import _clock
 from orderbook.simulator.virtual_time import run
 from tests.feed_books import BTC, ETH, stage, until
 from tests.unchecked import unchecked
+from tests.waiting import elapse
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_a_loop_with_a_time_of_its_own_keeps_it() -> None:
     """In a simulated day all clocks are the loop's."""
 
     async def main() -> int:
-        await asyncio.sleep(86_400)
+        await elapse(86_400)
         return _clock()() - int(asyncio.get_running_loop().time() * 1e9)
 
     assert 0 == run(main)

@@ -26,6 +26,7 @@ from snapshots.fetch import Rest
 from snapshots.transport import Answer
 from tests.scripted_venue import BOOK, CREDENTIALS, QUOTA, WALL_MS, Script, down, no, ok, refused_with, with_script
 from tests.unchecked import unchecked
+from tests.waiting import elapse
 
 
 def test_what_is_asked_and_answered() -> None:
@@ -187,7 +188,7 @@ def test_a_wrong_clock_is_set_once() -> None:
     """To the venue's, half a round trip on; the request is then signed with the right time."""
 
     async def slow_time() -> Answer:
-        await asyncio.sleep(2)
+        await elapse(2)
         return ok(WALL_MS + 60_000)
 
     async def main(rest: Rest, script: Script) -> None:

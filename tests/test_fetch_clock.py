@@ -18,6 +18,7 @@ from snapshots.fetch import Rest
 from snapshots.transport import Answer
 from tests.scripted_venue import BOOK, CREDENTIALS, WALL_MS, Script, down, no, ok, refused_with, with_script
 from tests.two_clocks import NO_TIME, TOKEN, Clocks, silence, with_clocks
+from tests.waiting import elapse
 
 REMEDY = "set this machine's clock right (NTP): the venue allows 5 s"
 STEP_MS = 20_000
@@ -81,7 +82,7 @@ def test_a_stamp_that_was_under_way_for_too_long_is_no_end() -> None:
     async def main(rest: Rest) -> None:
         venue.trip_s = 15
         waiting = asyncio.create_task(snapshot(rest))
-        await asyncio.sleep(10)
+        await elapse(10)
         venue.trip_s = 0.1
         await waiting
         assert 1 == venue.refused
@@ -172,10 +173,10 @@ def test_what_was_signed_before_it_was_set_says_nothing_of_it() -> None:
 
     async def main(rest: Rest) -> None:
         first = asyncio.create_task(rest.snapshot("A-B", "full"))
-        await asyncio.sleep(0.01)
+        await elapse(0.01)
         venue.trip_s = 1.0
         late = asyncio.create_task(rest.snapshot("C-D", "full"))
-        await asyncio.sleep(0.01)
+        await elapse(0.01)
         venue.trip_s = 0.1
         assert (BOOK, BOOK) == (await first, await late)
         assert (2, 1) == (venue.refused, len(venue.asked))
@@ -205,7 +206,7 @@ def test_what_would_be_refused_is_not_sent() -> None:
     async def main(rest: Rest) -> None:
         rest.budget.ban("spot", 1_000)
         tasks = [asyncio.create_task(rest.snapshot(f"S{number}-B", "full")) for number in range(50)]
-        await asyncio.sleep(2)
+        await elapse(2)
         assert (2, 1) == (len(venue.stamped), len(venue.asked))
         assert 2 * 3 == rest.budget.used("spot")
         for task in tasks:
@@ -222,9 +223,9 @@ def test_when_who_asks_for_the_time_is_gone_another_one_asks() -> None:
 
     async def main(rest: Rest) -> None:
         first = asyncio.create_task(rest.snapshot("A-B", "full"))
-        await asyncio.sleep(0.05)
+        await elapse(0.05)
         second = asyncio.create_task(rest.snapshot("C-D", "full"))
-        await asyncio.sleep(1)
+        await elapse(1)
         assert 1 == len(venue.asked)
         first.cancel()
         assert BOOK == await second
@@ -252,16 +253,16 @@ def test_a_wrong_clock_spends_no_quota_however_many_suffer(is_told: bool) -> Non
                     await rest.snapshot(symbol, "full")
                 except Refused as error:
                     told.add(str(error)[-len(REMEDY) :])
-                    await asyncio.sleep(rng.uniform(0, 8))
+                    await elapse(rng.uniform(0, 8))
                 else:
                     done_s.append(asyncio.get_running_loop().time())
                     return
 
         tasks = [asyncio.create_task(insist(f"S{number}-B", random.Random(number))) for number in range(100)]
-        await asyncio.sleep(60)
+        await elapse(60)
         signed, asked = len(venue.stamped), len(venue.asked)
         assert signed < 16 + 20, "those that were under way, and some that tried"
-        await asyncio.sleep(600)
+        await elapse(600)
         # Every 5 s somebody tries, and asks for the time, or does so every second time.
         assert 100 < len(venue.stamped) - signed <= 120
         assert 50 < len(venue.asked) - asked <= 120
@@ -296,9 +297,9 @@ def test_when_who_tries_the_clock_is_gone_another_one_does() -> None:
 
     async def main(rest: Rest) -> None:
         first = asyncio.create_task(rest.snapshot("A-B", "full"))
-        await asyncio.sleep(0.01)
+        await elapse(0.01)
         second = asyncio.create_task(rest.snapshot("C-D", "full"))
-        await asyncio.sleep(0.2)
+        await elapse(0.2)
         assert (2, 1) == (venue.refused, len(venue.asked))
         first.cancel()
         assert BOOK == await second
@@ -349,7 +350,7 @@ def test_nobody_waits_for_a_turn_to_hear_that_the_clock_is_wrong() -> None:
     async def main(rest: Rest) -> None:
         held = venue.held = asyncio.Event()
         old = asyncio.create_task(rest.snapshot("A-B", "full"))
-        await asyncio.sleep(1)
+        await elapse(1)
         venue.held, venue.is_refusing = None, True
         await refused_with(rest.snapshot("C-D", "full"))
         held.set()

@@ -17,6 +17,7 @@ from tests.feed_books import BTC, is_right
 from tests.host_world import Host, host
 from tests.recorder_disks import WAIT_S, Outage, ShakyDisk
 from tests.recorder_outages import OUTAGES, swept
+from tests.waiting import elapse
 
 FOREVER_S = 3600.0
 
@@ -34,7 +35,7 @@ def test_every_operation_of_a_scenario_fails_once_in_every_way() -> None:
 async def _turns(on: Host, recorder: Recorder, count: int) -> None:
     """The recorder's timer goes every 50 ms: virtual ones for the feed, and as long as it takes for the disk."""
     for _ in range(count):
-        await asyncio.sleep(0.05)
+        await elapse(0.05)
         recorder.flush(WAIT_S)
         on.look()
 
@@ -93,7 +94,7 @@ def test_a_feed_misses_nothing_while_its_disk_stalls() -> None:
         async with host(rate=40.0, record=recorder) as on:
             await _turns(on, recorder, 10)
             for _ in range(5):
-                await asyncio.sleep(0.3)
+                await elapse(0.3)
                 disk.gate.clear()
                 disk.entered.clear()
                 recorder._queue.request_flush(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ from orderbook.events import LimitReached
 from orderbook.simulator.virtual_time import run
 from tests.feed_books import BTC
 from tests.host_world import CALM, host, loop
+from tests.waiting import elapse
 
 HOUR_MS = 3_600_000
 FRAMES_MAX = 100
@@ -27,11 +27,11 @@ def test_an_hour_without_rest(fault: dict[str, object]) -> None:
             longest, keeper = 0, on.feed._books[BTC]
             for _ in range(59):
                 await on.watch(0.5)
-                await asyncio.sleep(59.5)
+                await elapse(59.5)
                 assert not on.feed[BTC].is_live
                 longest = max(longest, len(keeper.sync._machine.buffer))
                 assert len(keeper._errands._tasks) <= 2
-            await asyncio.sleep(60)
+            await elapse(60)
             healed_s = loop().time()
             await on.settled()
             (limit,) = {(one.name, one.limit) for one in on.told(LimitReached)}

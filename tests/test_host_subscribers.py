@@ -15,6 +15,7 @@ from orderbook.feed.feed import Feed
 from orderbook.simulator.virtual_time import run
 from tests.feed_books import BTC, ETH, SOL
 from tests.host_world import Host, host
+from tests.waiting import elapse, turn
 
 
 class Sabotage(BaseException):
@@ -46,7 +47,7 @@ def test_a_subscriber_that_sleeps_for_10_s_at_a_time(deliver: Deliver) -> None:
 
             async def sleepy(update: Update) -> None:
                 seen.append(update)
-                await asyncio.sleep(10)
+                await elapse(10)
 
             slow = on.feed.listen(BTC, sleepy, deliver=deliver, limit=50)
             applied = on.feed.counters(BTC).applied
@@ -74,7 +75,7 @@ def test_the_memory_of_a_feed_with_slow_subscribers_is_bounded() -> None:
             sizes = list[int]()
             only = tracemalloc.Filter(inclusive=True, filename_pattern="*/orderbook/feed/delivery.py")
             for seconds in (1, 10):
-                await asyncio.sleep(seconds)
+                await elapse(seconds)
                 found = tracemalloc.take_snapshot().filter_traces([only]).statistics("filename")
                 sizes.append(sum(one.size for one in found))
             assert 3_000 < sum(one.skipped for one in idle)
@@ -92,7 +93,7 @@ def test_the_memory_of_a_feed_with_slow_subscribers_is_bounded() -> None:
 
 
 async def _sleeps_and_raises(_update: Update) -> None:
-    await asyncio.sleep(0.01)
+    await elapse(0.01)
     raise Sabotage("later")
 
 
@@ -131,21 +132,21 @@ def test_a_callback_that_raises_what_is_no_exception(callback: Any, problem: str
 def test_a_callback_that_ends_the_program_ends_it(error: BaseException) -> None:
     """That is told, and then obeyed: the loop stops, and the feed is closed on the way."""
     told: list[FeedEvent] = []
+    feeds: list[Feed] = []
 
     async def main() -> None:
         async with host() as on:
-            told.append(on.feed)  # type: ignore[arg-type]  # to be looked at afterwards
+            feeds.append(on.feed)
             on.events = told
             on.feed.listen(BTC, _raises(error))
             await on.watch(60)
 
     with pytest.raises(type(error)):
         run(main)
-    feed, *events = told
-    assert isinstance(feed, Feed)
+    (feed,) = feeds
     assert not feed._is_open or feed._closing is not None
     assert [type(error).__name__] == [
-        one.event.problem.partition(":")[0] for one in events if isinstance(one.event, CallbackFailed)
+        one.event.problem.partition(":")[0] for one in told if isinstance(one.event, CallbackFailed)
     ]
 
 
@@ -225,7 +226,7 @@ def test_callbacks_that_cancel_each_other() -> None:
                     tasks[name] = task
                     if victim in tasks:
                         tasks[victim].cancel()
-                    await asyncio.sleep(0)
+                    await turn()
 
                 return callback
 

@@ -30,6 +30,7 @@ from tests.feed_world import (
     only_pongs,
     up,
 )
+from tests.waiting import elapse, turn
 
 MS = 1_000_000
 PINGING: dict[str, Any] = {"ping_interval_ms": 100, "ping_timeout_ms": 150}
@@ -51,7 +52,7 @@ def test_a_silent_link_is_pinged() -> None:
     async def main() -> list[int]:
         async with up(wire := ScriptedSocket()):
             begun_ns = loop_clock()
-            await asyncio.sleep(20.5)
+            await elapse(20.5)
         return _gaps_ms(wire, begun_ns)
 
     assert [2_000] * 10 == virtual_time.run(main)
@@ -64,7 +65,7 @@ def test_a_busy_link_is_pinged_twice_in_a_silence() -> None:
         async with up(wire := ScriptedSocket()):
             begun_ns = loop_clock()
             talking = asyncio.create_task(lively(wire, every_s=0.1))
-            await asyncio.sleep(100)
+            await elapse(100)
             talking.cancel()
         return _gaps_ms(wire, begun_ns)
 
@@ -210,7 +211,7 @@ def test_a_failed_send_leaves_nothing_unseen() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
         async with up(Stuck()) as link:
             request = asyncio.create_task(link.request(partial(_named, "x")))
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
             link.end("over")
             with pytest.raises(LinkError):
                 await request
@@ -277,9 +278,9 @@ def test_a_backlog_leaves_room_for_others() -> None:
         async with up(wire, ear=ear):
             while wire.frames or not seen:
                 seen.append(len(ear.messages))
-                await asyncio.sleep(0)
+                await turn()
             seen.append(len(ear.messages))
-            await asyncio.sleep(1)
+            await elapse(1)
         return seen, [message.sequence_end for message in ear.messages if isinstance(message, Delta)]
 
     seen, sequences = virtual_time.run(main)
@@ -303,7 +304,7 @@ def test_nothing_is_read_behind_the_end() -> None:
         async with up(wire, ear=ear) as link:
             ear.link = link
             assert "enough" == await link.ended
-            await asyncio.sleep(1)
+            await elapse(1)
         return len(ear.messages)
 
     assert 3 == virtual_time.run(main)
@@ -315,10 +316,10 @@ def test_a_silence_that_a_batch_ends_is_told_once() -> None:
     async def main() -> int:
         wire, ear = Backlog([]), Ear()
         async with up(wire, ear=ear):
-            await asyncio.sleep(1)
+            await elapse(1)
             wire.frames = [delta("A-B", number) for number in range(1, 10)]
             wakes = ear.wakes
-            await asyncio.sleep(3)
+            await elapse(3)
             return ear.wakes - wakes
 
     assert 1 == virtual_time.run(main)

@@ -22,6 +22,7 @@ from orderbook.types import BookState
 from tests.feed_books import BTC, FAST, stage, until
 from tests.feed_world import Ear, Scene, ScriptedSocket, deaf, delta, link_over, lively, obey, up
 from tests.unchecked import unchecked
+from tests.waiting import elapse
 
 MS = 1_000_000
 TALKATIVE = Limits(messages_max=1_000)
@@ -58,10 +59,10 @@ def test_a_pong_that_came_during_a_block_counts() -> None:
         async with up(wire := ScriptedSocket(answer=deaf)) as link:
             await until(lambda: wire.of("ping"))
             asyncio.get_running_loop().call_later(9.9, _jump, 60)
-            await asyncio.sleep(9.95)
+            await elapse(9.95)
             for message in wire.of("ping"):
                 wire.say(id=message["id"], type="pong")
-            await asyncio.sleep(1)
+            await elapse(1)
             return link.ended.done()
 
     assert virtual_time.run(main) is False
@@ -85,7 +86,7 @@ def test_a_backlog_makes_nothing_fresh() -> None:
         await link.welcome()
         link.start()
         before_ns = pulse.heard_ns = loop_clock()
-        await asyncio.sleep(2.6)
+        await elapse(2.6)
         assert 1 == len(held)
         _jump(8)
         seen, jumped_ns = [], loop_clock()
@@ -93,12 +94,12 @@ def test_a_backlog_makes_nothing_fresh() -> None:
         wire.say(id=held[0], type="pong")
         for number in range(2, 20):
             wire.bring(delta("A-B", number))
-            await asyncio.sleep(0.01)
+            await elapse(0.01)
             seen.append((pulse.in_doubt, pulse.heard_ns))
         assert 2 == len(held)
         pinged_ns = wire.sent[-1][0]
         wire.say(id=held[1], type="pong")
-        await asyncio.sleep(0.01)
+        await elapse(0.01)
         assert (False, loop_clock() - 10 * MS) == (pulse.in_doubt, pulse.heard_ns)
         assert 19 == len(ear.messages)
         assert 1 == ear.wakes
@@ -128,7 +129,7 @@ def test_a_reader_that_cannot_keep_up_makes_nothing_fresh() -> None:
             wire._answer = partial(behind, delay_s)
             worst_ns = 0
             for _ in range(300):
-                await asyncio.sleep(0.1)
+                await elapse(0.1)
                 worst_ns = max(worst_ns, loop_clock() - (pulse.heard_ns or 0))
             ages.append(worst_ns // MS)
         talking.cancel()
@@ -156,11 +157,11 @@ def test_after_a_doubt_books_are_live_again() -> None:
         _jump(8)
         for number in range(12, 40):
             wire.bring(delta("A-B", number))
-            await asyncio.sleep(0.05)
+            await elapse(0.05)
         states.append(sync.state)
         assert 39 == sync.book.sequence
         wire.say(id=wire.of("ping")[-1]["id"], type="pong")
-        await asyncio.sleep(0.05)
+        await elapse(0.05)
         states.append(sync.state)
         await scene.close()
         return states
@@ -175,9 +176,9 @@ def test_a_frame_after_a_silence_wakes_the_books() -> None:
         ear = Ear()
         async with up(wire := ScriptedSocket(answer=deaf), ear=ear):
             for number, wait_s in enumerate((0.1, 0.1, 1.5, 0.1, 1.5), 1):
-                await asyncio.sleep(wait_s)
+                await elapse(wait_s)
                 wire.bring(delta("A-B", number))
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
         assert 5 == len(ear.messages)
         return ear.wakes
 
@@ -191,9 +192,9 @@ def test_a_short_silence_wakes_the_books_too() -> None:
         ear, settings = Ear(), FeedSettings(sync=SyncSettings(link_silence_max_ms=500))
         async with up(wire := ScriptedSocket(answer=deaf), ear=ear, settings=settings):
             for number, wait_s in enumerate((0.1, 0.3, 0.1, 0.3), 1):
-                await asyncio.sleep(wait_s)
+                await elapse(wait_s)
                 wire.bring(delta("A-B", number))
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
         return ear.wakes
 
     assert 3 == virtual_time.run(main)

@@ -17,6 +17,7 @@ from orderbook.simulator.profiles import PROFILES
 from orderbook.testing import run
 from orderbook.types import BookState
 from tests.mass_world import SNAPSHOT_WEIGHT, MassWorld, by_symbol, mass_world, now_s, until
+from tests.waiting import elapse
 
 SMALL = replace(PROFILES["normal"], name="small", bids=20, asks=20)
 NAMES = default_symbols(36)
@@ -199,7 +200,7 @@ def test_a_removed_symbol_gives_its_place_back() -> None:
             await on.all_lost()
             gone = [symbol for symbol in NAMES if "in line" in on.feed.status(symbol).reason]
             await on.feed.remove(*gone)
-            await asyncio.sleep(0.001)
+            await elapse(0.001)
             assert 0 == on.budget.waiting
             await until(lambda: all(on.feed[symbol].is_live for symbol in on.feed.symbols), 10)
             assert set() == set(gone) & set(on.order)
@@ -215,13 +216,13 @@ def test_progress_and_an_estimate_are_told(caplog: pytest.LogCaptureFixture) -> 
         async with world() as on:
             on.strike()
             await on.all_lost()
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
             health, then_s = on.feed.health(), now_s()
             assert health.books_waiting == sum(not on.feed[symbol].is_live for symbol in NAMES)
             await on.all_back()
             took_ms = 1_000 * (max(on.back.values()) - then_s)
             assert took_ms == pytest.approx(health.books_wait_ms, rel=0.1)
-            await asyncio.sleep(1)
+            await elapse(1)
             told = [one.event for one in on.told if one.symbol is None]
             health = on.feed.health()
             assert (0, 0) == (health.books_waiting, health.books_wait_ms)
@@ -246,7 +247,7 @@ def test_a_ban_is_part_of_the_estimate() -> None:
             banned_s = now_s()
             on.strike()
             await on.all_lost()
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
             health, then_s = on.feed.health(), now_s()
             await on.all_back()
             assert on.calls[0].sent_s >= banned_s + 19.999

@@ -12,6 +12,7 @@ from orderbook.clock import loop_clock
 from orderbook.feed.pacing import MS, Backoff, Connects, Pacer
 from orderbook.simulator import virtual_time
 from orderbook.venues.rest import Server
+from tests.waiting import elapse
 
 S = 1_000 * MS
 
@@ -31,7 +32,7 @@ def test_no_window_holds_more_turns_than_the_limit(limit: int) -> None:
         taken: list[int] = []
 
         async def one(delay_s: float) -> None:
-            await asyncio.sleep(delay_s)
+            await elapse(delay_s)
             await pacer.turn()
             taken.append(loop_clock())
 
@@ -62,7 +63,7 @@ def test_a_turn_counts_from_its_end_once_it_is_settled() -> None:
         pacer, arrived = Pacer(3, 1_000, loop_clock), list[int]()
         for slow_s in (0.9, 0.9, 0.9, 0, 0, 0, 0, 0.5, 0):
             turn_ns = await pacer.turn()
-            await asyncio.sleep(slow_s)
+            await elapse(slow_s)
             arrived.append(loop_clock())
             pacer.settle(turn_ns)
         return arrived
@@ -76,7 +77,7 @@ def test_a_turn_that_is_settled_after_its_window_counts_once_more() -> None:
     async def main() -> tuple[int, int]:
         pacer = Pacer(3, 1_000, loop_clock)
         turn_ns = await pacer.turn()
-        await asyncio.sleep(5)
+        await elapse(5)
         before = pacer.used
         pacer.settle(turn_ns)
         return before, pacer.used
@@ -105,10 +106,10 @@ def test_a_cancelled_wait_takes_no_turn() -> None:
         pacer = Pacer(1, 1_000, loop_clock)
         await pacer.turn()
         waiting = asyncio.create_task(pacer.turn())
-        await asyncio.sleep(0.5)
+        await elapse(0.5)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        await asyncio.sleep(0.6)
+        await elapse(0.6)
         return pacer.used
 
     assert 0 == virtual_time.run(main)
@@ -135,9 +136,9 @@ def test_some_turns_are_kept_for_whoever_needs_them_more() -> None:
         pacer, begun_ns = Pacer(4, 1_000, loop_clock), loop_clock()
         await pacer.turn(spare=2)
         await pacer.turn(spare=2)
-        await asyncio.sleep(0.5)
+        await elapse(0.5)
         modest = asyncio.create_task(pacer.turn(spare=2))
-        await asyncio.sleep(0.1)
+        await elapse(0.1)
         urgent_ns = await pacer.turn()
         return urgent_ns - begun_ns, await modest - begun_ns
 

@@ -9,6 +9,7 @@ import pytest
 
 from orderbook.feed.renewals import POWER_MAX, Renewals
 from orderbook.simulator import virtual_time
+from tests.waiting import elapse
 
 DELAY_MS = 1_000
 
@@ -36,7 +37,7 @@ def played(story: Callable[[Log], Coroutine[None, None, None]]) -> list[tuple[fl
         await story(log)
         log.renewals.clear()
         made = list(log.made)
-        await asyncio.sleep(1_000)
+        await elapse(1_000)
         assert made == log.made, "cleared"
         return made
 
@@ -49,7 +50,7 @@ def test_the_time_between_two_subscriptions_doubles_four_times() -> None:
     async def story(log: Log) -> None:
         for _ in range(700):
             log.renewals.begin("A", 7)
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
 
     assert [(second, "A", vain) for vain, second in enumerate((0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 47.0, 63.0))] == played(
         story
@@ -62,10 +63,10 @@ def test_each_symbol_has_waits_of_its_own() -> None:
 
     async def story(log: Log) -> None:
         log.renewals.begin("A", 0)
-        await asyncio.sleep(0.5)
+        await elapse(0.5)
         log.renewals.begin("B", 0)
         log.renewals.end("A")
-        await asyncio.sleep(1.25)
+        await elapse(1.25)
 
     assert [(0.0, "A", 0), (0.5, "B", 0), (1.5, "B", 1)] == played(story)
 
@@ -76,12 +77,12 @@ def test_after_a_use_it_is_renewed_at_once_again(received: int, expected: list[t
 
     async def story(log: Log) -> None:
         log.renewals.begin("A", 7)
-        await asyncio.sleep(0.5)
+        await elapse(0.5)
         log.wanted = False
-        await asyncio.sleep(8.5)
+        await elapse(8.5)
         log.wanted = True
         log.renewals.begin("A", received)
-        await asyncio.sleep(1.5)
+        await elapse(1.5)
 
     assert [(0.0, "A", 0), *expected] == played(story)
 
@@ -91,7 +92,7 @@ def test_what_is_not_wanted_any_more_is_begun_anew() -> None:
 
     async def story(log: Log) -> None:
         log.renewals.begin("A", 7)
-        await asyncio.sleep(0.25)
+        await elapse(0.25)
         log.renewals.end("A")
         log.renewals.end("never begun")
         log.renewals.begin("A", 7)

@@ -6,7 +6,6 @@ the fault is what the counters are compared with: an honest market removes absen
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from orderbook.feed.settings import FeedSettings
 from orderbook.sync.journal import SyncCounters
 from orderbook.testing import VirtualKuCoin, run
+from tests.waiting import elapse
 
 BTC, ETH = "BTC-USDT", "ETH-USDT"
 STRIKES = [40, 140, 240, 340, 440, 540]
@@ -38,7 +38,7 @@ def counted(seed: int, *faults: Mapping[str, object]) -> tuple[SyncCounters, dic
                 for symbol in feed.symbols:
                     await feed.ready(symbol, timeout_s=10)
                 venue.strike(*faults)
-                await asyncio.sleep(20)
+                await elapse(20)
                 await feed.ready(BTC, timeout_s=10)
                 return feed.counters(BTC), venue.exchange.ledger.totals(), received[BTC]
 

@@ -34,6 +34,7 @@ from tests.simulation.oracle import POLL_MS, Breach
 from tests.simulation.planted import PLANTED
 from tests.simulation.planted_errors import Make
 from tests.simulation.running import _Run
+from tests.waiting import elapse, turn
 
 NEVER: Final = 1e-9
 """Deltas a second of a market that does not move by itself."""
@@ -203,7 +204,7 @@ class FeedMachine(RuleBasedStateMachine):
 
     async def _pass(self, ms: float) -> None:
         while ms > 0:
-            await asyncio.sleep(min(ms, POLL_MS) / 1e3)
+            await elapse(min(ms, POLL_MS) / 1e3)
             ms -= POLL_MS
             self._oracle.poll()
 
@@ -265,7 +266,7 @@ class FeedMachine(RuleBasedStateMachine):
 
         async def done() -> None:
             await work
-            await asyncio.sleep(USUAL_S)
+            await elapse(USUAL_S)
             await settled()
             self._oracle.poll()
 
@@ -319,7 +320,7 @@ class FeedMachine(RuleBasedStateMachine):
             await self._pass(1_000)
         self._oracle.finish(feed.symbols)
         await feed.close()
-        await asyncio.sleep(0)
+        await turn()
         left = asyncio.all_tasks() - self._before - {asyncio.current_task()}
         assert set() == left
         assert {} == dict(venue.exchange.violations)

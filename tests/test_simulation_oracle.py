@@ -25,6 +25,7 @@ from tests.simulation.planted import PLANTED, case_of
 from tests.simulation.planted_errors import Make, around, made
 from tests.simulation.running import Outcome, _Run, simulate
 from tests.told import COUNTED
+from tests.waiting import elapse
 
 CALM = case_of(duration_ms=3_000)(1)
 
@@ -102,14 +103,22 @@ def test_a_sequence_of_its_own_breaks_the_first_law() -> None:
     assert "I1" in laws(simulate(CALM, after_deltas(10, tamper)))
 
 
+class VenueByHand(VirtualKuCoin):
+    """Outside of any loop, so that there is no time but what is set here."""
+
+    shown_ns = 0
+
+    def now_ns(self) -> int:
+        """What its clock was set to."""
+        return self.shown_ns
+
+
 def watched(symbol: str = SYMBOLS[0]) -> tuple[Oracle, BookSync, SymbolMarket]:
     """An oracle with one watched synchroniser that nothing has reached, and its market; outside of any loop."""
-    venue = VirtualKuCoin(symbols=[symbol], seed=3)
+    venue = VenueByHand(symbols=[symbol], seed=3)
     source = venue.market[symbol]
     assert isinstance(source, SymbolMarket)
     oracle = Oracle(venue, fresh_ms=1_000)
-    # Without a loop there is no time but this.
-    venue.now_ns = lambda: 0  # type: ignore[method-assign]  # a clock that stands still
     return oracle, oracle.maker()("kucoin", symbol), source
 
 
@@ -214,7 +223,7 @@ def test_a_task_that_is_left_breaks_the_sixth_law() -> None:
     tasks = []
 
     def leave(_: BookSync) -> None:
-        tasks.append(asyncio.get_running_loop().create_task(asyncio.sleep(1e9), name="left behind"))
+        tasks.append(asyncio.get_running_loop().create_task(elapse(1e9), name="left behind"))
 
     outcome = simulate(CALM, made(leave))
     assert {"I6"} == laws(outcome)

@@ -18,6 +18,7 @@ from orderbook.feed.seams import SocketClosed
 from orderbook.secret import Secret
 from orderbook.simulator.virtual_time import run
 from tests.transport_ends import LIBRARIES, SHORT, Ends, hold, in_memory, on_sockets, read_to_end, sequences, until
+from tests.waiting import moment, turn
 
 Law = Callable[[Ends], Awaitable[None]]
 Try = Callable[[Law], None]
@@ -90,7 +91,7 @@ def test_a_cancelled_connection_leaves_nothing(hold_to: Try) -> None:
         for turns in range(24):  # the venue allows 30 connections a minute
             task = asyncio.ensure_future(ends.connect(await ends.address()))
             for _ in range(turns // 4):
-                await asyncio.sleep(0.002 * (turns % 4))
+                await moment(0.002 * (turns % 4))
             task.cancel()
             with suppress(asyncio.CancelledError):
                 (await task).abort()
@@ -146,7 +147,7 @@ def test_a_closing_that_is_cancelled_cuts(hold_to: Try) -> None:
             await ends.passed(5)
             closing = asyncio.ensure_future(wire.close())
             for _ in range(turns):
-                await asyncio.sleep(0)
+                await turn()
             closing.cancel()
             await asyncio.wait([closing])
             await read_to_end(wire)
@@ -261,7 +262,7 @@ def test_a_cancelled_reader_loses_no_frame(hold_to: Try) -> None:
         found: list[int] = []
         while len(found) < 200 or cancelled < 10:
             reading = asyncio.ensure_future(wire.receive())
-            await asyncio.sleep(rng.choice((0, 0, 0.001, 0.002)))
+            await moment(rng.choice((0, 0, 0.001, 0.002)))
             reading.cancel()
             try:
                 found += sequences(await reading)
@@ -280,7 +281,7 @@ def test_a_cancelled_sender_breaks_nothing(hold_to: Try) -> None:
         wire = await ends.wire()
         for number in range(20):
             sending = asyncio.ensure_future(wire.send(json.dumps({"id": f"{number}", "type": "ping"})))
-            await asyncio.sleep(0)
+            await turn()
             sending.cancel()
             await asyncio.wait([sending])
         await wire.send(json.dumps({"id": "last", "type": "ping"}))

@@ -18,6 +18,7 @@ from orderbook.simulator.virtual_time import run
 from orderbook.testing import Route, VirtualKuCoin
 from orderbook.types import BookState
 from snapshots.transport import Answer
+from tests.waiting import elapse
 
 BTC = "BTC-USDT"
 SLOW_BACK = Route(down_ms=(500, 500))
@@ -66,7 +67,7 @@ async def test_closing_a_feed_on_a_black_hole_takes_the_closing_time_out(close_t
         async with feed:
             await feed.ready(BTC, timeout_s=5)
             on.strike({"fault": "black_hole"})
-            await asyncio.sleep(1)
+            await elapse(1)
             began_s = now_s()
         assert close_timeout_ms / 1e3 == pytest.approx(now_s() - began_s, abs=0.002)
 
@@ -80,7 +81,7 @@ async def test_the_longest_frame_is_that_of_the_feeds_settings() -> None:
         async with on.open_feed(settings=settings, on_event=told.append) as feed:
             await feed.ready(BTC, timeout_s=5)
             on.strike({"fault": "oversize", "bytes": 20_001, "nth": 1})
-            await asyncio.sleep(1)
+            await elapse(1)
     assert "1009" == next(one.event.reason[:4] for one in told if isinstance(one.event, LinkDown))
 
 
@@ -92,10 +93,10 @@ async def test_a_closed_venue_is_gone_for_good() -> None:
     async with on.open_feed() as feed:
         book = await feed.ready(BTC, timeout_s=5)
         await on.close()
-        await asyncio.sleep(0.01)
+        await elapse(0.01)
         for _ in range(20):
             assert BookState.CONNECTING is book.state
-            await asyncio.sleep(3)
+            await elapse(3)
         assert "broke" in feed.status(BTC).reason
 
 
@@ -104,7 +105,7 @@ async def asked(on: VirtualKuCoin, meanwhile: Callable[[Any], Awaitable[None]]) 
     transport = on.outside().transport
     assert transport is not None
     asking = asyncio.ensure_future(transport.send("GET", f"{on.url}/api/v1/timestamp", {}, "", timeout_ms=5_000))
-    await asyncio.sleep(0.1)
+    await elapse(0.1)
     await meanwhile(transport)
     return await asking
 
@@ -122,9 +123,9 @@ async def test_what_is_under_way_when_the_way_is_cut_fails_at_once() -> None:
             await asked(on, unplug)
         assert 0.1 == pytest.approx(now_s() - began_s)
         on.unplug(5_000)  # does not shorten it
-        await asyncio.sleep(6)
+        await elapse(6)
         assert not on.is_reachable
-        await asyncio.sleep(5)
+        await elapse(5)
         on.route = Route()
         async with on.open_feed() as feed:
             await feed.ready(BTC, timeout_s=5)
@@ -149,5 +150,5 @@ async def test_faults_may_be_a_list() -> None:
     """As in a marker, in ``strike`` and in a file."""
     async with VirtualKuCoin(symbols=[BTC], faults=[{"fault": "drop", "p": 1.0}]) as venue, venue.open_feed() as feed:
         await feed.ready(BTC, timeout_s=10)
-        await asyncio.sleep(5)
+        await elapse(5)
         assert venue.exchange.ledger.count("drop") > 10

@@ -27,6 +27,7 @@ from tests.feed_world import PEM, nothing_left
 from tests.frame_server import FrameServer, frame_server
 from tests.transport_ends import LIBRARIES, until
 from tests.unchecked import unchecked
+from tests.waiting import turn
 
 TOKEN = "canary-token-of-some-length"
 BYTES_MAX = 100_000
@@ -108,9 +109,9 @@ async def test_bytes_that_come_one_by_one_are_a_message(connected: Connected) ->
     """Wherever the network cuts, also within a header."""
     async with connected() as both:
         message = bytes(range(256)) * 2
-        for at, byte in enumerate(both.server.frame(Opcode.BINARY, message)):
+        for byte in both.server.frame(Opcode.BINARY, message):
             both.server.writer.write(bytes([byte]))
-            await asyncio.sleep(0 if at % 8 else 0.0001)
+            await turn()
         assert message == await both.wire.receive()
 
 
@@ -215,7 +216,7 @@ async def _stands_still(count: Callable[[], int]) -> int:
     last, turns = -1, 0
     while turns < 500:
         last, turns = (last, turns + 1) if count() == last else (count(), 0)
-        await asyncio.sleep(0)
+        await turn()
     return last
 
 
@@ -314,7 +315,7 @@ async def test_a_cancelled_handshake_leaves_nothing(settings: FeedSettings, *, t
             async with nothing_left():
                 task = asyncio.ensure_future(connector(settings, tls=trusting)(Secret(address)))
                 for _ in range(turns):
-                    await asyncio.sleep(0)
+                    await turn()
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     (await task).abort()

@@ -15,6 +15,7 @@ from snapshots.budget import WeightBudget
 from snapshots.fetch import CallSettings, Rest
 from snapshots.transport import Answer
 from tests.scripted_venue import BOOK, CREDENTIALS, QUOTA, WALL_MS, down, no, ok
+from tests.waiting import elapse
 
 TOKEN = {
     "token": "canary",
@@ -24,7 +25,7 @@ TOKEN = {
 
 async def silence() -> Answer:
     """Nobody answers, ever: the transport gives up."""
-    await asyncio.sleep(10)
+    await elapse(10)
     return Answer(504, {}, b"")
 
 
@@ -96,16 +97,16 @@ class Clocks:
         if url.endswith(kucoin_rest.TIMESTAMP_PATH):
             self.asked.append(asyncio.get_running_loop().time())
             step = self.times.pop(0) if self.times else self.no_time
-            await asyncio.sleep(self.trip_s)
+            await elapse(self.trip_s)
             if isinstance(step, RestError):
                 raise step
             return step if isinstance(step, Answer) else self.answer() if step is None else await step()
         held = self.held
-        await asyncio.sleep(self.trip_s / 2)
+        await elapse(self.trip_s / 2)
         late_ms = abs(int(headers["KC-API-TIMESTAMP"]) - self.right_ms() - self.ahead_ms)
         is_taken = late_ms <= WINDOW_MS and not self.is_refusing
         self.stamped.append((asyncio.get_running_loop().time(), is_taken))
-        await asyncio.sleep(self.trip_s / 2)
+        await elapse(self.trip_s / 2)
         if held is not None:
             await held.wait()
         if not is_taken:

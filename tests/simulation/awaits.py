@@ -27,6 +27,7 @@ from orderbook.simulator.profiles import PROFILES
 from orderbook.simulator.virtual_time import run
 from orderbook.testing import VirtualKuCoin
 from tests.simulation.oracle import Breach, Oracle
+from tests.waiting import elapse, turn
 
 How = Literal["cancel", "raise"]
 
@@ -146,7 +147,7 @@ class Sweep:
             life = loop.create_task(_life(venue, feed), name="user")
             polls = 0
             while not life.done() and polls < 1_000:
-                await asyncio.sleep(0.05)
+                await elapse(0.05)
                 oracle.poll()
                 polls += 1
             with suppress(asyncio.CancelledError, OrderBookError, TimeoutError, OSError):
@@ -159,7 +160,7 @@ class Sweep:
             await feed.close()
             if loop.time() - began > CLOSE_S:
                 oracle.broken("I6", "", f"closing took {loop.time() - began:.1f} s")
-            await asyncio.sleep(0)
+            await turn()
             left = asyncio.all_tasks() - before
             if left:
                 oracle.broken("I6", "", f"tasks are left: {[task.get_name() for task in left]}")
@@ -171,7 +172,7 @@ class Sweep:
         """Whether all books are LIVE within a while, and stay so as the market moves on."""
         marks = {name: venue.market[name].sequence + 60 for name in feed.symbols}
         for _ in range(int(BACK_S * 10)):
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
             if all(feed[name].is_live and feed[name].sequence >= mark for name, mark in marks.items()):
                 return True
         return False
@@ -188,21 +189,21 @@ async def _life(venue: VirtualKuCoin, feed: Any) -> None:
     feed.listen(ETH, _slowly, deliver="latest")
     await anext(updates)
     venue.strike({"fault": "drop", "run": 2, "scope": BTC})
-    await asyncio.sleep(0.4)
+    await elapse(0.4)
     await feed.add(SOL)
     venue.strike({"fault": "garble", "how": "cut", "scope": ETH}, {"fault": "rest_error"})
     await feed.ready(SOL, timeout_s=5)
     venue.strike({"fault": "disconnect"})
-    await asyncio.sleep(0.5)
+    await elapse(0.5)
     await feed.ready(BTC, timeout_s=5)
     await feed.remove(SOL)
     venue.strike({"fault": "sequence_reset", "base": 9, "scope": ETH})
-    await asyncio.sleep(3.0)
+    await elapse(3.0)
     await feed.ready(ETH, timeout_s=5)
 
 
 async def _slowly(_update: object) -> None:
-    await asyncio.sleep(0.05)
+    await elapse(0.05)
 
 
 class _Complaints(logging.Handler):

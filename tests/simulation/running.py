@@ -43,6 +43,7 @@ from tests.simulation.readers import Readers
 from tests.simulation.recovery import Recovery
 from tests.simulation.shadow import are_one, epoch_of_known
 from tests.simulation.terms import HEALED_MS, UNKNOWN, terms_of
+from tests.waiting import elapse, turn
 
 HARMLESS: Final = (AuditPassed, NeedProbe, NeedSnapshot)
 """What a book may tell that has no trouble at all."""
@@ -142,7 +143,7 @@ class _Run:
                 await feed.close()
                 await readers.close()
             # The tasks of a closed feed have had their chance to end.
-            await asyncio.sleep(0)
+            await turn()
         left = asyncio.all_tasks() - before
         if left:
             self._broken("I6", "", f"{len(left)} tasks are left: {sorted(task.get_name() for task in left)[:3]}")
@@ -163,7 +164,7 @@ class _Run:
             try:
                 await feed.start()
             except RestError:
-                await asyncio.sleep(1)
+                await elapse(1)
                 feed._opened = False
                 if self.venue.now_ns() >= ends_ns:
                     self.venue.exchange.heal(self.venue.now_ns())
@@ -171,7 +172,7 @@ class _Run:
                 return
 
     async def _wait(self, ms: float) -> None:
-        await asyncio.sleep(ms / 1e3)
+        await elapse(ms / 1e3)
 
     async def _poll(self, feed: Feed, readers: Readers) -> None:
         """A reader: is what may be read fresh, and are queries answered truly?"""
