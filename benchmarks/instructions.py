@@ -62,9 +62,9 @@ def counted(frames: int, what: str, folder: Path) -> int:
     variables = {**os.environ, **fixed, **chosen}
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder / 'profile'}"]
     script = [sys.executable, "-c", SCRIPT, str(path), SYMBOL, what, str(workload.messages[-1].end)]
-    subprocess.run(script, env=variables, check=False)  # noqa: S603 - so that every module is compiled
+    subprocess.run(script, env=variables, check=False)
     run = [*command, *script]
-    done = subprocess.run(run, env=variables, capture_output=True, text=True, check=False)  # noqa: S603 - its own script
+    done = subprocess.run(run, env=variables, capture_output=True, text=True, check=False)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or found is None:
         raise click.ClickException(f"the run failed: {done.stderr.strip()[-400:]}")

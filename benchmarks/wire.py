@@ -314,7 +314,7 @@ def serving(count: int) -> Iterator[int]:
 
 
 def _start(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)  # noqa: S603 - itself
+    return subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def measure(transport: str, mode: str, port: int, count: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -42,10 +43,10 @@ def row_of(
     for name in record:
         if name in ("bid_price", "bid_size", "ask_price", "ask_size"):
             which, field = name.split("_")
-            level, past = asked(lambda which=which: getattr(book, f"best_{which}"))  # type: ignore[misc]  # a default binds the name of this turn
+            level, past = asked(partial(getattr, book, f"best_{which}"))
             answers[name] = (None if level is None else getattr(level, field)), past
         else:
-            answers[name] = asked(lambda name=name: getattr(book, name))  # type: ignore[misc]  # a default binds the name of this turn
+            answers[name] = asked(partial(getattr, book, name))
     if imbalance is not None:
         answers["imbalance"] = asked(lambda: book.imbalance(levels=imbalance))
     past = any(past for _, past in answers.values())

@@ -86,10 +86,10 @@ def test_a_clock_that_drifts_changes_nothing_of_a_book() -> None:
 class Questions:
     """How often the venue is asked for its time."""
 
-    def __init__(self, venue: VirtualKuCoin) -> None:
+    def __init__(self, venue: VirtualKuCoin, monkeypatch: pytest.MonkeyPatch) -> None:
         self._rest = venue.exchange.rest
         self._count = 0
-        venue.exchange.rest = self._asked  # type: ignore[assignment,method-assign]  # a spy
+        monkeypatch.setattr(venue.exchange, "rest", self._asked)
 
     def _asked(self, method: str, target: str, *more: Any) -> Reply | Late | Drop | Hang:
         self._count += target == "/api/v1/timestamp"
@@ -109,13 +109,13 @@ def rest_of(venue: VirtualKuCoin, credentials: Credentials, clock: WallClock) ->
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_signing_asks_for_the_time_once_after_a_step(hours: int) -> None:
+def test_signing_asks_for_the_time_once_after_a_step(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The venue refuses the first request (400002); the client asks for the time, and is right from then on."""
 
     async def main() -> None:
         clock = WallClock()
         async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, rest_of(venue, venue.credentials, clock) as rest:
-            asked = Questions(venue)
+            asked = Questions(venue, monkeypatch)
             for expected in (0, 1, 0):
                 if expected:
                     clock.offset_ns += hours * HOUR_NS
@@ -129,7 +129,7 @@ def test_signing_asks_for_the_time_once_after_a_step(hours: int) -> None:
     run(main)
 
 
-def test_signing_follows_a_clock_that_drifts() -> None:
+def test_signing_follows_a_clock_that_drifts(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 ppm for three days: every request is served, and the time is asked for when 5 s are reached."""
 
     async def main() -> None:
@@ -140,7 +140,7 @@ def test_signing_follows_a_clock_that_drifts() -> None:
             VirtualKuCoin(symbols=[BTC], seed=1, rate=0.001, limits=limits) as venue,
             rest_of(venue, venue.credentials, clock) as rest,
         ):
-            asked = Questions(venue)
+            asked = Questions(venue, monkeypatch)
             for _ in range(3 * 24):
                 await rest.snapshot(BTC, "full")
                 loop().block(3_600)

@@ -14,7 +14,7 @@ from tests.simulation.case import Case
 from tests.simulation.oracle import Oracle
 from tests.simulation.planted import case_of
 from tests.simulation.terms import ASKED_MS, BEGIN_NS, UNASKED_MS, Terms, terms_of
-from tests.test_simulation_oracle import live
+from tests.test_simulation_oracle import VenueByHand, live
 
 # --- what it lacks ---------------------------------------------------------------------------------------------------
 
@@ -129,10 +129,11 @@ def lied_to(lies_end_ns: int = 1_000_000_000, lie_ms: int = 500) -> tuple[Oracle
     oracle.terms = Terms(lies_end_ns=lies_end_ns, lie_ms=lie_ms)
     price, size = sync.book.content.bids.at(3)
     sync.book.content.bids.set(price, size + 1)
-    watch = oracle.watches[sync.symbol]
+    watch, venue = oracle.watches[sync.symbol], oracle.venue
+    assert isinstance(venue, VenueByHand)
 
     def look(now_ms: int) -> set[str]:
-        oracle.venue.now_ns = lambda: now_ms * 1_000_000  # type: ignore[method-assign]  # a clock by hand
+        venue.shown_ns = now_ms * 1_000_000
         watch._shadows.clear()
         watch._compare(sync.book.content, is_new=True)
         return {breach.law for breach in oracle.breaches}

@@ -36,11 +36,16 @@ def update(shown: BookView[float], start: int | None = None, skipped: int = 0) -
     return Update(BTC, shown, delta, 0, skipped)
 
 
+def subscription(*left: object) -> Any:
+    """All that is read of one: what is still to be taken."""
+    return SimpleNamespace(_queue=left, deliver="every")
+
+
 def reader() -> tuple[Reader, list[str]]:
     """One who reads, and the laws that were broken."""
     laws: list[str] = []
     one = Reader("every", lambda law, _symbol, _what: laws.append(law))
-    one.subscription = SimpleNamespace(_queue=(), deliver="every")  # type: ignore[assignment]  # all that is read
+    one.subscription = subscription()
     return one, laws
 
 
@@ -121,7 +126,7 @@ def test_who_was_never_told_of_a_live_book_was_forgotten() -> None:
     assert [] == laws
     one.judge(book(10))
     assert ["I8"] == laws
-    one.subscription = SimpleNamespace(_queue=("something",), deliver="every")  # type: ignore[assignment]  # a stand-in
+    one.subscription = subscription("something")
     one.judge(book(10))
     assert ["I8"] == laws
 

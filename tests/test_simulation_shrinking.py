@@ -42,33 +42,31 @@ LONG: Final = Case(
 )
 
 
-def blinded(*args: Any, **options: Any) -> BookSync:
+class Blinded(BookSync):
     """An engine that sees no hole any more once it has seen a batch."""
-    sync = BookSync(*args, **options)
-    decoded = sync.receive_decoded
-    is_blind = False
 
-    def receive(message: Message | FrameError, received_ns: int = 0) -> tuple[Event, ...]:
-        nonlocal is_blind
-        if isinstance(message, Delta) and sync.book.sequence:
-            is_blind |= message.sequence_end > message.sequence_start
-            if is_blind:
-                message = message._replace(sequence_start=min(message.sequence_start, sync.book.sequence + 1))
-        return decoded(message, received_ns)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._is_blind = False
+        self._lay(None, self.symbol, SyncSettings(), is_observed=True)  # it sees every message
 
-    sync._lay(None, sync.symbol, SyncSettings(), is_observed=True)  # it sees every message
-    sync.receive_decoded = receive  # type: ignore[method-assign]  # the planted error
-    return sync
+    def receive_decoded(self, message: Message | FrameError, received_ns: int = 0) -> tuple[Event, ...]:
+        """Every delta continues the book."""
+        if isinstance(message, Delta) and self.book.sequence:
+            self._is_blind |= message.sequence_end > message.sequence_start
+            if self._is_blind:
+                message = message._replace(sequence_start=min(message.sequence_start, self.book.sequence + 1))
+        return super().receive_decoded(message, received_ns)
 
 
 def test_the_entries_that_matter_are_found() -> None:
     """Of sixty entries the two that it takes are left, for one symbol, in a run of few messages, and it still fails."""
     assert 60 == len(LONG.plan)
-    shrunk = shrink(LONG, blinded, seconds_max=1e9)
+    shrunk = shrink(LONG, Blinded, seconds_max=1e9)
     assert ["drop", "merge"] == sorted(str(entry["fault"]) for entry in shrunk.case.plan)
     assert 1 == len(shrunk.case.symbols)
     assert shrunk.is_least
-    outcome = simulate(shrunk.case, blinded)
+    outcome = simulate(shrunk.case, Blinded)
     assert "I1" == shrunk.breach.law == outcome.breaches[0].law
     assert shrunk.case.duration_ms <= 1_500
 
@@ -106,7 +104,7 @@ def test_a_search_that_is_ended_gives_the_smallest_so_far(bound: str) -> None:
 
     shrunk = shrink(
         replace(LONG, plan=TWO),
-        blinded,
+        Blinded,
         probes_max=2 if bound == "probes" else 1_000,
         seconds_max=1.5 if bound == "seconds" else 1e9,
         clock=lambda: now[0],
@@ -115,16 +113,16 @@ def test_a_search_that_is_ended_gives_the_smallest_so_far(bound: str) -> None:
     assert 2 == len(lines) == shrunk.probes
     assert not shrunk.is_least
     assert shrunk.case.duration_ms < LONG.duration_ms
-    assert "I1" == simulate(shrunk.case, blinded).breaches[0].law
+    assert "I1" == simulate(shrunk.case, Blinded).breaches[0].law
 
 
 def test_a_probe_sees_what_the_whole_run_sees() -> None:
     """To leave out what comes after the breach changes neither which it is nor when."""
-    whole = first_breach(outcome_of(LONG, blinded))
+    whole = first_breach(outcome_of(LONG, Blinded))
     assert whole is not None
-    assert whole == probe(LONG, blinded).breach == probe(LONG, blinded, law="I1").breach
-    assert probe(LONG, blinded, law="I6").breach is None
-    assert probe(LONG, blinded, is_late=lambda: True).breach is None
+    assert whole == probe(LONG, Blinded).breach == probe(LONG, Blinded, law="I1").breach
+    assert probe(LONG, Blinded, law="I6").breach is None
+    assert probe(LONG, Blinded, is_late=lambda: True).breach is None
 
 
 def test_a_run_ends_though_nothing_can_be_opened() -> None:

@@ -48,7 +48,7 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def loop_of(statement: str, names: dict[str, Any], variables: str) -> Callable[[Sequence[Any]], int]:
+def loop_of(statement: str, names: dict[str, Any], variables: str) -> Callable[[Iterable[Any]], int]:
     """A function that runs a statement for each item, and returns the CPU time in ns.
 
     Args:
@@ -66,7 +66,7 @@ def loop_of(statement: str, names: dict[str, Any], variables: str) -> Callable[[
     ]
     space: dict[str, Any] = {**names, "clock": time.thread_time_ns}
     exec("\n".join(lines), space)
-    timed: Callable[[Sequence[Any]], int] = space["timed"]
+    timed: Callable[[Iterable[Any]], int] = space["timed"]
     return timed
 
 
@@ -98,7 +98,7 @@ def samples_of_call(statement: str, names: dict[str, Any], count: int = 9) -> li
     timed = loop_of(statement, names, "_")
     number = 1
     while True:
-        took = timed(repeat(None, number))  # type: ignore[arg-type]  # all that is done with items is to go over them
+        took = timed(repeat(None, number))
         if took > 3_000_000 or number > 1_000_000:
             break
         number *= 4

@@ -14,10 +14,10 @@ PALE = "#aab7c4"
 
 def draw(data: dict[str, Any], path: Path) -> None:
     """Frames on the left, growth with depth on the right."""
-    import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore]  # there in its own environment only
+    import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # type: ignore[import-not-found,unused-ignore]  # as above
+    from matplotlib import pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(15, 6.5), layout="constrained")
     rows = sorted(data["bars"], key=lambda row: row[2] or row[1], reverse=True)
@@ -60,7 +60,7 @@ def label_ends(axes: Any, ends: list[tuple[float, str, bool, int]]) -> None:
         axes.annotate(
             peer, (depth, time), (depth * 1.5, place), fontsize=8, va="center", color=OURS if is_ours else "black",
             arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "grey"},
-        )  # fmt: skip
+        )  # fmt: skip  # one place, and one look
 
 
 if __name__ == "__main__":
