@@ -6,17 +6,15 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from benchmarks.peers.adapter import BAND, Adapter, Levels, bought, floats, imbalance, within
-from benchmarks.peers.frames import FramedBook, float_frames
-from benchmarks.workloads import Message, Row
+from benchmarks.peers.adapter import BAND, Levels, bought, imbalance, within
+from benchmarks.peers.frames import FloatAdapter, FramedBook
 
 Rows = Sequence[Any]
 
 
-class ByHand(Adapter):
+class ByHand(FloatAdapter):
     """What the books of this module have in common: floats, decoded by msgspec."""
 
-    natives = "change(bids, asks)"
     texts = "change([(float(p), float(s), 0) for p, s in bids], [(float(p), float(s), 0) for p, s in asks])"
     queries: ClassVar = {
         "best": "best()",
@@ -27,20 +25,6 @@ class ByHand(Adapter):
         "imbalance_10": "book.imbalance(10)",
         "fill_5": "book.fill(5.0)",
     }
-    kind: ClassVar[Any]
-
-    def __init__(self) -> None:
-        self.decode, self.decode_body = float_frames()
-        self.book: Any = None
-
-    def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
-        self.book = self.kind(self.decode)
-        self.book.load(floats(bids), floats(asks), sequence)
-
-    def load_body(self, body: bytes, sequence: int) -> None:
-        data = self.decode_body(body).data
-        self.book = self.kind(self.decode)
-        self.book.load(data.bids, data.asks, sequence)
 
     def names(self) -> dict[str, Any]:
         book = self.book
@@ -50,10 +34,6 @@ class ByHand(Adapter):
             "best": book.best,
             "change": book.change,
         }
-
-    def native(self, message: Message) -> tuple[Any, Any, int]:
-        bids, asks = ([(float(p), float(s), 0) for p, s in rows] for rows in (message.bids, message.asks))
-        return bids, asks, message.end
 
     def sides(self) -> tuple[Levels, Levels]:
         bids, asks = self.book.top(1_000_000)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, ClassVar
 
-from benchmarks.peers.adapter import Adapter, Levels, bought, floats, imbalance, volumes
-from benchmarks.peers.frames import FramedBook, float_frames
-from benchmarks.workloads import Message, Row
+from benchmarks.peers.adapter import Levels, bought, imbalance, volumes
+from benchmarks.peers.frames import FloatAdapter, FramedBook
 
 
 class _Book(FramedBook):
@@ -61,12 +59,12 @@ class _Book(FramedBook):
             count *= 4
 
 
-class OrderBook(Adapter):
+class OrderBook(FloatAdapter):
     """The peer that the targets for parsed changes are measured against."""
 
     package = "order-book"
+    kind = _Book
     texts = "change_texts(bids, asks)"
-    natives = "change(bids, asks)"
     queries: ClassVar = {
         "best": "best_bids.index(0); best_asks.index(0)",
         "spread": "best_asks.index(0)[0] - best_bids.index(0)[0]",
@@ -77,19 +75,6 @@ class OrderBook(Adapter):
         "fill_5": "book.fill(5.0)",
     }
     note = "sorts when it is read: changes alone are cheap"
-
-    def __init__(self) -> None:
-        self.decode, self.decode_body = float_frames()
-        self.book: Any = None
-
-    def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
-        self.book = _Book(self.decode)
-        self.book.load(floats(bids), floats(asks), sequence)
-
-    def load_body(self, body: bytes, sequence: int) -> None:
-        data = self.decode_body(body).data
-        self.book = _Book(self.decode)
-        self.book.load(data.bids, data.asks, sequence)
 
     def names(self) -> dict[str, Any]:
         import numpy as np
@@ -108,10 +93,6 @@ class OrderBook(Adapter):
         }
 
     read = "best_bids.index(0)[0]; best_asks.index(0)[0]"
-
-    def native(self, message: Message) -> tuple[Any, Any, int]:
-        bids, asks = ([(float(p), float(s), 0) for p, s in rows] for rows in (message.bids, message.asks))
-        return bids, asks, message.end
 
     def sides(self) -> tuple[Levels, Levels]:
         return self.book.bids.to_list(), self.book.asks.to_list()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
-from benchmarks.peers.adapter import Gap
+from benchmarks.peers.adapter import Adapter, Gap, floats
+from benchmarks.workloads import Message, Row
 
 
 def float_frames() -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
@@ -61,3 +62,28 @@ class FramedBook:
     def change(self, bids: Any, asks: Any) -> None:
         """Absolute sizes; 0 removes."""
         raise NotImplementedError
+
+
+class FloatAdapter(Adapter):
+    """A peer whose book keeps floats, and is told of parsed changes as (price, size, sequence)."""
+
+    natives = "change(bids, asks)"
+    kind: ClassVar[Any]
+    """Its book: a ``FramedBook`` with ``load(bids, asks, sequence)``."""
+
+    def __init__(self) -> None:
+        self.decode, self.decode_body = float_frames()
+        self.book: Any = None
+
+    def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
+        self.book = self.kind(self.decode)
+        self.book.load(floats(bids), floats(asks), sequence)
+
+    def load_body(self, body: bytes, sequence: int) -> None:
+        data = self.decode_body(body).data
+        self.book = self.kind(self.decode)
+        self.book.load(data.bids, data.asks, sequence)
+
+    def native(self, message: Message) -> tuple[Any, Any, int]:
+        bids, asks = ([(float(p), float(s), 0) for p, s in rows] for rows in (message.bids, message.asks))
+        return bids, asks, message.end

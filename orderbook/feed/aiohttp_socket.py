@@ -126,27 +126,24 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
     async def open_socket(url: Secret) -> Socket:
         address = Address(url)
         session = _session()
-        try:
-            async with asyncio.timeout(settings.connect_timeout_ms / 1000):
-                response = await session.ws_connect(
-                    url.reveal(),
-                    autoclose=False,
-                    heartbeat=None,
-                    compress=0,
-                    # The library refuses what is as long as this.
-                    max_msg_size=settings.sync.frame_bytes_max + 1,
-                    timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=None),
-                    proxy=proxy,
-                    ssl=tls or True,
-                    **_AS_BYTES,
-                )
-        except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
-            await session.close()
-            # Its own text may hold the address with the token in it, or the proxy's with its password.
-            raise address.problem(_problem(error)) from None
-        except BaseException:
-            await session.close()
-            raise
+        with address.connecting(_problem, OSError, TimeoutError, aiohttp.ClientError, ValueError):
+            try:
+                async with asyncio.timeout(settings.connect_timeout_ms / 1000):
+                    response = await session.ws_connect(
+                        url.reveal(),
+                        autoclose=False,
+                        heartbeat=None,
+                        compress=0,
+                        # The library refuses what is as long as this.
+                        max_msg_size=settings.sync.frame_bytes_max + 1,
+                        timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=None),
+                        proxy=proxy,
+                        ssl=tls or True,
+                        **_AS_BYTES,
+                    )
+            except BaseException:
+                await session.close()
+                raise
         # The connection is all that is left of it, and needs no closing but its own.
         session.detach()
         assert isinstance(response, _Response)

@@ -29,6 +29,7 @@ from orderbook.feed.sockets import (
     CUT,
     NO_ADDRESS,
     Address,
+    Inbox,
     Veil,
     ending,
     os_problem,
@@ -61,7 +62,7 @@ _NO_CODE: Final = 1005
 _logger = logging.LoggerAdapter(safe_logger("orderbook.feed.picows", recent_tokens), {})
 
 
-class PicowsSocket(WSListener):
+class PicowsSocket(Inbox, WSListener):
     """One connection.
 
     Args:
@@ -70,24 +71,20 @@ class PicowsSocket(WSListener):
     """
 
     def __init__(self, address: Address, settings: FeedSettings) -> None:
+        super().__init__()
         self._token = address.token
         self._veil = Veil(address.token)
         self._bytes_max = settings.sync.frame_bytes_max
         self._close_timeout_s = settings.close_timeout_ms / 1000
-        self._loop = asyncio.get_running_loop()
         self._transport: WSTransport
         self._gone: asyncio.Task[None]
-        self._frames: deque[bytes] = deque()
         self._load = 0
         self._is_paused = False
         #: The message's parts so far, while one comes in pieces; and how long they are.
         self._parts: list[bytes] | None = None
         self._parts_size = 0
-        self._waiter: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        #: What a receiver is told, once nothing is left to be read.
-        self._ending: str | None = None
         #: This end said goodbye: nothing further is wanted.
         self._is_closing = False
         #: Nothing of all that: a whole message is one to be read.
@@ -247,21 +244,6 @@ class PicowsSocket(WSListener):
             self._is_paused = False
             self._transport.underlying_transport.resume_reading()
 
-    async def _filled(self) -> None:
-        """Wait until there is something to be taken."""
-        while not self._frames:
-            if self._ending is not None:
-                raise SocketClosed(self._ending)
-            waiter = self._waiter = self._loop.create_future()
-            try:
-                await waiter
-            finally:
-                self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     # -- the end --
 
     def _farewell(self) -> None:
@@ -348,29 +330,26 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
     async def open_socket(url: Secret) -> Socket:
         address = Address(url)
         dial = _Dial()
-        try:
-            async with asyncio.timeout(settings.connect_timeout_ms / 1000):
-                _, listener = await ws_connect(
-                    lambda *_: PicowsSocket(address, settings),
-                    url.reveal(),
-                    ssl_context=tls,
-                    websocket_handshake_timeout=None,
-                    logger_name=_logger,
-                    # Ours are messages, which the venue counts; and its own are answered here.
-                    enable_auto_ping=False,
-                    enable_auto_pong=False,
-                    max_frame_size=settings.sync.frame_bytes_max,
-                    max_redirects=0,
-                    proxy=proxy,
-                    socket_factory=dial.connect,
-                )
-        except (OSError, TimeoutError, WSError, ProxyError, ValueError) as error:
-            dial.hang_up()
-            # Its own text may hold the address with the token in it, or the proxy's with its password.
-            raise address.problem(_problem(error)) from None
-        except BaseException:
-            dial.hang_up()
-            raise
+        with address.connecting(_problem, OSError, TimeoutError, WSError, ProxyError, ValueError):
+            try:
+                async with asyncio.timeout(settings.connect_timeout_ms / 1000):
+                    _, listener = await ws_connect(
+                        lambda *_: PicowsSocket(address, settings),
+                        url.reveal(),
+                        ssl_context=tls,
+                        websocket_handshake_timeout=None,
+                        logger_name=_logger,
+                        # Ours are messages, which the venue counts; and its own are answered here.
+                        enable_auto_ping=False,
+                        enable_auto_pong=False,
+                        max_frame_size=settings.sync.frame_bytes_max,
+                        max_redirects=0,
+                        proxy=proxy,
+                        socket_factory=dial.connect,
+                    )
+            except BaseException:
+                dial.hang_up()
+                raise
         if listener is None:
             raise address.problem("bad handshake (no answer)")
         return cast(Socket, listener)

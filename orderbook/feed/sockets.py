@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from orderbook.feed.errors import LinkError
+from orderbook.feed.seams import SocketClosed
 from orderbook.redact import scrub
 from orderbook.secret import Secret
 
@@ -55,6 +58,54 @@ class Address:
     def problem(self, what: str) -> LinkError:
         """The error that tells why there is no connection."""
         return LinkError(f"cannot connect to {self.host!a}: {what}")
+
+    @contextmanager
+    def connecting(self, words: Callable[[Exception], str], *kinds: type[Exception]) -> Iterator[None]:
+        """Tell of a library's errors in words of ours.
+
+        Args:
+            words: What such an error says, without anything secret.
+            kinds: Which errors.
+
+        Raises:
+            LinkError: In place of each of them.
+        """
+        try:
+            yield
+        except kinds as error:
+            # Its own text may hold the address with the token in it, or the proxy's with its password.
+            raise self.problem(words(error)) from None
+
+
+class Inbox:
+    """Messages that came, for one reader; and in the end, that no more will come."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._frames: deque[bytes] = deque()
+        #: What a receiver is told, once nothing is left to be read.
+        self._ending: str | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def _filled(self) -> None:
+        """Wait until there is something to be taken.
+
+        Raises:
+            SocketClosed: There will be nothing any more.
+        """
+        while not self._frames:
+            if self._ending is not None:
+                raise SocketClosed(self._ending)
+            waiter = self._waiter = self._loop.create_future()
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+
+    def _wake(self) -> None:
+        """Something has come, or has ended."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 def os_problem(error: OSError) -> str:

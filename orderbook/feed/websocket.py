@@ -107,7 +107,7 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
 
     async def open_socket(url: Secret) -> Socket:
         address = Address(url)
-        try:
+        with address.connecting(_problem, OSError, TimeoutError, WebSocketException, UnicodeError):
             connection = await _Connect(
                 url.reveal(),
                 compression=None,
@@ -120,9 +120,6 @@ def connector(settings: FeedSettings, *, proxy: str | None = None, tls: ssl.SSLC
                 # True is the default context, which verifies; None would be refused.
                 ssl=(tls or True) if address.is_safe else None,
             )
-        except (OSError, TimeoutError, WebSocketException, UnicodeError) as error:
-            # Its own text may hold the address with the token in it, or the proxy's with its password.
-            raise address.problem(_problem(error)) from None
         return WebSocket(connection, address.token, settings.close_timeout_ms / 1000)
 
     return open_socket

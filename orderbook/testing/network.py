@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from orderbook.errors import Unreachable
 from orderbook.feed.seams import SocketClosed
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.sockets import BATCH_MAX, CUT
+from orderbook.feed.sockets import BATCH_MAX, CUT, Inbox
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.rest import Drop, Hang, Late, Reply
 from orderbook.simulator.timeline import Abort, Binary, Close, Hole, Sent
@@ -115,7 +115,7 @@ class Body(Protocol):
         """Random numbers of a name."""
 
 
-class VirtualSocket:
+class VirtualSocket(Inbox):
     """The client's end of one connection. See ``orderbook.feed.seams.Socket``.
 
     Args:
@@ -126,15 +126,12 @@ class VirtualSocket:
     """
 
     def __init__(self, venue: Body, conn: int, jitter: random.Random, settings: FeedSettings) -> None:
+        super().__init__()
         self._venue = venue
         self._conn = conn
         self._jitter = jitter
         self._frame_bytes_max = settings.sync.frame_bytes_max
         self._close_s = settings.close_timeout_ms / 1e3
-        self._loop = asyncio.get_running_loop()
-        self._frames: deque[bytes] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._ending: str | None = None
         self._ended = asyncio.Event()
         #: What a receiver is told if nothing worse comes: the closing frame that was received, or else the one sent.
         self._goodbye = CUT
@@ -161,16 +158,6 @@ class VirtualSocket:
         frames = [self._frames.popleft() for _ in range(min(len(self._frames), BATCH_MAX))]
         self._venue.delivered += len(frames)
         return frames
-
-    async def _filled(self) -> None:
-        while not self._frames:
-            if self._ending is not None:
-                raise SocketClosed(self._ending)
-            waiter = self._waiter = self._loop.create_future()
-            try:
-                await waiter
-            finally:
-                self._waiter = None
 
     async def send(self, text: str) -> None:
         """Send one; it arrives later. Raises ``SocketClosed``, once closing has begun only when it is over."""
@@ -273,10 +260,6 @@ class VirtualSocket:
             return
         self._venue.exchange.receive(self._conn, packet, self._venue.now_ns())
         self._venue.flush()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 class VirtualTransport:
