@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import index
 from typing import SupportsIndex
 
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 from orderbook.types import Side
 
 
@@ -31,7 +31,7 @@ def as_count(value: SupportsIndex, name: str, least: int = 0) -> int:
     """
     number = as_integer(value, name)
     if number < least:
-        raise UsageError(f"{name} is at least {least}, not {number}")
+        raise UsageError(f"{name} is at least {least}, not {shown(number)}")
     return number
 
 
@@ -42,5 +42,5 @@ def as_side(value: Side) -> Side:
         UsageError: Anything else.
     """
     if not isinstance(value, Side):
-        raise UsageError(f"side is Side.BID or Side.ASK, not {value!a:.40}")
+        raise UsageError(f"side is Side.BID or Side.ASK, not {shown(value)}")
     return value

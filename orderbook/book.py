@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, SupportsIndex
+from typing import SupportsIndex
 
 from orderbook.arguments import as_count
 from orderbook.content import BookContent
-from orderbook.errors import BookNotLive, UsageError
-from orderbook.fixedpoint import SEQUENCE_MAX, to_number
+from orderbook.errors import BookNotLive, UsageError, shown
+from orderbook.fixedpoint import SEQUENCE_MAX, TIME_MAX, to_number
 from orderbook.forms import EXACT, FLOAT, RAW
 from orderbook.guard import Clock, Guard, Pulse
 from orderbook.reader import Reader
@@ -177,21 +177,16 @@ class OrderBook(Reader[float, float], Changed):
         return BookNotLive(self.symbol, *self._guard.status())
 
 
-TIME_MAX: Final = 2**63 - 1
-"""What a book can hold as a time, in ms."""
-
-
 def _sequence(value: SupportsIndex) -> int:
     number = as_count(value, "sequence")
     if number > SEQUENCE_MAX:
-        raise UsageError(f"sequence is at most {SEQUENCE_MAX}, not {number}")
+        raise UsageError(f"sequence is at most {SEQUENCE_MAX}, not {shown(number)}")
     return number
 
 
 def _check_time(venue_ms: object) -> None:
     if venue_ms is not None and (type(venue_ms) is not int or not 0 <= venue_ms <= TIME_MAX):
-        # Not written out: CPython refuses to write very long integers.
-        raise UsageError(f"venue_ms is None or an int from 0 to {TIME_MAX} ms, and no {type(venue_ms).__name__} else")
+        raise UsageError(f"venue_ms is None or an int from 0 to {TIME_MAX} ms, not {shown(venue_ms)}")
 
 
 def _changes(rows: Rows, name: str) -> tuple[Change, ...]:

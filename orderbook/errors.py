@@ -70,6 +70,13 @@ class VenueError(OrderBookError):
     remedy: Literal["ignore", "resync", "reconnect"] = "resync"
 
 
+def shown(value: object) -> str:
+    """A value as a message shows it: ASCII and short, an integer too, which CPython refuses to write if it is long."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    return ascii(value)[:40]
+
+
 class FrameError(VenueError):
     """Bytes that are not a message of this venue.
 

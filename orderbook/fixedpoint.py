@@ -18,13 +18,15 @@ import re
 from decimal import Decimal
 from typing import Final, NamedTuple, SupportsIndex
 
-from orderbook.errors import NumberError, UsageError
+from orderbook.errors import NumberError, UsageError, shown
 
 DIGITS_MAX: Final = 40
 EXPONENT_MAX: Final = 30
 RAW_MAX: Final = 2**63 - 1
 """Largest scaled integer: the compiled twin keeps signed 64-bit words."""
 SEQUENCE_MAX: Final = 2**63 - 1
+TIME_MAX: Final = 2**63 - 1
+"""What is held as a time: in ms the venue's, in ns of a clock here."""
 
 # The exponent's digits are bounded too, so that int() below never sees a long text.
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,39})(?:\.([0-9]{1,39}))?(?:[eE]([+-]?[0-9]{1,40}))?", re.ASCII)
@@ -161,3 +163,14 @@ def plain(raw: int, decimals: int) -> str:
     if not decimals:
         return digits
     return f"{digits[:-decimals]}.{digits[-decimals:]}".rstrip("0").rstrip(".")
+
+
+def as_time(now_ns: int) -> int:
+    """A time of a clock, in ns.
+
+    Raises:
+        UsageError: More than 64 bits hold.
+    """
+    if not -TIME_MAX <= now_ns <= TIME_MAX:
+        raise UsageError(f"a time in ns has at most 63 bits and a sign, so it cannot be {shown(now_ns)}")
+    return now_ns

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orderbook.content import BookContent
-from orderbook.errors import BookNotLive, UsageError
+from orderbook.errors import BookNotLive, UsageError, shown
 from orderbook.twin import GuardState, PulseState, ReaderState, refuse_copy
 from orderbook.types import BookState
 
@@ -60,7 +60,7 @@ class Guard(GuardState[BookContent, Pulse]):
             if clock is None:
                 raise UsageError("max_age_ms needs a clock to be judged by")
             if type(max_age_ms) is not int or max_age_ms < 1:
-                raise UsageError(f"max_age_ms is a whole number of at least 1, not {max_age_ms!r}")
+                raise UsageError(f"max_age_ms is a whole number of at least 1, not {shown(max_age_ms)}")
         self.symbol = symbol
         self.content = BookContent()
         self.epoch = 0

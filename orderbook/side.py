@@ -8,7 +8,7 @@ from typing import Generic, Literal, SupportsIndex, TypeVar, overload
 from orderbook import horizon
 from orderbook.arguments import as_count, as_integer
 from orderbook.content import BookContent, RawLevel
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.forms import FLOAT, Form, Numeric
 from orderbook.guard import Guard
@@ -102,7 +102,7 @@ class SideView(SideState[Form[V, Q]], Generic[V, Q]):
             if not 0 <= position < count:
                 raise horizon.beyond(self._guard.symbol, content, self.side)
         elif not -count <= position < count:
-            raise IndexError(f"no level {position} among {count}")
+            raise IndexError(f"no level {shown(position)} among {count}")
         return self._level(content, content.ladder(self.side).at(position))
 
     def _positions(self, content: BookContent, index: slice) -> range:

@@ -276,6 +276,8 @@ class _Player:
         self._linked = False
         self._acknowledged = True
         self._spoke_ns = 0
+        # As they were after the last frame; only frames change those that are looked at.
+        self._counters = self.sync.counters
 
     def checks(self) -> dict[str, Tally]:
         """What was compared, by check. A ticker that still waits is a skipped one."""
@@ -293,11 +295,12 @@ class _Player:
             # The venue's acknowledgement does not say whose it is; a delta does.
             self._acknowledged = True
             self._follow(self.sync.subscribed(now_ns), now_ns)
-        ignored, frames = self.sync.counters.ignored, self.sync.counters.frames
         self._follow(self.sync.receive(record.raw, now_ns), now_ns)
-        if self.sync.counters.frames != frames:
+        before, counters = self._counters, self.sync.counters
+        self._counters = counters
+        if counters.frames != before.frames:
             self._spoke_ns = now_ns
-        return self.sync.counters.ignored == ignored
+        return counters.ignored == before.ignored
 
     def receive_snapshot(self, record: Record, depth: Depth) -> None:
         """A REST answer, good or bad."""

@@ -127,8 +127,7 @@ def test_an_answer_of_the_old_count_does_not_clear_a_slow_symbol_of_suspicion(an
             async with venue.open_feed([BTC], settings=SETTINGS, outside=outside) as feed:
                 await feed.ready(BTC, timeout_s=60)
                 await elapse(6)
-                counters = feed.counters(BTC)
-                heard = counters.frames
+                heard = feed.counters(BTC).frames
                 if answer == "on its way":
                     venue.strike({"fault": "delayed_snapshot", "ms": 3_000, "computed": "early"})
                     feed.audit_all()
@@ -136,10 +135,11 @@ def test_an_answer_of_the_old_count_does_not_clear_a_slow_symbol_of_suspicion(an
                 venue.strike({"fault": "sequence_reset", "back": 60})
                 if answer == "cached":
                     venue.strike({"fault": "stale_snapshot", "ms": 5_000, "times": 1})
-                await until(lambda: counters.frames > heard, 300, every_s=0.01)
+                await until(lambda: feed.counters(BTC).frames > heard, 300, every_s=0.01)
                 for _ in range(140):
                     await elapse(0.05)
                     oracle.poll()
+                counters = feed.counters(BTC)
                 assert 1 == counters.frames - heard
                 return oracle.breaches, counters.audits, counters.resets == 1
 
@@ -154,12 +154,11 @@ def test_two_neighbours_that_change_places_do_not_clear_a_book_of_suspicion() ->
         async with kucoin as venue, venue.open_feed([BTC], settings=SETTINGS) as feed:
             await feed.ready(BTC, timeout_s=60)
             await elapse(20)
-            counters = feed.counters(BTC)
 
             async def removal() -> None:
-                absent = counters.remove_absent
+                absent = feed.counters(BTC).remove_absent
                 venue.strike({"fault": "ghost_delete", "times": 1})
-                await until(lambda: counters.remove_absent > absent, 60, every_s=0.01)
+                await until(lambda: feed.counters(BTC).remove_absent > absent, 60, every_s=0.01)
 
             # The venue does that more often, so the comparisons become rare.
             for calm_s in (5, 5, 5, 0.3):
@@ -168,9 +167,10 @@ def test_two_neighbours_that_change_places_do_not_clear_a_book_of_suspicion() ->
             venue.strike({"fault": "corrupt", "what": "missing", "times": 1})
             await elapse(0.5)
             await removal()
-            failed = counters.audits_failed
+            failed = feed.counters(BTC).audits_failed
             venue.strike({"fault": "swap", "by": 1, "times": 1})
             await elapse(10)
+            counters = feed.counters(BTC)
             return counters.reorders, counters.audits_failed - failed
 
     assert (1, 1) == virtual_time.run(main)

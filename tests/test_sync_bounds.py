@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from orderbook.errors import BookNotLive, UnknownVenue, UsageError
+from orderbook.errors import BookNotLive, FrameError, UnknownVenue, UsageError
 from orderbook.events import (
     FrameRejected,
     LimitReached,
@@ -18,6 +21,8 @@ from orderbook.events import (
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
 from orderbook.types import BookState
+from orderbook.venues import venue_named
+from orderbook.venues.base import decode_frame
 from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
 from tests.unchecked import unchecked
 
@@ -264,3 +269,26 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None
     """With the name of the setting."""
     with pytest.raises(UsageError, match=next(iter(wrong))):
         SyncSettings(**unchecked(wrong))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [bytes, bytearray, memoryview, lambda frame: frame.decode(), lambda frame: memoryview(bytes(2) + frame)[::2]],
+    ids=["bytes", "bytearray", "view", "text", "every other byte"],
+)
+def test_a_frame_that_is_too_long_is_not_copied(wrap: Callable[[bytes], Any]) -> None:
+    """Whose it was is guessed from its start; memory is needed for no more than may be decoded."""
+    start = b'{"topic":"/market/level2:BTC-USDT",'
+    frame = wrap(start + bytes(20_000_000 - len(start)))
+    settings = SyncSettings(frame_bytes_max=10_000)
+    symbol = None if isinstance(frame, memoryview) and not frame.contiguous else "BTC-USDT"
+    tracemalloc.start()
+    try:
+        message = decode_frame(venue_named("kucoin"), frame, settings.frame_bytes_max)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(message, FrameError)
+    assert ("size", symbol) == (message.reason, message.symbol)
+    assert peak < 1_000_000

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Final
 
 import pytest
 
 from orderbook.errors import UsageError
-from orderbook.events import NeedSnapshot
+from orderbook.events import FrameRejected, NeedSnapshot
 from orderbook.fixedpoint import SEQUENCE_MAX
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
-from orderbook.types import BookState
+from orderbook.types import BookState, Delta
 from tests.hostile import SYMBOL, level2, rest
 from tests.situations import MS, SITUATIONS, joined
 
@@ -49,6 +50,66 @@ def test_what_is_no_sequence_is_no_probe(sequence: Any) -> None:
 
     sync.check(5_000 * MS)
     assert "venue ahead" not in sync.book.reason
+
+
+LONG = (SEQUENCE_MAX + 1, 10**5_000, -(10**5_000))
+"""Integers that no 64 bits hold, some of them longer than CPython writes."""
+
+
+@pytest.mark.parametrize("now_ns", LONG, ids=["64 bits", "long", "long, negative"])
+@pytest.mark.parametrize(
+    "take",
+    [
+        BookSync.connection_opened,
+        BookSync.subscribed,
+        BookSync.connection_lost,
+        BookSync.check,
+        BookSync.audit,
+        lambda sync, now_ns: sync.receive(json.dumps(level2(6, 6)), now_ns),
+        lambda sync, now_ns: sync.receive(b"garbage", now_ns),
+        lambda sync, now_ns: sync.receive_snapshot(json.dumps(rest("6", [], [])), now_ns),
+        lambda sync, now_ns: sync.receive_probe(6, now_ns),
+    ],
+)
+def test_what_is_no_time_changes_nothing(take: Callable[[BookSync, int], object], now_ns: int) -> None:
+    """The caller's mistake, in both twins alike; afterwards the book goes on."""
+    sync = joined()
+    before = (repr(sync.counters), sync.next_check_ns, sync.book.heard_ns)
+
+    with pytest.raises(UsageError, match="a time in ns"):
+        take(sync, now_ns)
+
+    assert before == (repr(sync.counters), sync.next_check_ns, sync.book.heard_ns)
+    assert () == sync.receive(json.dumps(level2(6, 6)), 2 * MS)
+    assert (BookState.LIVE, 6) == (sync.state, sync.book.sequence)
+
+
+@pytest.mark.parametrize("start", [-1, 5, 6])
+@pytest.mark.parametrize("end", [*LONG, 4], ids=["64 bits", "long", "long, negative", "less"])
+def test_a_delta_of_no_sequence_is_rejected(start: int, end: int) -> None:
+    """Whoever decodes frames himself may be wrong as well: it is counted, and the book does not go on without it."""
+    sync = joined()
+
+    told = sync.receive_decoded(Delta(SYMBOL, start, end, (), (), None), 2 * MS)
+
+    assert FrameRejected("sequence", "it is of no sequence that there can be") in told
+    assert {"sequence": 1} == sync.counters.rejected
+    assert BookState.SYNCING is sync.state
+
+
+def test_counters_are_those_of_the_moment_when_they_were_asked_for() -> None:
+    """What comes later shows in the next ones only, however it is taken; so two of them can be compared."""
+    sync = joined()
+    first = sync.counters
+    sync.receive(json.dumps(level2(6, 6)), 2 * MS)
+    second = sync.counters
+    sync.receive(b"garbage", 2 * MS)
+    third = sync.counters
+
+    assert [1, 2, 2] == [one.deltas for one in (first, second, third)]
+    assert [{}, {}, {"json": 1}] == [one.rejected for one in (first, second, third)]
+    third.rejected["json"] += 5
+    assert {"json": 1} == sync.counters.rejected
 
 
 def test_at_most_one_snapshot_is_wished_for() -> None:

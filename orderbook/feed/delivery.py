@@ -15,7 +15,7 @@ from typing import Final, Literal, Self
 from weakref import WeakValueDictionary
 
 from orderbook.book import OrderBook
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 from orderbook.feed.metrics import SymbolMetrics
 from orderbook.guard import Clock
 from orderbook.results import BookView
@@ -66,10 +66,10 @@ class Subscription:
         gone: Callable[[Subscription], None],
     ) -> None:
         if deliver not in POLICIES:
-            raise UsageError(f"deliver is one of {', '.join(POLICIES)}, not {ascii(deliver)[:40]}")
+            raise UsageError(f"deliver is one of {', '.join(POLICIES)}, not {shown(deliver)}")
         for name, value in (("limit", limit), ("levels", levels)):
             if type(value) is not int or value < 1:
-                raise UsageError(f"{name} is a whole number of at least 1, not {ascii(value)[:40]}")
+                raise UsageError(f"{name} is a whole number of at least 1, not {shown(value)}")
         self.symbol = book.symbol
         self.deliver = deliver
         self.delivered = 0

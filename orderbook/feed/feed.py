@@ -319,7 +319,7 @@ class Feed:
     # -- how it is doing --
 
     def counters(self, symbol: str) -> SyncCounters:
-        """What was counted of a symbol since it was added."""
+        """What was counted of a symbol since it was added: a copy, as it is now."""
         return self._book(symbol).sync.counters
 
     def journal(self, symbol: str) -> GapJournal:

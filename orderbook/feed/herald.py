@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 from weakref import WeakSet
 
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 from orderbook.feed.events import FeedEvent, Notice
 from orderbook.feed.mistakes import ends_the_program
 
@@ -25,7 +25,7 @@ class EventStream:
 
     def __init__(self, limit: int, gone: Callable[[EventStream], None]) -> None:
         if type(limit) is not int or limit < 1:
-            raise UsageError(f"limit is a whole number of at least 1, not {ascii(limit)[:40]}")
+            raise UsageError(f"limit is a whole number of at least 1, not {shown(limit)}")
         self.dropped = 0
         self._queue: deque[FeedEvent] = deque(maxlen=limit)
         self._ready = asyncio.Event()

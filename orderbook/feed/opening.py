@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from orderbook.clock import has_own_time, loop_clock
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
 from orderbook.feed.feed import Feed
 from orderbook.feed.seams import Connect, Record, RecordKind, World, new_id
@@ -117,7 +117,7 @@ def open_feed(
     elif depth == "full" and keys is None:
         raise UsageError("full snapshots need an API key: give credentials, or ask for depth=100")
     elif depth not in DEPTHS:
-        raise UsageError(f'depth is one of 20, 100 and "full", not {ascii(depth)[:40]}')
+        raise UsageError(f'depth is one of 20, 100 and "full", not {shown(depth)}')
     settings = FeedSettings() if settings is None else settings
     if not isinstance(settings, FeedSettings):
         raise UsageError(f"settings are FeedSettings(...), not {type(settings).__name__}")

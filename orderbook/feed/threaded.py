@@ -156,7 +156,7 @@ class ThreadedFeed:
 
     def counters(self, symbol: str) -> SyncCounters:
         """What was counted of a symbol since it was added, as it is now; raises as ``view``."""
-        return self._ask(lambda: deepcopy(self._feed.counters(symbol)))
+        return self._ask(lambda: self._feed.counters(symbol))
 
     def journal(self, symbol: str) -> GapJournal:
         """Every loss of LIVE of a symbol, as they are known now; raises as ``view``."""

@@ -23,7 +23,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 from orderbook.simulator.catalogue import FAULTS, Kind, Knob, Point
 
 __all__ = ["FAULTS", "Fault", "FaultPlan", "Kind", "Knob", "Point"]
@@ -118,7 +118,7 @@ class FaultPlan:
 
 
 def _shown(symbol: str) -> str:
-    return symbol[:40] if symbol.isprintable() else ascii(symbol)[:40]
+    return symbol[:40] if symbol.isprintable() else shown(symbol)
 
 
 def _some(symbols: Sequence[str]) -> str:
@@ -132,7 +132,7 @@ def _fault(entry: object, where: str) -> Fault:
     if "fault" not in entry:
         raise UsageError(f'{where} names no fault; write {{"fault": "drop"}}: {_LIST}')
     name = entry["fault"]
-    where = f"{where} ({ascii(name)[:40]})"
+    where = f"{where} ({shown(name)})"
     kind = FAULTS.get(name) if isinstance(name, str) else None
     if kind is None:
         near = get_close_matches(str(name), FAULTS, 1)
@@ -140,7 +140,7 @@ def _fault(entry: object, where: str) -> Fault:
     allowed = [*kind.knobs, *_TRIGGERS, "nth", "on", "scope", "fault"]
     for key in entry:
         if key not in allowed:
-            raise UsageError(f"{where}: no such knob {ascii(key)[:40]}; it has {', '.join(allowed[:-1])}")
+            raise UsageError(f"{where}: no such knob {shown(key)}; it has {', '.join(allowed[:-1])}")
     trigger = {key: _checked(where, key, knob, entry) for key, knob in _TRIGGERS.items()}
     knobs = {key: _checked(where, key, knob, entry) for key, knob in kind.knobs.items()}
     nth = _nth(where, entry.get("nth"))
@@ -196,23 +196,23 @@ def _checked(where: str, key: str, knob: Knob, entry: Mapping[str, object]) -> A
     if knob.kind is str:
         if not isinstance(value, str) or (knob.choices and value not in knob.choices):
             what = f"one of {', '.join(knob.choices)}" if knob.choices else "a text"
-            raise UsageError(f"{where}: {key} is {what}, not {ascii(value)[:40]}")
+            raise UsageError(f"{where}: {key} is {what}, not {shown(value)}")
     elif knob.kind is bool:
         if not isinstance(value, bool):
-            raise UsageError(f"{where}: {key} is true or false, not {ascii(value)[:40]}")
+            raise UsageError(f"{where}: {key} is true or false, not {shown(value)}")
     elif (
         isinstance(value, bool)
         or not isinstance(value, (int, float) if knob.kind is float else int)
         or not knob.minimum <= value <= 1e15  # Neither NaN nor infinite.
     ):
-        raise UsageError(f"{where}: {key} is a number from {knob.minimum:g} on, not {ascii(value)[:40]}")
+        raise UsageError(f"{where}: {key} is a number from {knob.minimum:g} on, not {shown(value)}")
     return value
 
 
 def _nth(where: str, value: object) -> frozenset[int]:
     numbers = [] if value is None else value if isinstance(value, list) else [value]
     if not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in numbers):
-        raise UsageError(f"{where}: nth is a number from 1 on, or a list of them, not {ascii(value)[:40]}")
+        raise UsageError(f"{where}: nth is a number from 1 on, or a list of them, not {shown(value)}")
     return frozenset(numbers)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 
 if TYPE_CHECKING:
     import trustme
@@ -116,7 +116,7 @@ class Authority:
                 own = _new_root()
                 return own.private_key_pem.bytes() + own.cert_pem.bytes()
             case _:
-                raise UsageError(f"a certificate can be {', '.join(FLAWS)}, not {ascii(flaw)[:40]}")
+                raise UsageError(f"a certificate can be {', '.join(FLAWS)}, not {shown(flaw)}")
         return leaf.private_key_and_cert_chain_pem.bytes()
 
 

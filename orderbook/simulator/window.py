@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from orderbook.errors import UsageError
+from orderbook.errors import UsageError, shown
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 
@@ -42,7 +42,7 @@ def _truth(exchange: Exchange, query: Mapping[str, str]) -> dict[str, object]:
     symbol = query.get("symbol", "")
     source = exchange.market.get(symbol)
     if source is None:
-        raise UsageError(f"no symbol {ascii(symbol)[:40]}; there is {', '.join(exchange.market)}")
+        raise UsageError(f"no symbol {shown(symbol)}; there is {', '.join(exchange.market)}")
     sequence, depth, epoch = (_number(query, name) for name in ("sequence", "depth", "epoch"))
     book = source.book(sequence, depth, epoch=epoch)
     return {
@@ -61,5 +61,5 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 20:
-        raise UsageError(f"{name} is a whole number, not {ascii(text)[:40]}")
+        raise UsageError(f"{name} is a whole number, not {shown(text)}")
     return int(text)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from orderbook.book import OrderBook
 from orderbook.content import BookContent
-from orderbook.errors import FrameError, UsageError
+from orderbook.errors import FrameError, UsageError, shown
 from orderbook.events import Depth, Event
-from orderbook.fixedpoint import SEQUENCE_MAX
+from orderbook.fixedpoint import SEQUENCE_MAX, as_time
 from orderbook.guard import Pulse
 from orderbook.settings import SyncSettings
 from orderbook.sync.alarms import Alarms
@@ -33,7 +33,7 @@ class BookSync(BatchLane):
     Feed it everything that comes off the wire, answer its ``NeedSnapshot`` and ``NeedProbe`` events when you can, and
     call ``check`` at ``next_check_ns``. At most one request for a snapshot is under way: after a ``SequenceReset`` the
     answer to it is taken for one of the old count. No input raises on any bytes. Times are integers in ns of one
-    monotonic clock of the driver's; with 0 only the bounds that count apply.
+    monotonic clock of the driver's (``UsageError`` beyond 64 bits); with 0 only the bounds that count apply.
 
     A driver that only feeds frames and snapshots works too: until ``connection_opened`` or ``connection_lost`` is first
     called, the link counts as open and subscribed from the first input on; after a loss, from the next frame on.
@@ -107,9 +107,9 @@ class BookSync(BatchLane):
 
     @property
     def counters(self) -> SyncCounters:
-        """Numbers since the start."""
+        """Numbers since the start, as they are now: a copy, so that two of them can be compared. O(reasons)."""
         land(self._machine, self._hand_over(), self._decode)
-        return self._desk.counters
+        return self._desk.counters.copy()
 
     @property
     def wants_snapshot(self) -> bool:
@@ -204,9 +204,12 @@ class BookSync(BatchLane):
         if isinstance(message, FrameError):
             self._unreadable(message)
         elif type(message) is Delta and message.symbol == self.symbol:
-            machine.delta(message)
+            if 0 <= message.sequence_start <= message.sequence_end <= SEQUENCE_MAX:
+                machine.delta(message)
+            else:
+                self._unreadable(FrameError("sequence", "it is of no sequence that there can be", self.symbol))
         else:
-            self.counters.ignored += 1
+            self._desk.counters.ignored += 1
         machine.after_frame()
         if self._desk.waits.urgent:
             self._alarms.judge()
@@ -292,6 +295,7 @@ class BookSync(BatchLane):
 
     def _at(self, now_ns: int) -> Machine:
         """An input for the machine begins: what the lane took comes before it."""
+        as_time(now_ns)
         self._close()
         land(self._machine, self._hand_over(), self._decode)
         self._desk.now_ns = now_ns
@@ -324,7 +328,7 @@ class BookSync(BatchLane):
     def _unreadable(self, error: FrameError) -> None:
         """A frame was lost: ours, another symbol's, nobody knows whose, or none of any book."""
         if error.remedy == "ignore" or error.symbol not in (None, self.symbol):
-            self.counters.ignored += 1
+            self._desk.counters.ignored += 1
         else:
             self._machine.unreadable(error.reason, error.detail, ours=error.symbol is not None)
 
@@ -354,12 +358,9 @@ class BookSync(BatchLane):
 def _checked_depth(depth: Depth) -> Depth:
     if depth is None or depth == "full" or (type(depth) is int and depth > 0):
         return depth
-    raise UsageError(f'a snapshot depth is a number of levels, "full" or None, not {ascii(depth)[:40]}')
+    raise UsageError(f'a snapshot depth is a number of levels, "full" or None, not {shown(depth)}')
 
 
 def _check_sequence(sequence: object) -> None:
     if type(sequence) is not int or not 0 <= sequence <= SEQUENCE_MAX:
-        # Not written out: CPython refuses to write very long integers.
-        raise UsageError(
-            f"a probe is a sequence number of at most {SEQUENCE_MAX}, and no {type(sequence).__name__} else"
-        )
+        raise UsageError(f"a probe is a sequence number of at most {SEQUENCE_MAX}, not {shown(sequence)}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
-from orderbook.fixedpoint import RAW_MAX
+from orderbook.fixedpoint import RAW_MAX, as_time
 from orderbook.ladder import Ladder
 from orderbook.types import BookState, Side
 
@@ -71,11 +71,20 @@ class ContentState:
 class PulseState:
     """The attributes of a ``guard.Pulse``, which says what they are."""
 
-    __slots__ = ("heard_ns", "in_doubt")
+    __slots__ = ("_heard_ns", "in_doubt")
 
     def __init__(self) -> None:
-        self.heard_ns: int | None = None
+        self._heard_ns: int | None = None
         self.in_doubt = False
+
+    @property
+    def heard_ns(self) -> int | None:
+        """In ns of the clock; ``None``: never."""
+        return self._heard_ns
+
+    @heard_ns.setter
+    def heard_ns(self, heard_ns: int | None) -> None:
+        self._heard_ns = None if heard_ns is None else as_time(heard_ns)
 
 
 class GuardState(Generic[C, P]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orderbook.errors import UnknownVenue
+from orderbook.errors import UnknownVenue, shown
 from orderbook.venues.base import Venue
 from orderbook.venues.kucoin import KuCoin
 
@@ -21,4 +21,4 @@ def venue_named(name: str) -> Venue:
     try:
         return VENUES[name]
     except (KeyError, TypeError):
-        raise UnknownVenue(f"unknown venue {ascii(name)[:40]}; known: {', '.join(sorted(VENUES))}") from None
+        raise UnknownVenue(f"unknown venue {shown(name)}; known: {', '.join(sorted(VENUES))}") from None

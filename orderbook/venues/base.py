@@ -6,7 +6,7 @@ from typing import Protocol
 
 from orderbook.errors import FrameError
 from orderbook.types import Message, Snapshot
-from orderbook.venues.wire import Frame, to_text
+from orderbook.venues.wire import Frame, frame_size, to_text
 
 
 class Venue(Protocol):
@@ -66,6 +66,16 @@ def decode_frame(venue: Venue, frame: Frame, bytes_max: int) -> Message | FrameE
         return venue.decode(to_text(frame, bytes_max))
     except FrameError as error:
         if error.symbol is None and error.remedy != "ignore":
-            error.symbol = venue.guess_symbol(frame if isinstance(frame, str) else bytes(frame).decode("latin-1"))
+            error.symbol = venue.guess_symbol(_start(frame, bytes_max))
         # Without its frames, which would keep the bytes alive.
         return error.with_traceback(None)
+
+
+def _start(frame: Frame, bytes_max: int) -> str:
+    """The start of a frame as some text, for a guess: one that is too long is not copied whole."""
+    if isinstance(frame, str):
+        return frame[:bytes_max]
+    if frame_size(frame) > bytes_max:
+        view = memoryview(frame)
+        frame = (view.cast("B") if view.c_contiguous else view)[:bytes_max]
+    return bytes(frame).decode("latin-1")

@@ -11,7 +11,7 @@ from operator import eq
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from orderbook.errors import FrameError, NumberError, UsageError
+from orderbook.errors import FrameError, NumberError, UsageError, shown
 from orderbook.fixedpoint import Number
 from orderbook.types import Change, Control, Delta, Level, Message, OtherData, Snapshot, Ticker
 from orderbook.venues import wire
@@ -162,7 +162,7 @@ def _delta(symbol: str, data: object) -> Delta:
         raise FrameError("fields", "a delta without data")
     named = data.get("symbol", symbol)
     if not symbol or named != symbol:
-        raise FrameError("symbol", f"the topic is of symbol {ascii(symbol)[:40]}, the data of {ascii(named)[:40]}")
+        raise FrameError("symbol", f"the topic is of symbol {shown(symbol)}, the data of {shown(named)}")
     changes = data.get("changes")
     if not isinstance(changes, dict) or (changes and changes.keys().isdisjoint(("bids", "asks"))):
         # Other names for the sides would else pass for a delta that changes nothing.

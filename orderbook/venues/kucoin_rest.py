@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from orderbook.errors import BadAnswer, FrameError, RateLimited, Refused, RestError, UnknownSymbol, UsageError
+from orderbook.errors import BadAnswer, FrameError, RateLimited, Refused, RestError, UnknownSymbol, UsageError, shown
 from orderbook.secret import Secret
 from orderbook.venues import wire
 from orderbook.venues.kucoin import KuCoin
@@ -90,7 +90,7 @@ def book_request(symbol: str, depth: Depth) -> RestRequest:
     KuCoin().check_symbol(symbol)
     path = _PATHS.get(depth)
     if path is None:
-        raise UsageError(f'a KuCoin snapshot has depth 20, 100 or "full", not {ascii(depth)[:40]}')
+        raise UsageError(f'a KuCoin snapshot has depth 20, 100 or "full", not {shown(depth)}')
     is_full = depth == "full"
     weight = SNAPSHOT_WEIGHTS[depth]
     return RestRequest(
