@@ -14,9 +14,19 @@ pure_core := --include='orderbook/*' \
 # These say nothing about the branches of the core that the others do not say, and would take minutes while traced: the
 # live part on real sockets and in virtual time, the long campaigns, and what only reads the source.
 untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes audit_turns budget book_machine capture* catalogue cli* damage \
-	demo effort feed* fetch* fuzzing* histogram host* house_rules layering link log_redaction long_days mass_resync metrics mutants pacing packaging \
-	prometheus readme recorder* replay* seams seeded_market silence simulat* small_world testing* threaded_feed transport twin_traces ui* \
-	watch_screen websocket)) examples
+	demo effort feed* fetch* fuzzing* histogram host* house_rules layering link link_freshness log_redaction long_days mass_resync metrics mutants pacing packaging \
+	prometheus readme recorder* replay* reset_worlds seams seeded_market silence simulat* small_world testing* threaded_feed transport* twin_traces ui* \
+	watch_screen websocket workloads)) examples
+
+# These read the source, or try the tools that other tests are made of: the same whatever the interpreter and the twin.
+tools := $(wildcard $(patsubst %,tests/test_%.py,catalogue house_rules layering mutants packaging seams \
+	simulation_commands simulation_freshness simulation_oracle simulation_planted simulation_readers simulation_shadow \
+	simulation_shrinking simulation_strikes workloads))
+
+# And these know nothing of a book: the same whatever the twin.
+bookless := $(wildcard $(patsubst %,tests/test_%.py,budget* capture capture_blocks capture_damage fetch_clock \
+	fetch_sharing histogram log_redaction pacing recorder_listeners simulator_fault_* simulator_limits simulator_market \
+	simulator_rest simulator_spelling testing_laws transport ui*))
 
 # Which twin of the core is used.
 off := ORDERBOOK_ACCELERATOR=off
@@ -30,7 +40,7 @@ parallel := --numprocesses=auto --dist=worksteal
 one_more = $(shell expr $$(nproc) + 1)
 
 .PHONY: help demo test rest coverage campaigns simulation fuzz fuzz-sanitized mutation bench instructions faults \
-	schedule long-days awaits crashes soak lint test-suite clean anew
+	schedule long-days awaits crashes soak lint test-suite interpreter clean anew
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -48,8 +58,8 @@ test: lint ## Lint, then every test, with every branch of the pure core covered 
 	$(run) coverage report --fail-under=$$($(is_built) && echo 100 || echo 98) $(pure_core)
 	@$(run) pytest $(parallel) --numprocesses=$(one_more) $(untraced)
 
-rest: $(VENV)/.dev ## What `make test` runs with one twin only, with the pure one
-	@$(off) $(run) pytest $(parallel) --numprocesses=$(one_more) $(untraced)
+rest: $(VENV)/.dev ## What `make test` runs with one twin only, with the pure one; without what no twin changes
+	@$(off) $(run) pytest $(parallel) --numprocesses=$(one_more) $(filter-out $(tools) $(bookless),$(untraced))
 
 coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes several times as long
 	@$(run) pytest $(parallel) --cov --cov-report=
@@ -103,6 +113,11 @@ lint: $(VENV)/.dev ## Style, format and types
 test-suite: $(VENV)/.dev ## Every test, nothing else; ARGS='...' for pytest, ORDERBOOK_ACCELERATOR=off for the pure twin
 	@$(VENV)/bin/orderbook info
 	@$(run) pytest $(parallel) $(ARGS)
+
+interpreter: $(VENV)/.dev ## What another interpreter may change, with fewer examples; ORDERBOOK_ACCELERATOR=off for the pure twin
+	@$(VENV)/bin/orderbook info
+	@$(run) pytest $(parallel) --numprocesses=$(one_more) --hypothesis-profile=brief \
+		$(patsubst %,--ignore=%,$(tools) $(if $(filter off,$(ORDERBOOK_ACCELERATOR)),$(bookless)))
 
 clean: ## Remove whatever the other targets made
 	@rm -rf $(VENV) build dist *.egg-info orderbook/compiled/*.c orderbook/compiled/*.so .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

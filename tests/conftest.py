@@ -14,9 +14,11 @@ from orderbook.sync import batch
 # Whether an example was slow depends on the machine, so neither profile judges by the clock; pytest's timeout does.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 
-# `ci` tries the same examples every time: a red run is red again. `long` looks for new ones; a law that is expensive
-# asks for a part of them, with `tests.examples`. Choose with: pytest --hypothesis-profile=long
+# `ci` tries the same examples every time: a red run is red again. `brief` tries the first of them, for one more
+# interpreter. `long` looks for new ones; a law that is expensive asks for a part of them, with `tests.examples`. Choose
+# with: pytest --hypothesis-profile=long
 settings.register_profile("ci", UNTIMED, derandomize=True)
+settings.register_profile("brief", UNTIMED, derandomize=True, max_examples=25)
 settings.register_profile("long", UNTIMED, max_examples=5_000)
 settings.load_profile("ci")
 

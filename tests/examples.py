@@ -6,7 +6,9 @@ from hypothesis import settings
 
 
 def share(percent: int) -> int:
-    """So many percent of the examples of the profile: as many in a hundred by default, and fifty times that in `long`.
+    """So many percent of the examples of the profile.
+
+    By default as many in a hundred; a quarter of that in `brief`, and fifty times that in `long`.
 
     Args:
         percent: Of what other laws take; above 0.

@@ -10,6 +10,7 @@ import pytest
 from orderbook.sync import BookSync
 from orderbook.sync.table import INDEX, RULES, Index, Rule, indexed
 from orderbook.types import BookState
+from tests.examples import share
 from tests.kucoin_frames import SYMBOL, delta, live, snapshot
 from tests.small_world import SPECIALS, WORLDS, World
 from tests.small_world_run import played
@@ -24,7 +25,7 @@ TELLING: Final[tuple[World, ...]] = (
 )
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize("shard", range(min(SHARDS, share(SHARDS))))
 @pytest.mark.parametrize("world", WORLDS)
 def test_live_is_the_truth_and_returns(world: str, shard: int) -> None:
     """Whatever happens, LIVE equals the venue's book, comes back once faults end, and costs no needless snapshot."""
