@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import platform
-import shutil
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -27,6 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from orderbook import __version__
 from orderbook.sync import BookSync
+from tests.programs import said
 from tests.simulation.case import Case, drawn
 from tests.simulation.oracle import Breach
 from tests.simulation.planted import PLANTED
@@ -202,7 +200,7 @@ def line_of(row: Sequence[Result], *, seconds: float | None = None) -> dict[str,
         "version": __version__,
         "revision": _revision(),
         "python": platform.python_version(),
-        "date": _told("date", "-u", "+%F"),
+        "date": said("date", "-u", "+%F"),
         **({} if seconds is None else {"seconds": round(seconds)}),
     }
 
@@ -277,24 +275,8 @@ def summed(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _revision() -> str | None:
     """Which source it was; with a plus where the product or the harness differs from it."""
-    revision = _told("git", "rev-parse", "--short=12", "HEAD")
+    revision = said("git", "rev-parse", "--short=12", "HEAD")
     if revision is None:
         return None
-    changed = _told("git", "status", "--porcelain", "--", "orderbook", "snapshots", "tests/simulation/*.py")
+    changed = said("git", "status", "--porcelain", "--", "orderbook", "snapshots", "tests/simulation/*.py")
     return f"{revision}+" if changed else revision
-
-
-def _told(*command: str) -> str | None:
-    """What a program says on stdout; ``None`` if it fails or is not there."""
-    program = shutil.which(command[0])
-    if program is None:
-        return None
-    done = subprocess.run(  # the arguments are those above
-        [program, *command[1:]],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    return done.stdout.strip() if not done.returncode else None
