@@ -324,7 +324,7 @@ def d(**levels: str) -> dict[Decimal, Decimal]:
 def test_the_worked_example() -> None:
     """Buffered deltas A, B, C; snapshot 101; then D behind a hole, a snapshot that is too old, and one that is not."""
     example = Example()
-    sync, counters = example.sync, example.sync.counters
+    sync = example.sync
 
     example.delta(98, 99)
     example.delta(100, 103, [["10", "6", "100"]], [["12", "3", "102"], ["11", "0", "103"]])
@@ -336,7 +336,7 @@ def test_the_worked_example() -> None:
     assert [StateChanged] == [type(event) for event in joined]
     assert (BookState.LIVE, 104) == (sync.state, sync.book.sequence)
     assert (d(_10="6", _9="4"), d(_12="3")) == example.levels()
-    assert (1, 2, 0) == (counters.duplicates, counters.applied, sync.buffered)
+    assert (1, 2, 0) == (sync.counters.duplicates, sync.counters.applied, sync.buffered)
     assert 1 == sync.book.content.remove_absent_count
 
     # D is kept, and the book is withheld.
@@ -355,12 +355,12 @@ def test_the_worked_example() -> None:
     example.delta(107, 107, [["7", "2", "107"]])
     assert (BookState.LIVE, 107) == (sync.state, sync.book.sequence)
     assert (d(_10="6", _7="2"), d(_12="3")) == example.levels()
-    assert 2 == counters.applied
+    assert 2 == sync.counters.applied
 
     # What follows must start at 108 or before.
     example.delta(108, 109, [["6", "1", "109"]])
     assert (BookState.LIVE, 109) == (sync.state, sync.book.sequence)
-    assert (counters.frames, 0) == (counters.applied + counters.duplicates, sync.buffered)
+    assert (sync.counters.frames, 0) == (sync.counters.applied + sync.counters.duplicates, sync.buffered)
 
 
 def test_rows_that_a_snapshot_covers_are_left_out() -> None:
