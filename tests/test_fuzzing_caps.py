@@ -13,6 +13,7 @@ import pytest
 from orderbook.accelerator import ACCELERATOR
 from orderbook.errors import FrameError
 from orderbook.settings import SyncSettings
+from orderbook.types import BookState
 from orderbook.venues.base import decode_frame
 from tests.fuzzing.frames import KUCOIN, Pair, Scenario
 from tests.fuzzing.target import rendered
@@ -139,6 +140,18 @@ OTHERS: Final = {
     "something behind it": (with_field('"x":0') + "x", False, False),
     "a zero byte behind it": (with_field('"x":0') + "\0", False, False),
 }
+
+
+def test_a_gap_decodes_nothing_else() -> None:
+    """What the lane took before is decoded when somebody asks for it, and a delta that is ahead does not."""
+    pair = Pair(Scenario())
+    for number, end in enumerate((*range(1_001, 1_041), 1_050)):
+        frame = rendered(with_size('"1"').encode(), end - 1)
+        message = decode_frame(pair.venue, frame, pair.settings.frame_bytes_max)
+        _, kib = pair.receive(frame, message, held=False)
+        assert (1 if pair.fast.handed else 0) == kib, number
+    assert BookState.LIVE is not pair.fast.state
+    pair.finish()
 
 
 def check(frame: bytes, *, good: bool, plain: bool, settings: SyncSettings | None = None) -> None:

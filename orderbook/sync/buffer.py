@@ -126,31 +126,29 @@ def _rows(delta: Delta) -> int:
 class RecentDeltas:
     """The last deltas received, applied or not: to tell a duplicate from another use of the same numbers."""
 
-    __slots__ = ("_decode", "_deltas", "_frames")
+    __slots__ = ("_decode", "_seen")
 
     def __init__(self, count: int) -> None:
-        self._deltas: deque[Delta] = deque(maxlen=max(1, count))
-        self._frames: deque[bytes | str] = deque(maxlen=self._deltas.maxlen)
+        self._seen: deque[Delta | bytes | str] = deque(maxlen=max(1, count))
         self._decode: Callable[[bytes | str], Delta] | None = None
 
     def __iter__(self) -> Iterator[Delta]:
-        self._decode_all()
-        return iter(self._deltas)
+        for number, seen in enumerate(self._seen):
+            if isinstance(seen, Delta):
+                yield seen
+            else:
+                assert self._decode is not None
+                self._seen[number] = delta = self._decode(seen)
+                yield delta
 
     def add(self, delta: Delta) -> None:
         """Remember one; the oldest is forgotten."""
-        self._decode_all()
-        self._deltas.append(delta)
+        self._seen.append(delta)
 
     def add_frames(self, frames: Iterable[bytes | str], decode: Callable[[bytes | str], Delta]) -> None:
         """Remember some that came after all others, as frames: most are forgotten before anybody asks for them."""
-        self._frames.extend(frames)
+        self._seen.extend(frames)
         self._decode = decode
-
-    def _decode_all(self) -> None:
-        while self._frames:
-            assert self._decode is not None
-            self._deltas.append(self._decode(self._frames.popleft()))
 
     def holds(self, delta: Delta) -> bool:
         """Whether the very same delta came before, whatever its time stamp. O(count)."""
@@ -169,5 +167,4 @@ class RecentDeltas:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._deltas.clear()
-        self._frames.clear()
+        self._seen.clear()

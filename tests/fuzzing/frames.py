@@ -12,16 +12,17 @@ from zlib import crc32
 
 from orderbook.content import BookContent
 from orderbook.errors import FrameError, NumberError
-from orderbook.events import Event
+from orderbook.events import Depth, Event
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
-from orderbook.types import BookState, Delta, Message, Side
+from orderbook.types import BookState, Delta, Message
 from orderbook.venues.base import decode_frame
 from orderbook.venues.kucoin import KuCoin
 from orderbook.venues.wire import Frame
 from tests.fuzzing import grammar
-from tests.fuzzing.reference import Reference, facts, levels
-from tests.fuzzing.target import SYMBOL, Disagreement, Taken, differing, feature_of, rendered
+from tests.fuzzing.reference import copied, facts, levels
+from tests.fuzzing.target import SYMBOL, Disagreement, Taken, differing, feature_of, kib_of, rendered
+from tests.fuzzing.venue import Remembering
 from tests.hostile import level2, rest
 
 MS: Final = 1_000_000
@@ -47,7 +48,7 @@ class Scenario(NamedTuple):
     depth: Any = "full"
     settings: SyncSettings = SyncSettings()
     patience: int = 64
-    every: int = 8
+    every: int = 32
 
 
 SCENARIOS: Final = (
@@ -63,17 +64,33 @@ SCENARIOS: Final = (
 
 
 @cache
-def _opening(scenario: Scenario) -> tuple[str, str]:
-    """The first frame and the snapshot: bids below where the recorded market was, asks above, a tenth apart."""
+def _opening(scenario: Scenario) -> tuple[Message | FrameError, BookContent]:
+    """The first frame and the snapshot, both read: bids below where the market was recorded, asks above."""
     bids = [[f"{242.6 - 0.1 * n:.1f}", f"{1 + n % 7}.5"] for n in range(1, scenario.levels + 1)]
     asks = [[f"{242.6 + 0.1 * n:.1f}", f"{1 + n % 5}"] for n in range(1, scenario.levels + 1)]
     if scenario.fine:
         bids[-1], asks[-1] = ["0.001", "1.00000001"], ["999.999", "0.00000001"]
-    first = level2(scenario.sequence, scenario.sequence)
-    return json.dumps(first), json.dumps(rest(str(scenario.sequence), bids, asks))
+    first = decode_frame(KUCOIN, json.dumps(level2(scenario.sequence, scenario.sequence)), 10_000)
+    body = json.dumps(rest(str(scenario.sequence), bids, asks))
+    reader = BookSync(KUCOIN, SYMBOL, settings=scenario.settings)
+    return first, reader._decode_snapshot(body, scenario.depth)
 
 
-class Watched(BookSync):
+class Opened(BookSync):
+    """A book that is LIVE from the beginning, by the usual way but for the reading."""
+
+    def __init__(self, scenario: Scenario, venue: KuCoin) -> None:
+        super().__init__(venue, SYMBOL, settings=scenario.settings)
+        first, self._content = _opening(scenario)
+        self.receive_decoded(first, MS)
+        self.receive_snapshot("", MS)
+
+    def _decode_snapshot(self, body: Frame, depth: Depth) -> BookContent:
+        del body, depth
+        return self._content.copy()
+
+
+class Watched(Opened):
     """A book that says when the lane handed a frame over, and keeps it from the machine if asked to."""
 
     handed = False
@@ -88,42 +105,45 @@ class Pair:
     """Two books with the same history, and what they should hold."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self.fast = Watched("kucoin", SYMBOL, settings=scenario.settings, snapshot_depth=scenario.depth)
-        self.plain = BookSync("kucoin", SYMBOL, settings=scenario.settings, snapshot_depth=scenario.depth)
-        first, body = _opening(scenario)
-        for sync in (self.fast, self.plain):
-            # The way of the machine: only what is under test may take the lane.
-            BookSync._receive(sync, first, MS)
-            sync.receive_snapshot(body, MS)
+        self.venue = Remembering()
+        self.fast = Watched(scenario, self.venue)
+        self.plain = Opened(scenario, self.venue)
         self.settings = scenario.settings
-        self.content = _content_of(self.plain.book.content)
+        self.content = copied(self.plain.book.content)
         self.now_ns = 2 * MS
+        self._facts = facts(self.plain.book.content)
 
-    def receive(self, frame: Frame, message: Message | FrameError, *, held: bool) -> int:
-        """Give a frame to both, and compare. Returns the CPU time of the fast one in ns.
+    def receive(self, frame: Frame, message: Message | FrameError, *, held: bool) -> tuple[int, int]:
+        """Give a frame to both, and compare.
 
         Args:
             frame: As it is.
             message: The same, decoded.
             held: It is not decodable, and the machines shall not hear of it.
 
+        Returns:
+            CPU time of the fast one in ns, and how many KiB of frames it decoded anew for that.
+
         Raises:
             Disagreement: They differ.
         """
         fast = self.fast
         fast.handed, fast.held = False, held
+        self.venue.spare()
         start = thread_time_ns()
         events = fast.receive(frame, self.now_ns)
-        spent = thread_time_ns() - start
+        spent = thread_time_ns() - start + self.venue.spared_ns
+        kib = self.venue.spared_kib
         if not held:
             expected = self.plain.receive_decoded(message, self.now_ns)
+            self._facts = facts(self.plain.book.content)
             if expected != events:
                 raise Disagreement("events", differing(expected, events))
             self._apply(message)
         if isinstance(message, FrameError) and not fast.handed:
             raise Disagreement("accept", f"the lane took what is refused: {message.reason} ({message.detail})")
         self.compare(levels_too=not isinstance(message, FrameError))
-        return spent
+        return spent, kib
 
     def _apply(self, message: Message | FrameError) -> None:
         """What a LIVE book does with a delta that continues it."""
@@ -140,8 +160,8 @@ class Pair:
             raise Disagreement("state", differing(plain.state, fast.state))
         content = fast.book.content
         found = facts(content)
-        if found != facts(plain.book.content):
-            raise Disagreement("value", differing(facts(plain.book.content), found))
+        if found != self._facts:
+            raise Disagreement("value", differing(self._facts, found))
         if plain.state is not BookState.LIVE or not levels_too:
             return
         if found != facts(self.content):
@@ -167,20 +187,6 @@ class Pair:
         if levels(self.plain.book.content) != levels(self.fast.book.content):
             raise Disagreement("levels", differing(levels(self.plain.book.content), levels(self.fast.book.content)))
         self.fast.book.content.verify()
-
-
-def _content_of(content: BookContent) -> BookContent:
-    """A copy on reference ladders."""
-    copy = Reference()
-    for side in Side:
-        for price, size in content.ladder(side):
-            copy.ladder(side).set(price, size)
-        copy.horizon[side], copy.seeded[side] = content.horizon[side], content.seeded[side]
-    copy.price_decimals, copy.size_decimals = content.price_decimals, content.size_decimals
-    copy.sequence, copy.venue_ms = content.sequence, content.venue_ms
-    copy.touch_count, copy.price_zero_count = content.touch_count, content.price_zero_count
-    copy.remove_absent_count = content.remove_absent_count
-    return copy
 
 
 _FORMS: Final[tuple[Callable[[bytes], Frame], ...]] = (
@@ -235,10 +241,10 @@ class Frames:
         # Four in a row come at one time, and some without one.
         pair.now_ns = 0 if mark >> 3 & 15 == 0 else (2 + self._scenario.patience - self._left) // 4 * MS
         try:
-            message = decode_frame(KUCOIN, frame, pair.settings.frame_bytes_max)
+            message = decode_frame(pair.venue, frame, pair.settings.frame_bytes_max)
             refused = isinstance(message, FrameError)
             held = refused and (mark >> 7) % self._scenario.every != 0
-            spent = pair.receive(frame, message, held=held)
+            spent, kib = pair.receive(frame, message, held=held)
             if mark >> 20 & 15 == 0:
                 pair.land()
         except Disagreement:
@@ -247,7 +253,7 @@ class Frames:
             raise Disagreement("accept", f"a value that cannot be held was taken: {error}") from error
         except Exception as error:
             raise Disagreement("raised", f"{type(error).__name__}: {error}") from error
-        return Taken("refused" if refused else "accepted", self._feature(message), spent)
+        return Taken("refused" if refused else "accepted", self._feature(message), spent, max(kib, kib_of(data)))
 
     def close(self) -> None:
         """Compare what is left."""

@@ -99,7 +99,7 @@ def price(rng: random.Random, sign: int) -> bytes:
     """Near the touch, most of them; bids (a sign of -1) seldom above it, asks (1) seldom below."""
     dice = rng.random()
     if dice < 0.95:
-        away = 0.1 + rng.random() if dice < 0.94 else -0.2
+        away = 0.1 + rng.random() if dice < 0.947 else -0.2
         return b"%.*f" % (1 + (dice < 0.3) + (dice < 0.1), 242.6 + sign * away)
     if dice < 0.97:
         return b"%.*f" % (int(rng.random() * 13), rng.random() * 10 ** int(rng.random() * 9))
@@ -141,12 +141,16 @@ def _object(rng: random.Random, fields: list[tuple[bytes, bytes]]) -> bytes:
     if dice < 0.02:
         fields.pop(int(rng.random() * len(fields)))
     blank = b" " if 0.1 < dice < 0.2 else b""
-    return b"{%s%s}" % (blank, b",".join(b'"%s":%s%s' % (name, blank, value) for name, value in fields))
+    return b"{%s%s}" % (blank, b",".join([b'"%s":%s%s' % (name, blank, value) for name, value in fields]))
 
 
-def _rows(rng: random.Random, quoted: float, row: Callable[[], list[bytes]]) -> bytes:
-    count = int(rng.random() * 4) if rng.random() < 0.97 else int(rng.random() * 60)
-    rows = [b"[%s]" % b",".join(_value(rng, value, quoted) for value in row()) for _ in range(count)]
+def _rows(rng: random.Random, quoted: float, row: Callable[[], tuple[bytes, bytes, bytes]]) -> bytes:
+    dice = rng.random()
+    count = int(rng.random() * (4 if dice < 0.985 else 60 if dice < 0.999 else 400))
+    if quoted == 1.0:
+        rows = [b'["%s","%s","%s"]' % row() for _ in range(count)]
+    else:
+        rows = [b"[%s]" % b",".join([_value(rng, value, quoted) for value in row()]) for _ in range(count)]
     return b"[%s]" % b",".join(rows)
 
 
@@ -160,11 +164,11 @@ def frame(rng: random.Random) -> bytes:
     """A delta."""
     dice = rng.random()
     span = 0 if dice < 0.6 else int(dice * 4)
-    first = 4 if dice < 0.97 else int(rng.random() * 6)
+    first = 4 if dice < 0.99 else int(rng.random() * 6)
     quoted = _kept(rng)
 
-    def row(sign: int) -> list[bytes]:
-        return [price(rng, sign), size(rng), b"@%d" % min(first + int(rng.random() * (span + 1)), 9)]
+    def row(sign: int) -> tuple[bytes, bytes, bytes]:
+        return price(rng, sign), size(rng), b"@%d" % min(first + int(rng.random() * (span + 1)), 9)
 
     sides = [(name, _rows(rng, quoted, partial(row, sign))) for name, sign in ((b"asks", 1), (b"bids", -1))]
     if dice < 0.1:
@@ -184,19 +188,27 @@ def frame(rng: random.Random) -> bytes:
     return _object(rng, envelope)
 
 
+def _count(rng: random.Random) -> int:
+    """Rows of a side: half a dozen, seldom many."""
+    return int(rng.random() ** 4 * 30) if rng.random() < 0.997 else int(rng.random() * 400)
+
+
 def body(rng: random.Random) -> bytes:
     """A snapshot's answer: mostly bids below asks, and each price once."""
     quoted = _kept(rng)
     sides = []
     for name, sign in ((b"bids", -1), (b"asks", 1)):
-        steps = [int(rng.random() * 3) + (rng.random() < 0.98) for _ in range(int(rng.random() ** 2 * 30))]
-        if rng.random() < 0.1:
+        steps = [int(rng.random() * 3) + (rng.random() < 0.98) for _ in range(_count(rng))]
+        if rng.random() < 0.05:
             steps = steps[:20] + [1] * (20 - len(steps))
         place, rows = 0, []
         for step in steps:
             place += step
             text = b"%.2f" % (242.6 + sign * 0.01 * (place + 1)) if rng.random() < 0.98 else price(rng, sign)
-            rows.append(b"[%s,%s]" % (_value(rng, text, quoted), _value(rng, size(rng), quoted)))
+            if quoted == 1.0:
+                rows.append(b'["%s","%s"]' % (text, size(rng)))
+            else:
+                rows.append(b"[%s,%s]" % (_value(rng, text, quoted), _value(rng, size(rng), quoted)))
         if rng.random() < 0.1:
             rng.shuffle(rows)
         sides.append((name, b"[%s]" % b",".join(rows)))

@@ -9,6 +9,8 @@ from typing import Final
 from tests.fuzzing.target import Target
 
 KEPT_MAX: Final = 4_096
+WRITTEN: Final = 64
+"""New inputs that are at hand to be changed, the newest among them."""
 BYTES_MAX: Final = 16_384
 _TOKEN: Final = re.compile(rb'"[^"]*"|[-+0-9.eE@]+|[\[\]{}:,]|[a-z]+')
 
@@ -29,6 +31,7 @@ class Mutator:
         self._rng = random.Random(f"{target.name} {seed}")
         self._words = target.words()
         self.kept: list[bytes] = list(target.seeds())
+        self._written = [target.written(self._rng) for _ in range(WRITTEN)]
 
     def scenario(self) -> int:
         """How the next inputs begin."""
@@ -39,8 +42,10 @@ class Mutator:
         rng = self._rng
         dice = rng.random()
         if dice < 0.35:
-            return self._target.written(rng)
-        data = self._target.written(rng) if dice < 0.55 else self._kept()
+            data = self._target.written(rng)
+            self._written[int(rng.random() * len(self._written))] = data
+            return data
+        data = self._written[int(rng.random() * len(self._written))] if dice < 0.55 else self._kept()
         for _ in range(1 + int(rng.random() ** 3 * 6)):
             data = self._mutated(data)
         return self._target.mended(data[:BYTES_MAX], rng)

@@ -14,7 +14,7 @@ from typing import Final
 from snapshots.blocks import MAGIC
 from snapshots.capture import CaptureError, CaptureReader, CaptureWriter, Record, read_capture
 from snapshots.records import encode_line
-from tests.fuzzing.target import Disagreement, Taken, feature_of
+from tests.fuzzing.target import Disagreement, Taken, feature_of, kib_of
 from tests.hostile import records
 
 RECORD_BYTES_MAX: Final = (64 * 1024, 300)
@@ -125,10 +125,11 @@ class Recordings:
             raise Disagreement("raised", f"{type(other).__name__}: {other}") from other
         spent = thread_time_ns() - start
         if refusal is not None:
-            return Taken("refused", feature_of("", str(refusal).split(":", 1)[-1]), spent)
+            return Taken("refused", feature_of("", str(refusal).split(":", 1)[-1]), spent, kib_of(data))
         packed = "packed" if data.startswith(b"\x1f") else "plain"
         longest = max((len(record.raw) for record in found), default=0)
-        return Taken("accepted", f"{packed} {min(len(found), 3)} {longest.bit_length() // 4} {kinds}", spent)
+        feature = f"{packed} {min(len(found), 3)} {longest.bit_length() // 4} {kinds}"
+        return Taken("accepted", feature, spent, kib_of(data))
 
     def _checked(self, found: Sequence[Record], reader: CaptureReader) -> str:
         """The kinds of its problems. It says of itself what it did, and kept its bounds; else ``Disagreement``."""

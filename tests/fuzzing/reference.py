@@ -30,6 +30,25 @@ Reference: Final = cast("type[BookContent]", type("Reference", (_PureState,), _b
 """``BookContent`` in which no native code has a part."""
 
 
+def copied(content: BookContent) -> BookContent:
+    """A reference with the same in it."""
+    copy = Reference()
+    for side in Side:
+        copy.ladder(side).load(content.ladder(side))
+        copy.horizon[side], copy.seeded[side] = content.horizon[side], content.seeded[side]
+    for name in _SCALARS:
+        setattr(copy, name, getattr(content, name))
+    return copy
+
+
+_SCALARS: Final = (
+    *("price_decimals", "size_decimals", "sequence", "venue_ms"),
+    *("touch_count", "price_zero_count", "remove_absent_count"),
+)
+_BID: Final = Side.BID
+_ASK: Final = Side.ASK
+
+
 def facts(content: BookContent) -> tuple[object, ...]:
     """Everything that a content says of itself, but for its levels."""
     return (
@@ -40,10 +59,9 @@ def facts(content: BookContent) -> tuple[object, ...]:
         content.price_zero_count,
         content.remove_absent_count,
         content.venue_ms,
-        content.horizon[Side.BID],
-        content.horizon[Side.ASK],
-        content.seeded[Side.BID],
-        content.seeded[Side.ASK],
+        content.horizon[_BID],
+        content.horizon[_ASK],
+        content.seeded.copy(),
     )
 
 

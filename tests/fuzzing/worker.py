@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any, Final
 
 from tests.fuzzing.build import BUILT
-from tests.fuzzing.cases import SLOW_NS, TARGETS, Case, effort, fails_alike, kib_of, minimised, run, write
+from tests.fuzzing.cases import SLOW_NS, TARGETS, Case, effort, fails_alike, minimised, run, write
 from tests.fuzzing.mutator import KEPT_MAX, Mutator
 from tests.fuzzing.target import Disagreement, Target
 
@@ -132,6 +132,7 @@ class Window:
     def run(self, count: int) -> Iterator[dict[str, Any]]:
         """Run so many; now and then, and at last, what was done so far."""
         self._learn()
+        gc.freeze()  # what is there now stays, and need not be looked at again
         self._begin()
         memory = _memory()
         told = time.monotonic()
@@ -205,19 +206,19 @@ class Window:
             self._begin()
             return False
         self._outcomes[taken.outcome] += 1
-        per_kib = taken.spent_ns / kib_of(data)
+        per_kib = taken.effort
         # After a long history it costs too much to find out, unless it matters.
         if per_kib > self._slowest_ns and (len(self._notes.inputs) <= REPEATED_MAX or per_kib > SLOW_NS):
-            self._measure(data)
+            self._measure()
         if self._coverage.is_new(taken.feature):
             self._mutator.keep(data)
             return True
         return False
 
-    def _measure(self, data: bytes) -> None:
+    def _measure(self) -> None:
         """It took longer than any before: again, so that only the input itself has a part in it."""
         case = Case(self._target.name, self._notes.scenario, tuple(self._notes.inputs), "slow")
-        spent = effort(case) / kib_of(data)
+        spent = effort(case)
         if spent > SLOW_NS and not self._sanitized:
             self._fail(Disagreement("slow", f"{spent / 1_000:.0f} us for each KiB"))
         self._slowest_ns = max(self._slowest_ns, spent)
