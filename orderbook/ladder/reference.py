@@ -71,8 +71,7 @@ class Ladder:
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """All (price, size), best first. The ladder must not change meanwhile. O(n) in all."""
-        for key, size in self._sizes.items():
-            yield self._sign * key, size
+        return zip(map(self._sign.__mul__, self._sizes), map(self._sizes.__getitem__, self._sizes), strict=True)
 
     def top(self, n: int) -> list[tuple[int, int]]:
         """The best ``n`` >= 0 (price, size), best first; fewer if there are not so many. O(n)."""

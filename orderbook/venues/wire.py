@@ -95,12 +95,12 @@ def _limit_nesting(text: str) -> None:
         return
     depth = 0
     for match in _BRACKETS.finditer(text):
-        bracket = match.group()
-        if bracket in "[{":
+        bracket = match[1]
+        if bracket in ("[", "{"):
             depth += 1
             if depth > NESTING_MAX:
                 raise FrameError("nesting", f"nested deeper than {NESTING_MAX}")
-        elif bracket in "]}":
+        elif bracket:
             depth -= 1
 
 
@@ -124,9 +124,10 @@ def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# Strings are matched whole, so that brackets inside them do not count; a string that never ends takes the rest.
-# Possessive: no text makes it backtrack.
-_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# The next bracket, with all before it. Strings are matched whole, so that brackets inside them do not count; a string
+# that never ends takes the rest. Possessive, and the bracket may be missing: no text makes it backtrack.
+_OTHERS, _STRING = r'[^"\[\]{}]*+', r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_BRACKETS = re.compile(rf"{_OTHERS}(?:{_STRING}{_OTHERS})*+([\[\]{{}}])?", re.DOTALL)
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=BareNumber, parse_int=BareNumber, parse_constant=_constant
 )
