@@ -18,7 +18,8 @@ from orderbook.types import Side
 from snapshots.capture import CaptureReader
 from tests.fuzzing import __main__ as commands
 from tests.fuzzing import campaign, worker
-from tests.fuzzing.campaign import LEDGER, Asked, Progress, line_of, next_seed, planned, read_ledger, summed
+from tests.fuzzing.build import digests
+from tests.fuzzing.campaign import LEDGER, Asked, Progress, left_of, line_of, next_seed, planned, read_ledger, summed
 from tests.fuzzing.cases import REGRESSIONS, TARGETS, Case, fails_alike, minimised, run, write
 from tests.fuzzing.frames import Watched
 from tests.fuzzing.mutator import Mutator
@@ -235,13 +236,27 @@ DONE: Final = {"inputs": 10, "accepted": 4, "refused": 6, "slowest_us_per_kib": 
 
 def test_windows_are_planned() -> None:
     """So many inputs of each target, in turns, with seeds that were not used."""
-    asked = planned(["frames", "captures"], campaign.WINDOW + 5, "coverage", {"frames": 7, "captures": 0})
+    counts = {"frames": campaign.WINDOW + 5, "snapshots": 0, "captures": campaign.WINDOW}
+    asked = planned(counts, "coverage", {"frames": 7, "snapshots": 3, "captures": 0})
     assert [
         ("frames", 7, campaign.WINDOW),
         ("captures", 0, campaign.WINDOW),
         ("frames", 8, 5),
-        ("captures", 1, 5),
     ] == [one[:3] for one in asked]
+
+
+def test_only_the_present_parser_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left until so many is of this parser and this build; every target has the same share."""
+    monkeypatch.setattr(campaign, "digests", lambda: {"parser": "now"})
+    done = [
+        {"target": "frames", "build": "coverage", "inputs": 30, "parser": "now", "seed": 0},
+        {"target": "frames", "build": "coverage", "inputs": 30, "parser": "then", "seed": 1},
+        {"target": "captures", "build": "sanitized", "inputs": 30, "parser": "now", "seed": 0},
+        {"target": "captures", "build": "coverage", "inputs": 60, "seed": 1},
+        {"target": "snapshots", "build": "coverage", "inputs": 99, "parser": "now", "seed": 0},
+    ]
+    assert {"frames": 4, "snapshots": 0, "captures": 34} == left_of(done, list(TARGETS), 100, "coverage")
+    assert 159 == summed(done, "now")["all on the present parser"]["inputs"]
 
 
 def test_a_process_that_died_leaves_a_case(monkeypatch: pytest.MonkeyPatch, found: Path) -> None:
@@ -290,6 +305,42 @@ def test_a_campaign_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.M
     assert (2, 0) == (next_seed(windows, "frames"), next_seed(windows, "captures"))
     told = CliRunner().invoke(commands.main, ["--ledger", str(ledger), "--total"])
     assert (2, 20, 0) == tuple(json.loads(told.stdout)["all"][name] for name in ("windows", "inputs", "failures"))
+
+
+def test_a_campaign_ends_where_it_was_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again, it runs what is missing, then nothing; each line says of which sources it is."""
+    ledger = tmp_path / "ledger.jsonl"
+    asked: list[Asked] = []
+
+    def half(windows: list[Asked], _workers: int, _progress: Progress) -> Any:
+        asked.extend(windows)
+        yield from ((one, {**DONE, **digests(), "inputs": -(-one.inputs // 2)}) for one in windows)
+
+    monkeypatch.setattr(commands, "run", half)
+    monkeypatch.setattr(commands, "made", lambda _flavour: tmp_path)
+    for _ in range(5):
+        CliRunner().invoke(commands.main, ["--ledger", str(ledger), "--until", "9", "--target", "frames"])
+    assert [9, 4, 2, 1] == [one.inputs for one in asked]
+    assert [digests()] * 4 == [{name: one[name] for name in ("parser", "sources")} for one in read_ledger(ledger)]
+    told = CliRunner().invoke(commands.main, ["--ledger", str(ledger), "--until", "9", "--seed", "1"])
+    assert 2 == told.exit_code
+
+
+def test_what_ran_on_changing_sources_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not known what it was of."""
+    ledger = tmp_path / "ledger.jsonl"
+
+    def changing(windows: list[Asked], _workers: int, _progress: Progress) -> Any:
+        yield windows[0], DONE
+        yield windows[1], {**DONE, "changed": True}
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(commands, "run", changing)
+    monkeypatch.setattr(commands, "made", lambda _flavour: tmp_path)
+    told = CliRunner().invoke(commands.main, ["--ledger", str(ledger), "--inputs", "10"])
+    assert 1 == told.exit_code
+    assert "changed" in told.stderr
+    assert 10 == summed(read_ledger(ledger))["all"]["inputs"]
 
 
 def test_an_interrupted_campaign_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from orderbook.cli.terminal import INTERRUPTED
-from tests.fuzzing.build import BuildError, made
+from tests.fuzzing.build import BuildError, digests, made
 from tests.fuzzing.campaign import (
     LEDGER,
     Asked,
     Progress,
+    left_of,
     line_of,
     next_seed,
     planned,
@@ -36,6 +38,12 @@ TICK_S: Final = 0.5
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--inputs", type=click.IntRange(1), default=100_000, show_default=True, help="Of each target.")
+@click.option(
+    "--until",
+    type=click.IntRange(1),
+    metavar="INPUTS",
+    help="Instead: as many as are missing until the ledger has so many of all targets, on the parser as it is now.",
+)
 @click.option("--target", type=click.Choice([*TARGETS, "all"]), default="all", show_default=True, help="What is run.")
 @click.option("--seed", type=click.IntRange(0), help="Of the first window; then nothing goes into the ledger.")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes.")
@@ -51,6 +59,7 @@ TICK_S: Final = 0.5
 def main(
     *,
     inputs: int,
+    until: int | None,
     target: str,
     seed: int | None,
     workers: int,
@@ -64,11 +73,13 @@ def main(
     A campaign goes on where the last one ended, however that came about. The exit code is 0 if nothing failed, 1 if
     something did, 130 after Ctrl-C.
     """
+    if until is not None and seed is not None:
+        raise click.UsageError("--until counts what is in the ledger, and with --seed nothing goes there")
     flavour = "sanitized" if sanitized else "coverage"
     try:
         windows = read_ledger(ledger)
         if total:
-            click.echo(json.dumps(summed(windows), indent=1))
+            click.echo(json.dumps(summed(windows, digests()["parser"]), indent=1))
             return
         made(flavour)
         if case is not None:
@@ -78,9 +89,9 @@ def main(
         raise click.ClickException(str(error)) from None
     names = list(TARGETS) if target == "all" else [target]
     first = {name: next_seed(windows, name) if seed is None else seed for name in names}
-    failed, interrupted = _campaign(
-        planned(names, inputs, flavour, first), workers, ledger if seed is None else None, sanitized=sanitized
-    )
+    counts = dict.fromkeys(names, inputs) if until is None else left_of(windows, names, until, flavour)
+    asked = planned(counts, flavour, first)
+    failed, interrupted = _campaign(asked, workers, ledger if seed is None else None, sanitized=sanitized)
     raise SystemExit(INTERRUPTED if interrupted else bool(failed))
 
 
@@ -95,6 +106,11 @@ def _campaign(asked: list[Asked], workers: int, ledger: Path | None, *, sanitize
         with closing(results):
             try:
                 for window, told in results:
+                    if told.get("changed"):
+                        progress.stop()
+                        raise click.ClickException(
+                            "the sources changed while this ran; what had ended before is in the ledger"
+                        )
                     lines.append(line_of(window, told))
                     if ledger is not None:
                         append(lines[-1], ledger)
@@ -135,17 +151,20 @@ class _shown:  # noqa: N801 - used as a function would be
         columns = (
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("inputs, {task.fields[failed]} failed"),
+            TextColumn("inputs, {task.fields[failed]} failed, {task.fields[rate]:,.0f} a second"),
             TimeRemainingColumn(),
         )
-        tick_s = TICK_S if self._console.is_terminal else 20 * TICK_S
+        began, tick_s = time.monotonic(), TICK_S if self._console.is_terminal else 20 * TICK_S
         with Bar(*columns, console=self._console, disable=not self._console.is_terminal) as bar:
-            task = bar.add_task("", total=self._count, failed=0)
+            task = bar.add_task("", total=self._count, failed=0, rate=0)
             while not self._ended.wait(tick_s):
                 done, failed = self._progress.inputs, len(self._progress.failures)
-                bar.update(task, completed=done, failed=failed)
+                rate = done / (time.monotonic() - began)
+                bar.update(task, completed=done, failed=failed, rate=rate)
                 if not self._console.is_terminal:
-                    self._console.print(f"{done:,} of {self._count:,} inputs, {failed} failed", highlight=False)
+                    left = f", {(self._count - done) / rate / 60:.0f} min left" if done else ""
+                    line = f"{done:,} of {self._count:,} inputs, {failed} failed, {rate:,.0f} a second{left}"
+                    self._console.print(line, highlight=False)
 
 
 if __name__ == "__main__":

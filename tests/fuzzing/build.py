@@ -74,6 +74,18 @@ def modules() -> list[str]:
     return sorted(path.stem for path in (PACKAGE / "compiled").glob("*.pyx"))
 
 
+def digests() -> dict[str, str]:
+    """What is fuzzed, as it stands in the source tree: the native ``parser``, and all ``sources`` that have a part."""
+    parser, sources = (hashlib.blake2b(digest_size=6) for _ in range(2))
+    for path in sorted(path for folder in (PACKAGE, ROOT / "snapshots") for path in folder.rglob("*.p[yx]*")):
+        if path.suffix in (".py", ".pyx", ".pxd"):
+            content = f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes()
+            sources.update(content)
+            if path.suffix != ".py":
+                parser.update(content)
+    return {"parser": parser.hexdigest(), "sources": sources.hexdigest()}
+
+
 def made(flavour: str) -> Path:
     """Build it, unless that was done since the sources last changed.
 

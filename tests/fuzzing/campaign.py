@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from orderbook import __version__
-from tests.fuzzing.build import BUILT, ROOT, environment
+from tests.fuzzing.build import BUILT, ROOT, digests, environment
 from tests.fuzzing.cases import Case, minimised, write
 from tests.fuzzing.worker import Notes
 
@@ -69,18 +69,18 @@ class Progress:
             process.send_signal(signal.SIGINT)
 
 
-def planned(targets: Sequence[str], inputs: int, flavour: str, first: Mapping[str, int]) -> list[Asked]:
+def planned(inputs: Mapping[str, int], flavour: str, first: Mapping[str, int]) -> list[Asked]:
     """The windows for so many inputs of each target, taking turns.
 
     Args:
-        targets: Their names.
-        inputs: Of each.
+        inputs: How many, by the names of the targets.
         flavour: The build.
         first: The first seed of each.
     """
     windows = []
-    for number, start in enumerate(range(0, inputs, WINDOW)):
-        windows += [Asked(name, first[name] + number, min(WINDOW, inputs - start), flavour) for name in targets]
+    for number, start in enumerate(range(0, max(inputs.values(), default=0), WINDOW)):
+        left = {name: min(WINDOW, count - start) for name, count in inputs.items()}
+        windows += [Asked(name, first[name] + number, count, flavour) for name, count in left.items() if count > 0]
     return windows
 
 
@@ -106,7 +106,7 @@ def _window(asked: Asked, progress: Progress) -> dict[str, Any] | None:
     """Run one; ``None`` if it was not begun."""
     if progress.stopped:
         return None
-    began = time.monotonic()
+    began, source = time.monotonic(), digests()
     with tempfile.TemporaryDirectory(prefix="fuzzing-") as folder:
         notes = Path(folder) / "notes"
         arguments = ["--target", asked.target, "--seed", str(asked.seed), "--inputs", str(asked.inputs)]
@@ -116,7 +116,7 @@ def _window(asked: Asked, progress: Progress) -> dict[str, Any] | None:
             failure = _died(asked, notes, code, error)
             told["failures"] = [*told.get("failures", []), failure]
     progress.told[asked] = told
-    return told | {"seconds": round(time.monotonic() - began)}
+    return told | source | {"seconds": round(time.monotonic() - began), "changed": source != digests()}
 
 
 def _told_by(arguments: list[str], asked: Asked, progress: Progress) -> tuple[dict[str, Any], int, str]:
@@ -199,6 +199,7 @@ def line_of(asked: Asked, told: Mapping[str, Any]) -> dict[str, Any]:
         **({"failed": failures} if failures else {}),
         "version": __version__,
         "revision": revision(),
+        **{name: told[name] for name in ("parser", "sources") if name in told},
         "python": platform.python_version(),
         "date": _said("date", "-u", "+%F"),
         "seconds": told.get("seconds", 0),
@@ -224,11 +225,30 @@ def next_seed(windows: Iterable[Mapping[str, Any]], target: str) -> int:
     return max((int(window["seed"]) + 1 for window in windows if window["target"] == target), default=0)
 
 
-def summed(windows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """All windows in one for each build and target, and in one for all."""
+def left_of(windows: Iterable[Mapping[str, Any]], targets: Sequence[str], inputs: int, flavour: str) -> dict[str, int]:
+    """How many inputs of each target are left to run until so many were run in all, on the parser as it is now.
+
+    Args:
+        windows: Those of the ledger; what another parser or another build was given does not count.
+        targets: Their names; each has the same share.
+        inputs: Of all together.
+        flavour: The build.
+    """
+    now, done = digests()["parser"], Counter[str]()
+    for window in windows:
+        if window["build"] == flavour and window.get("parser") == now:
+            done[window["target"]] += window["inputs"]
+    return {name: max(0, -(-inputs // len(targets)) - done[name]) for name in targets}
+
+
+def summed(windows: Iterable[Mapping[str, Any]], parser: str | None = None) -> dict[str, dict[str, Any]]:
+    """All windows in one for each build and target, in one for all, and in one for those of this parser."""
     found: dict[str, dict[str, Any]] = {}
     for window in windows:
-        for name in (f"{window['build']} {window['target']}", "all"):
+        names = [f"{window['build']} {window['target']}", "all"]
+        if parser is not None and window.get("parser") == parser:
+            names += ["all on the present parser"]
+        for name in names:
             total = found.setdefault(name, Counter())
             total["windows"] += 1
             for count in ("inputs", "accepted", "refused", "failures", "seconds"):
