@@ -30,7 +30,7 @@ from orderbook.redact import redact_url
 from snapshots.blocks import CHUNK_BYTES, MAGIC, Blocks, Changed, Source, State
 from snapshots.capture_writer import CaptureWriter
 from snapshots.errors import CaptureError
-from snapshots.records import RECORD_BYTES_MAX, Kind, LineError, Record, decode_line
+from snapshots.records import LINE_BYTES_MIN, RECORD_BYTES_MAX, Kind, LineError, Record, decode_line
 
 __all__ = [
     "RECORD_BYTES_MAX",
@@ -249,6 +249,10 @@ class CaptureReader:
 
     def _decoded(self, line: bytes | bytearray | None, start: int | None) -> Record | None:
         self.line_count += 1
+        if line is not None and len(line) < LINE_BYTES_MIN and len(self.problems) >= self._problems_max:
+            # Nobody would be told why; and such a KiB has up to a thousand lines.
+            self.problem_count += 1
+            return None
         try:
             record = self._lines.decoded(line)
         except LineError as error:

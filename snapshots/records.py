@@ -20,6 +20,9 @@ TS_MAX: Final = 2**63 - 1
 RECORD_BYTES_MAX: Final = 64 * 1024 * 1024
 """Longest line that is written, and read unless told otherwise."""
 
+LINE_BYTES_MIN: Final = len('{"kind":"ws","raw":""}')
+"""A shorter line is no record."""
+
 _NUMBER_DIGITS_MAX = 20
 _LONG_LINE = 64 * 1024
 # A flat object of at most 16 fields. Possessive throughout: linear time and no stack, whatever the text.

@@ -220,6 +220,10 @@ def test_problems_are_bounded() -> None:
 
     assert RECORDS == list(reader)
     assert (10, 5000) == (len(reader.problems), reader.problem_count)
+    shortest = b'{"kind":"ws","raw":""}\n'
+    mixed = read_capture(io.BytesIO(lines(RECORDS) + b"\n" * 20 + shortest), problems_max=10)
+    assert [*RECORDS, Record(None, "ws", None, b"")] == list(mixed)
+    assert (20, len(RECORDS) + 21) == (mixed.problem_count, mixed.line_count)
     least = read_capture(io.BytesIO(lines(RECORDS)), record_bytes_max=1, problems_max=1)
     assert ([], 1, len(RECORDS)) == (list(least), len(least.problems), least.problem_count)
 
