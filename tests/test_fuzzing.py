@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from orderbook.sync import BookSync
 from orderbook.types import Side
 from snapshots.capture import CaptureReader
 from tests.fuzzing import __main__ as commands
-from tests.fuzzing import campaign, worker
+from tests.fuzzing import campaign, recordings, worker
 from tests.fuzzing.build import digests
 from tests.fuzzing.campaign import LEDGER, Asked, Progress, left_of, line_of, next_seed, planned, read_ledger, summed
 from tests.fuzzing.cases import REGRESSIONS, TARGETS, Case, fails_alike, minimised, run, write
@@ -198,6 +199,17 @@ def test_other_files_are_no_cases(text: str) -> None:
     """One kind of error."""
     with pytest.raises(ValueError, match=r"not a case|Expecting"):
         Case.from_text(text)
+
+
+def test_what_is_packed_weighs_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes that become many KiB are not slow because those take their time."""
+    monkeypatch.setattr(recordings, "PLAIN_NS", 0)
+    line = b'{"ts":1,"kind":"ws","url":null,"raw":"x"}\n'
+    packed = gzip.compress(line * 1_000, mtime=0)
+    assert len(packed) < 1_024
+    target = recordings.Recordings()
+    assert (1 + len(line) * 1_000 // 1_024) == target.take(packed).kib
+    assert 2 == target.take(line * 40).kib
 
 
 def test_a_case_is_made_smaller() -> None:

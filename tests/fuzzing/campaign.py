@@ -188,7 +188,7 @@ def run_case(path: Path, flavour: str, *, quiet: bool = False) -> int:
 
 def line_of(asked: Asked, told: Mapping[str, Any]) -> dict[str, Any]:
     """What the ledger says of a window."""
-    names = ("inputs", "accepted", "refused", "places", "outcomes", "slowest_us_per_kib")
+    names = ("inputs", "accepted", "refused", "places", "outcomes", "slowest_us_per_kib", "slowest", "cpu_seconds")
     failures = [Path(path).name for path in told.get("failures", ())]
     return {
         "target": asked.target,
@@ -251,7 +251,7 @@ def summed(windows: Iterable[Mapping[str, Any]], parser: str | None = None) -> d
         for name in names:
             total = found.setdefault(name, Counter())
             total["windows"] += 1
-            for count in ("inputs", "accepted", "refused", "failures", "seconds"):
+            for count in ("inputs", "accepted", "refused", "failures", "seconds", "cpu_seconds"):
                 total[count] += window.get(count, 0)
             total["slowest_us_per_kib"] = max(total["slowest_us_per_kib"], window.get("slowest_us_per_kib", 0))
     return {name: dict(total) for name, total in sorted(found.items())}

@@ -121,6 +121,7 @@ class Window:
         self._mutator = Mutator(target, seed)
         self._outcomes = Counter[str]()
         self._slowest_ns = 0.0
+        self._slowest = ""
         self._failures: list[str] = []
         self.done = 0
         self.stopped = False
@@ -160,6 +161,8 @@ class Window:
             "outcomes": self._coverage.features,
             "kept": len(self._mutator.kept),
             "slowest_us_per_kib": round(self._slowest_ns / 1_000, 1),
+            "slowest": self._slowest,
+            "cpu_seconds": round(time.process_time()),
             "failures": list(self._failures),
         }
 
@@ -209,19 +212,20 @@ class Window:
         per_kib = taken.effort
         # After a long history it costs too much to find out, unless it matters.
         if per_kib > self._slowest_ns and (len(self._notes.inputs) <= REPEATED_MAX or per_kib > SLOW_NS):
-            self._measure()
+            self._measure(f"{taken.outcome}: {taken.feature}; {len(data)} bytes")
         if self._coverage.is_new(taken.feature):
             self._mutator.keep(data)
             return True
         return False
 
-    def _measure(self) -> None:
+    def _measure(self, how: str) -> None:
         """It took longer than any before: again, so that only the input itself has a part in it."""
         case = Case(self._target.name, self._notes.scenario, tuple(self._notes.inputs), "slow")
         spent = effort(case)
         if spent > SLOW_NS and not self._sanitized:
             self._fail(Disagreement("slow", f"{spent / 1_000:.0f} us for each KiB"))
-        self._slowest_ns = max(self._slowest_ns, spent)
+        if spent > self._slowest_ns:
+            self._slowest_ns, self._slowest = spent, how
 
     def _fail(self, found: Disagreement) -> None:
         case = Case(self._target.name, self._notes.scenario, tuple(self._notes.inputs), found.law, found.detail)
