@@ -90,7 +90,7 @@ soak: $(VENV)/.dev ## 300 symbols on real sockets for 15 minutes: memory, tasks,
 simulation: $(VENV)/.dev ## The next window of simulated seeds, into the ledger; ARGS='--window 500' for more
 	@$(run) tests.simulation campaign $(ARGS)
 
-fuzz: $(VENV)/.dev ## Hostile inputs for the compiled twin, compared with the pure one; into a ledger; ARGS='--inputs 1000000'
+fuzz: $(VENV)/.dev ## Hostile inputs for the compiled twin, compared with the pure one; into a ledger; ARGS='--until 20000000'
 	@$(run) tests.fuzzing $(ARGS)
 
 fuzz-sanitized: $(VENV)/.dev ## The same under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -330,8 +330,12 @@ def test_a_campaign_ends_where_it_was_to_end(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(commands, "run", half)
     monkeypatch.setattr(commands, "made", lambda _flavour: tmp_path)
-    for _ in range(5):
-        CliRunner().invoke(commands.main, ["--ledger", str(ledger), "--until", "9", "--target", "frames"])
+    arguments = ["--ledger", str(ledger), "--until", "9", "--target", "frames"]
+    for _ in range(4):
+        assert 0 == CliRunner().invoke(commands.main, arguments).exit_code
+    told = CliRunner().invoke(commands.main, arguments)
+    assert (0, "") == (told.exit_code, told.stdout)
+    assert "nothing is left" in told.stderr
     assert [9, 4, 2, 1] == [one.inputs for one in asked]
     assert [digests()] * 4 == [{name: one[name] for name in ("parser", "sources")} for one in read_ledger(ledger)]
     told = CliRunner().invoke(commands.main, ["--ledger", str(ledger), "--until", "9", "--seed", "1"])

@@ -91,6 +91,9 @@ def main(
     first = {name: next_seed(windows, name) if seed is None else seed for name in names}
     counts = dict.fromkeys(names, inputs) if until is None else left_of(windows, names, until, flavour)
     asked = planned(counts, flavour, first)
+    if not asked:
+        click.echo("nothing is left to run: the ledger has as many", err=True)
+        return
     failed, interrupted = _campaign(asked, workers, ledger if seed is None else None, sanitized=sanitized)
     raise SystemExit(INTERRUPTED if interrupted else bool(failed))
 
