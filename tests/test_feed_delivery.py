@@ -102,7 +102,7 @@ async def test_latest_is_the_book_as_it_is_when_it_is_taken() -> None:
 
 
 async def test_best_tells_of_every_change_of_the_touch_and_of_nothing_else() -> None:
-    """As many updates as the touch changed, and never twice the same."""
+    """As many updates as the touch changed, and never twice the same: unless it was another one in between."""
     async with stage(rate=400) as on:
         subscription = on.feed.updates(BTC, deliver="best")
         await take(subscription, 1)
@@ -110,7 +110,7 @@ async def test_best_tells_of_every_change_of_the_touch_and_of_nothing_else() -> 
         updates = await take(subscription, 15)
 
         assert on.feed[BTC].touch_count - count == 15 + sum(update.skipped for update in updates)
-        assert all(touch(one) != touch(other) for one, other in pairwise(updates))
+        assert all(touch(one) != touch(other) or other.skipped for one, other in pairwise(updates))
 
 
 @pytest.mark.parametrize("deliver", POLICIES)

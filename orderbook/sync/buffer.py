@@ -157,9 +157,11 @@ class RecentDeltas:
     def contradicts(self, delta: Delta) -> bool:
         """Whether a number that the delta gives to a row was given to another row before, however the rows are cut.
 
-        O(rows remembered).
+        O(deltas remembered, and the rows of those that share a number with it).
         """
-        said = {row.sequence: (side, row) for seen in self for side, row in _sided(seen)}
+        start, end = delta.sequence_start, delta.sequence_end
+        shared = (seen for seen in self if seen.sequence_start <= end and seen.sequence_end >= start)
+        said = {row.sequence: (side, row) for seen in shared for side, row in _sided(seen)}
         return any(
             row.sequence is not None and said.get(row.sequence, (side, row)) != (side, row)
             for side, row in _sided(delta)
