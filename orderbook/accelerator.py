@@ -20,7 +20,7 @@ __all__ = ["ACCELERATOR", "chosen"]
 MODULES: Final = tuple(
     f"orderbook.compiled.{name}"
     for name in (
-        *("blocks", "ladder", "scanner", "content", "measures", "arrays"),
+        *("blocks", "ladder", "found", "plan", "scanner", "content", "measures", "arrays"),
         *("touch", "queries", "sides", "snapshot", "lane", "sheet", "batch", "rows"),
     )
 )

@@ -13,24 +13,14 @@ from libc.string cimport memcpy, memmove
 
 
 cdef enum:
-    SPARSE = BLOCK // 2          # a block with fewer levels is joined with a neighbour,
-    ROOM = BLOCK - BLOCK // 8    # if both together leave some room
+    ROOM = BLOCK - BLOCK // 8    # levels at most of two blocks that are joined
     FILLED = BLOCK - BLOCK // 8  # levels of a block when a whole ladder is loaded
-    SPARES = 4                   # blocks that even a small ladder keeps between changes
 
 
-cdef inline int lower(const int64_t* keys, int count, int64_t key) noexcept nogil:
-    """The first position whose key is not below ``key``; ``count`` if all are."""
-    cdef const int64_t* base = keys
-    cdef int half
-    if count == 0:
-        return 0
-    # Without branches that depend on the data: each step halves what is left.
-    while count > 1:
-        half = count >> 1
-        base += -<Py_ssize_t>(base[half - 1] < key) & half
-        count -= half
-    return <int>(base - keys) + (1 if base[0] < key else 0)
+cdef inline void clear(Block* block, int at) noexcept nogil:
+    """Nothing stands behind the last level."""
+    for at in range(at, BLOCK):
+        block.keys[at] = NONE
 
 
 cdef int _refuse() except -1 nogil:
@@ -59,17 +49,6 @@ cdef class Blocks:
 
     # -- for compiled callers --
 
-    cdef bint reserve(self, Py_ssize_t rows) except False nogil:
-        """See that so many rows can be put without asking for memory: then a change cannot fail half way."""
-        # Each block may be full already; once it was split, the next split of it takes some more rows.
-        return self._stock(rows // 8 + min(rows, self._count) + 1)
-
-    cdef void relax(self) noexcept nogil:
-        """Give back what was reserved and not needed, but for a little: many rows are rare."""
-        cdef Py_ssize_t kept = max(SPARES, self._count // 16)
-        while self._spare_count > kept:
-            free(self._taken())
-
     cdef bint push(self, int64_t price, int64_t size) noexcept nogil:
         """Put a level that is better than all, where memory was stocked; whether it is better, else nothing is done."""
         cdef int64_t key = self._sign * price
@@ -78,7 +57,6 @@ cdef class Blocks:
             return False
         if block.count >= FILLED:
             block = self._taken()
-            block.count = 0
             self._blocks[self._count] = block
             self._count += 1
         if block.count == 0:
@@ -94,46 +72,19 @@ cdef class Blocks:
         """See that so many levels can be pushed."""
         return self._stock(levels // FILLED + 1)
 
-    cdef int64_t put(self, int64_t price, int64_t size) noexcept nogil:
-        """As ``set``, where memory was reserved."""
-        cdef int64_t key = self._sign * price
-        cdef Py_ssize_t number = self._block_of(key)
-        cdef Block* block = self._blocks[number]
-        cdef int at = lower(block.keys, block.count, key)
-        cdef int64_t previous
-        if at < block.count and block.keys[at] == key:
-            previous = block.sizes[at]
-            if size:
-                block.sizes[at] = size
-            else:
-                self._remove(number, at)
-            return previous
-        if size:
-            self._insert(number, at, key, size)
-        return 0
-
     cdef int64_t size_at(self, int64_t price) noexcept nogil:
         """As ``get``."""
         cdef int64_t key = self._sign * price
-        cdef Block* block = self._blocks[self._block_of(key)]
-        cdef int at = lower(block.keys, block.count, key)
+        cdef Block* block = self._blocks[block_of(self, key)]
+        cdef int at = lower(block.keys, key)
         return block.sizes[at] if at < block.count and block.keys[at] == key else 0
-
-    cdef bint touch(self, int64_t* price, int64_t* size) noexcept nogil:
-        """The best level, if there is one."""
-        cdef Block* block = self._blocks[self._count - 1]
-        if block.count == 0:
-            return False
-        price[0] = self._sign * block.keys[block.count - 1]
-        size[0] = block.sizes[block.count - 1]
-        return True
 
     cdef Py_ssize_t better(self, int64_t price) noexcept nogil:
         """As ``count_to``."""
         cdef int64_t key = self._sign * price
-        cdef Py_ssize_t number = self._block_of(key)
+        cdef Py_ssize_t number = block_of(self, key)
         cdef Block* block = self._blocks[number]
-        cdef Py_ssize_t found = block.count - lower(block.keys, block.count, key)
+        cdef Py_ssize_t found = block.count - lower(block.keys, key)
         for number in range(number + 1, self._count):
             found += self._blocks[number].count
         return found
@@ -170,6 +121,7 @@ cdef class Blocks:
     cdef bint _stock(self, Py_ssize_t spares) except False nogil:
         """See that there are so many spare blocks, and room for pointers to them."""
         cdef Py_ssize_t capacity
+        cdef Py_ssize_t number
         cdef Block* block
         cdef void* grown
         while self._spare_count < spares:
@@ -185,67 +137,44 @@ cdef class Blocks:
             if grown == NULL:
                 _refuse()
             self._blocks = <Block**> grown
-            grown = realloc(self._firsts, capacity * sizeof(int64_t))
+            grown = realloc(self._firsts, (capacity + BEHIND) * sizeof(int64_t))
             if grown == NULL:
                 _refuse()
             self._firsts = <int64_t*> grown
+            for number in range(self._count, capacity + BEHIND):
+                self._firsts[number] = NONE
             self._capacity = capacity
         return True
 
-    @final
-    cdef inline Block* _taken(self) noexcept nogil:
-        """A spare block, to be used or freed."""
+    cdef Block* _taken(self) noexcept nogil:
+        """A spare block, empty, to be used or freed."""
         cdef Block* block = self._spare
         self._spare = <Block*> block.sizes[0]
         self._spare_count -= 1
+        block.count = 0
+        clear(block, 0)
         return block
 
-    @final
-    cdef Py_ssize_t _block_of(self, int64_t key) noexcept nogil:
-        """The block in which a key stands, or would."""
-        if key >= self._firsts[self._count - 1]:
-            return self._count - 1
-        # The first block takes whatever is below its first key, too.
-        return lower(self._firsts + 1, <int> self._count - 1, key + 1)
+    cdef void _free_spares(self) noexcept nogil:
+        cdef Py_ssize_t kept = max(SPARES, self._count // 16)
+        while self._spare_count > kept:
+            free(self._taken())
 
-    @final
-    cdef void _insert(self, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil:
-        cdef Block* block = self._blocks[number]
-        if block.count == BLOCK:
-            self._split(number, at)
-            if at >= block.count:
-                at -= block.count
-                number += 1
-                block = self._blocks[number]
-        memmove(&block.keys[at + 1], &block.keys[at], (block.count - at) * sizeof(int64_t))
-        memmove(&block.sizes[at + 1], &block.sizes[at], (block.count - at) * sizeof(int64_t))
-        block.keys[at] = key
-        block.sizes[at] = size
-        block.count += 1
-        self._length += 1
-        self._changes += 1
-        if at == 0:
-            self._firsts[number] = key
+    cdef Py_ssize_t _widen(self, Py_ssize_t number, int at) noexcept nogil:
+        """Split a full block into which a level has to go; the one it goes to."""
+        self._split(number, at)
+        return number if at < self._blocks[number].count else number + 1
 
-    @final
-    cdef void _remove(self, Py_ssize_t number, int at) noexcept nogil:
+    cdef void _thin(self, Py_ssize_t number) noexcept nogil:
+        """A block has few levels now: no block is empty but an only one, and few are nearly so."""
         cdef Block* block = self._blocks[number]
-        block.count -= 1
-        memmove(&block.keys[at], &block.keys[at + 1], (block.count - at) * sizeof(int64_t))
-        memmove(&block.sizes[at], &block.sizes[at + 1], (block.count - at) * sizeof(int64_t))
-        self._length -= 1
-        self._changes += 1
         if block.count == 0:
             if self._count > 1:
                 self._drop(number)
-            return
-        if at == 0:
-            self._firsts[number] = block.keys[0]
-        if block.count < SPARSE:
-            if number > 0 and self._blocks[number - 1].count + block.count <= ROOM:
-                self._merge(number - 1)
-            elif number + 1 < self._count and block.count + self._blocks[number + 1].count <= ROOM:
-                self._merge(number)
+        elif number > 0 and self._blocks[number - 1].count + block.count <= ROOM:
+            self._merge(number - 1)
+        elif number + 1 < self._count and block.count + self._blocks[number + 1].count <= ROOM:
+            self._merge(number)
 
     @final
     cdef void _drop(self, Py_ssize_t number) noexcept nogil:
@@ -255,6 +184,7 @@ cdef class Blocks:
         memmove(&self._blocks[number], &self._blocks[number + 1], behind * sizeof(Block*))
         memmove(&self._firsts[number], &self._firsts[number + 1], behind * sizeof(int64_t))
         self._count -= 1
+        self._firsts[self._count] = NONE
         if self._spare_count >= max(SPARES, self._count // 16):
             free(block)
         else:
@@ -277,6 +207,7 @@ cdef class Blocks:
         memcpy(other.keys, &block.keys[kept], other.count * sizeof(int64_t))
         memcpy(other.sizes, &block.sizes[kept], other.count * sizeof(int64_t))
         block.count = kept
+        clear(block, kept)
         memmove(&self._blocks[number + 2], &self._blocks[number + 1], behind * sizeof(Block*))
         memmove(&self._firsts[number + 2], &self._firsts[number + 1], behind * sizeof(int64_t))
         self._blocks[number + 1] = other
@@ -297,6 +228,7 @@ cdef class Blocks:
         while self._count > 1:
             self._drop(self._count - 1)
         self._blocks[0].count = 0
+        clear(self._blocks[0], 0)
         self._firsts[0] = 0
         self._length = 0
         self._changes += 1

@@ -3,8 +3,8 @@
 from cython cimport final
 from libc.stdint cimport int64_t
 
+from orderbook.compiled.found cimport Rows, Scan
 from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Rows, Scan
 
 
 cdef class Horizons:

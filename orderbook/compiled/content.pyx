@@ -4,8 +4,10 @@
 from cython cimport final
 from libc.stdint cimport int64_t
 
-from orderbook.compiled.ladder cimport Block, Ladder
-from orderbook.compiled.scanner cimport Row, Rows, Scan, scaled
+from orderbook.compiled.blocks cimport Block, put, relax, reserve
+from orderbook.compiled.found cimport Row, Rows, Scan
+from orderbook.compiled.ladder cimport Ladder
+from orderbook.compiled.numbers cimport scaled
 
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.types import Side
@@ -125,9 +127,9 @@ cdef class ContentState:
         if not self._prepare(&scan.sides[0], &zeros) or not self._prepare(&scan.sides[1], &zeros):
             return False
         if scan.sides[0].count:
-            bids.reserve(scan.sides[0].count)
+            reserve(bids, scan.sides[0].count)
         if scan.sides[1].count:
-            asks.reserve(scan.sides[1].count)
+            reserve(asks, scan.sides[1].count)
         look(bids, before)
         look(asks, before + 2)
         self._put(bids, &scan.sides[0])
@@ -184,10 +186,10 @@ cdef class ContentState:
         cdef Py_ssize_t number
         for number in range(rows.count):
             row = &rows.first[number]
-            if ladder.put(row.price, row.size) == 0 and row.size == 0:
+            if put(ladder, row.price, row.size) == 0 and row.size == 0:
                 self.remove_absent_count += 1
         if rows.count:
-            ladder.relax()
+            relax(ladder)
 
     cdef bint fill(self, Scan* scan) except -1:
         """Take the rows of a snapshot into empty ladders, as ``BookContent.from_snapshot``; whether it could be done.
@@ -234,5 +236,5 @@ cdef class ContentState:
             before = price
             if size:
                 ladder.push(price, size)
-        ladder.relax()
+        relax(ladder)
         return True

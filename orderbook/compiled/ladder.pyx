@@ -8,7 +8,7 @@ from cython cimport final
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from orderbook.compiled.blocks cimport Block, Blocks
+from orderbook.compiled.blocks cimport BEHIND, NONE, Block, Blocks, best_of, put, relax, reserve
 
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.types import Side
@@ -24,8 +24,8 @@ cdef class Ladder(Blocks):
 
     def set(self, int64_t price, int64_t size):
         """Put ``size`` at ``price``, 0 removes; returns the size that was there."""
-        self.reserve(1)
-        return self.put(price, size)
+        reserve(self, 1)
+        return put(self, price, size)
 
     def load(self, levels):
         """Take these (price, size), in any order, in the place of all; a later size of a price wins, 0 is no level."""
@@ -36,7 +36,7 @@ cdef class Ladder(Blocks):
         for price, size in rows:
             if size:
                 self.push(price, size)
-        self.relax()
+        relax(self)
 
     def get(self, int64_t price):
         """Size at ``price``, 0 if there is no level."""
@@ -45,7 +45,7 @@ cdef class Ladder(Blocks):
     def best(self):
         """Best (price, size), ``None`` if empty."""
         cdef int64_t price, size
-        return (price, size) if self.touch(&price, &size) else None
+        return (price, size) if best_of(self, &price, &size) else None
 
     def worst(self):
         """Worst (price, size), ``None`` if empty."""
@@ -127,7 +127,7 @@ cdef class Ladder(Blocks):
     def __sizeof__(self):
         """Bytes of memory: of the object, its levels, and the room for more."""
         cdef Py_ssize_t blocks = (self._count + self._spare_count) * sizeof(Block)
-        return object.__sizeof__(self) + blocks + self._capacity * (sizeof(Block*) + sizeof(int64_t))
+        return object.__sizeof__(self) + blocks + self._capacity * sizeof(Block*) + (self._capacity + BEHIND) * sizeof(int64_t)
 
     def verify(self):
         """Raise ``AssertionError`` if an invariant is broken."""
@@ -147,6 +147,10 @@ cdef class Ladder(Blocks):
                 assert block.sizes[at] > 0, "a size is out of range"
                 before = block.keys[at]
                 length += 1
+            for at in range(block.count, BLOCK):
+                assert block.keys[at] == NONE, "something stands behind the last level of a block"
+        for number in range(self._count, self._capacity + BEHIND):
+            assert self._firsts[number] == NONE, "something stands behind the last block"
         assert length == self._length, "length differs from the levels"
         length = 0
         block = self._spare

@@ -4,8 +4,9 @@ from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.found cimport Scan
 from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Plan, Scan
+from orderbook.compiled.scanner cimport Scanner
 from orderbook.compiled.touch cimport GuardState
 
 
@@ -15,7 +16,7 @@ cdef class PulseState:
 
 
 cdef class Lane:
-    cdef Plan _plan
+    cdef Scanner _scanner
     cdef Scan _scan
     cdef ContentState _content   # None: the lane is closed
     cdef GuardState _guard       # of the book, once the lane was opened

@@ -13,8 +13,9 @@ from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.found cimport Row, Scan, begin, finish, relax
 from orderbook.compiled.ladder cimport Ladder
-from orderbook.compiled.scanner cimport Plan, Row, Scan, begin, finish, relax
+from orderbook.compiled.scanner cimport Scanner
 from orderbook.compiled.touch cimport GuardState, ReaderState
 
 from orderbook.errors import UsageError
@@ -63,7 +64,7 @@ cdef class Lane:
         """See ``PureLane._lay``."""
         self._content = None
         self._is_observed = is_observed
-        self._plan = None if layout is None else Plan(layout, symbol)
+        self._scanner = None if layout is None else Scanner(layout, symbol)
         self._frame_bytes_max = settings.frame_bytes_max
         self._levels_max = settings.levels_max
         self._frames = []
@@ -72,7 +73,7 @@ cdef class Lane:
 
     def _open(self, ReaderState book not None, fewest):
         """See ``PureLane._open``."""
-        if self._plan is None:
+        if self._scanner is None:
             return
         self._fewest[0], self._fewest[1] = fewest
         self._guard = book._guard
@@ -189,7 +190,7 @@ cdef class Lane:
         cdef Py_ssize_t number
         cdef int side
         relax(scan)
-        if length > self._frame_bytes_max or self._pulse.in_doubt or not self._plan.scan(text, length, scan):
+        if length > self._frame_bytes_max or self._pulse.in_doubt or not self._scanner.scan(text, length, scan):
             return False
         if timed and scan.time < 0:
             return False

@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t
 
 from orderbook.compiled.answers cimport new_named, rounded
 from orderbook.compiled.arrays cimport best_array
+from orderbook.compiled.blocks cimport best_of
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.measures cimport (
@@ -83,7 +84,7 @@ cdef bint within(ContentState content, object bps, int64_t* sizes):
     """Raw sizes of both sides in a band; whether it could be told here."""
     cdef int64_t bid, ask, size, mantissa, one, below
     cdef int decimals
-    if not content.bids.touch(&bid, &size) or not content.asks.touch(&ask, &size):
+    if not best_of(content.bids, &bid, &size) or not best_of(content.asks, &ask, &size):
         return False
     if not written(bps, &mantissa, &decimals):
         return False

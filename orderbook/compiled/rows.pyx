@@ -15,8 +15,9 @@ from libc.math cimport rint
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.found cimport Row, Scan, begin, relax, room
 from orderbook.compiled.measures cimport POWERS
-from orderbook.compiled.scanner cimport Row, Scan, begin, decimal, relax, room
+from orderbook.compiled.numbers cimport decimal
 from orderbook.compiled.touch cimport GuardState, ReaderState
 
 cdef extern from "Python.h":

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Frames and REST bodies to numbers, without Python objects in between.
 
-A ``Plan`` is a layout made ready. It reads a whole message, in any order of keys and with any white space, and skips
+A ``Scanner`` reads a whole message, by its plan, in any order of keys and with any white space, and skips
 what it does not know. It accepts a part of what the venue's own functions accept, and with the same values; everything
 else it refuses, and they decide. Refused are, among what they might take: escapes, anything beyond ASCII, exponents,
 numbers of more than 18 digits, and objects with more keys than are worth comparing with each other.
@@ -10,427 +10,73 @@ Text ends with a zero byte, or at least with a byte that no value goes over; so 
 """
 
 from cython cimport final
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, strncmp
 
-cdef extern from *:
-    """
-    /* Up to eight digits at once: how many of the next eight bytes are digits before the first that is none, and their
-       value. Without a branch on the data: lengths of numbers cannot be foreseen. The digits are moved to where the last
-       ones of eight would be, zeros before them; then added up in pairs, fours, and all. */
-    #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    #define ORDERBOOK_EIGHT 1
-    static inline int eight_digits(const char *at, uint64_t *value) {
-        uint64_t text, strange;
-        int count;
-        memcpy(&text, at, 8);
-        strange = ((text ^ 0x3030303030303030u) | ((text + 0x0606060606060606u) ^ 0x3030303030303030u))
-                  & 0xF0F0F0F0F0F0F0F0u;
-        count = strange ? __builtin_ctzll(strange) >> 3 : 8;
-        text = count ? text << (64 - 8 * count) : 0;
-        text = (text & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
-        text = (text & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
-        *value = (text & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
-        return count;
-    }
-    #else
-    #define ORDERBOOK_EIGHT 0
-    static inline int eight_digits(const char *at, uint64_t *value) { (void)at; (void)value; return 0; }
-    #endif
-    """
-    int eight_digits(const char* at, uint64_t* value) noexcept nogil
-    bint ORDERBOOK_EIGHT
+from orderbook.compiled.found cimport (
+    CHANGE, NUMBER, OBJECT, OTHER, PRICE, ROWS, SEQUENCE, SIZE, TEXT, VALUES, Kind, Row, Scan, Value, begin, finish,
+    forget, note, room,
+)
+from orderbook.compiled.numbers cimport (
+    ORDERBOOK_EIGHT, decimal, integer, quoted_decimal, quoted_integer, usual_decimal,
+)
+from orderbook.compiled.plan cimport END, START, TIME, Key, Node, Plan
+from orderbook.compiled.skipping cimport KEYS, NESTING, blank, skipped, text_end
 
 cdef enum:
-    DIGITS = 18        # that fit 63 bits whatever they are
-    NESTING = 16       # as venues.wire.NESTING_MAX
-    KEYS = 32          # of an object
+    USUAL_ROW = 64     # bytes that two usual numbers, and what is around them, surely fit in
     LEARNT = 4_096     # bytes of a message that are kept; snapshots are longer, and rare
-
-cdef int64_t[DIGITS + 1] POWERS   # of ten,
-cdef int64_t[DIGITS + 1] MOST     # and what may be multiplied by them
-cdef int _power
-POWERS[0] = 1
-for _power in range(1, DIGITS + 1):
-    POWERS[_power] = POWERS[_power - 1] * 10
-for _power in range(DIGITS + 1):
-    MOST[_power] = (POWERS[DIGITS] - 1) // POWERS[_power]
-
-
-cdef void begin(Scan* scan) noexcept nogil:
-    """Make it usable for the first time."""
-    cdef int side
-    for side in range(2):
-        scan.sides[side].first = NULL
-        scan.sides[side].count = scan.sides[side].capacity = 0
-    for side in range(2):
-        memcpy(&scan.leads[side].text, b"10000000", 8)
-        scan.leads[side].value = 10_000_000
-    scan.no_memory = False
-
-
-cdef void forget(Scan* scan) noexcept nogil:
-    """Make it ready for the next message."""
-    scan.sides[0].count = scan.sides[1].count = 0
-    scan.seen[0] = scan.seen[1] = False
-    scan.time = -1
-    scan.value_count = 0
-
-
-cdef void finish(Scan* scan) noexcept nogil:
-    """Give its memory back."""
-    free(scan.sides[0].first)
-    free(scan.sides[1].first)
-
-
-cdef void relax(Scan* scan) noexcept nogil:
-    """Give back the memory of a message with very many rows; who scans many such messages has the time to ask anew."""
-    if scan.sides[0].capacity > ROWS_KEPT or scan.sides[1].capacity > ROWS_KEPT:
-        finish(scan)
-        begin(scan)
-
-
-cdef bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept nogil:
-    """A number in units of ``10**-scale``, if it can be held exactly."""
-    while decimals > scale:
-        if digits % 10:
-            return False
-        digits //= 10
-        decimals -= 1
-    if scale - decimals > DIGITS or digits > MOST[scale - decimals]:
-        return digits == 0 and _zero(raw)
-    raw[0] = digits * POWERS[scale - decimals]
-    return True
-
-
-cdef inline bint _zero(int64_t* raw) noexcept nogil:
-    raw[0] = 0
-    return True
-
-
-cdef inline const char* blank(const char* at) noexcept nogil:
-    """Behind white space."""
-    while <unsigned char> at[0] <= c' ' and (at[0] == c' ' or at[0] == c'\n' or at[0] == c'\r' or at[0] == c'\t'):
-        at += 1
-    return at
-
-
-cdef inline const char* text_end(const char* at) noexcept nogil:
-    """The closing quote of a plain text; NULL if it is not plain."""
-    while at[0] != c'"':
-        # Signed or not: beyond ASCII and control characters are both no plain text.
-        if <unsigned char> at[0] < 0x20 or <unsigned char> at[0] >= 0x7f or at[0] == c'\\':
-            return NULL
-        at += 1
-    return at
-
-
-cdef inline const char* some_digits(const char* at, const char* end, uint64_t* value) noexcept nogil:
-    """Behind the digits that come next, which are appended to a value; too many of them make nonsense of it."""
-    cdef uint64_t part = 0
-    cdef int count
-    while ORDERBOOK_EIGHT and end - at >= 8:
-        count = eight_digits(at, &part)
-        value[0] = value[0] * <uint64_t> POWERS[count] + part
-        at += count
-        if not c'0' <= at[0] <= c'9':
-            return at
-    return few_digits(at, value)
-
-
-cdef inline const char* few_digits(const char* at, uint64_t* value) noexcept nogil:
-    """The same, one after the other."""
-    while c'0' <= at[0] <= c'9':
-        value[0] = value[0] * 10 + <uint64_t>(at[0] - c'0')
-        at += 1
-    return at
-
-
-cdef inline const char* integer(const char* at, const char* end, Lead* lead, int64_t* value) noexcept nogil:
-    """A whole number without a sign, to which 1 can be added in 63 bits; NULL for anything else.
-
-    Sequences and times begin as those before them did: eight bytes are compared, and not read again.
-    """
-    cdef const char* first = at
-    cdef uint64_t found = 0
-    cdef uint64_t text = 0
-    if ORDERBOOK_EIGHT and end - at >= 8:
-        memcpy(&text, at, 8)
-        if text == lead.text:
-            found = lead.value
-            at += 8
-            at = few_digits(at, &found)
-            # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
-            if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
-                return NULL
-            value[0] = <int64_t> found
-            return at
-    at = some_digits(at, end, &found)
-    if at == first or (first[0] == c'0' and at - first > 1):
-        return NULL
-    if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
-        return NULL
-    if ORDERBOOK_EIGHT and at - first >= 8:
-        lead.text = text
-        eight_digits(first, &lead.value)
-    value[0] = <int64_t> found
-    return at
-
-
-cdef inline const char* quoted_integer(const char* at, const char* end, Lead* lead, int64_t* value) noexcept nogil:
-    """The same, bare or in quotes."""
-    if at[0] != c'"':
-        return integer(at, end, lead, value)
-    at = integer(at + 1, end, lead, value)
-    return at + 1 if at != NULL and at[0] == c'"' else NULL
-
-
-cdef const char* decimal(const char* at, const char* end, int64_t* digits, int* decimals) noexcept nogil:
-    """A number of the library's grammar without an exponent, of at most 18 digits; NULL for anything else."""
-    cdef const char* first = at
-    cdef const char* point
-    cdef uint64_t found = 0
-    # How long the whole part is can be foreseen, unlike what is behind the point.
-    at = few_digits(at, &found)
-    if at == first or (first[0] == c'0' and at - first > 1):
-        return NULL
-    decimals[0] = 0
-    if at[0] == c'.':
-        point = at + 1
-        at = some_digits(point, end, &found)
-        decimals[0] = <int>(at - point)
-        if at == point or at - first > DIGITS + 1:
-            return NULL
-    elif at - first > DIGITS:
-        return NULL
-    if at[0] == c'e' or at[0] == c'E':
-        return NULL
-    digits[0] = <int64_t> found
-    return at
-
-
-cdef inline const char* quoted_decimal(
-    const char* at, const char* end, int64_t* digits, int* decimals
-) noexcept nogil:
-    """The same, bare or in quotes."""
-    if at[0] != c'"':
-        return decimal(at, end, digits, decimals)
-    at = decimal(at + 1, end, digits, decimals)
-    return at + 1 if at != NULL and at[0] == c'"' else NULL
 
 
 cdef inline const char* usual_row(const char* at, Scan* found, bint is_counted, Row* row) noexcept nogil:
     """Behind a row as nearly all of them look, ``["price","size"]`` or with a sequence; NULL if it is another one."""
-    if at[0] != c'[' or at[1] != c'"':
+    if not ORDERBOOK_EIGHT or found.stop - at < USUAL_ROW or memcmp(at, b'["', 2) != 0:
         return NULL
-    at = decimal(at + 2, found.stop, &row.price, &row.price_decimals)
-    if at == NULL or at[0] != c'"' or at[1] != c',' or at[2] != c'"':
+    at = usual_decimal(at + 2, &row.price, &row.price_decimals)
+    if at == NULL or memcmp(at, b'","', 3) != 0:
         return NULL
-    at = decimal(at + 3, found.stop, &row.size, &row.size_decimals)
-    if at == NULL or at[0] != c'"':
+    at = usual_decimal(at + 3, &row.size, &row.size_decimals)
+    if at == NULL:
         return NULL
     row.sequence = -1
     if is_counted:
-        if at[1] != c',' or at[2] != c'"':
+        if memcmp(at, b'","', 3) != 0:
             return NULL
         at = integer(at + 3, found.stop, &found.leads[0], &row.sequence)
-        if at == NULL or at[0] != c'"':
+        if at == NULL:
             return NULL
-    return at + 2 if at[1] == c']' else NULL
+    return at + 2 if memcmp(at, b'"]', 2) == 0 else NULL
 
 
-cdef const char* skipped(const char* at, int depth) noexcept nogil:
-    """Behind a value of no interest, whatever it is, as long as it is plain and good JSON; else NULL."""
-    cdef const char* first
-    cdef const char* names[KEYS]
-    cdef Py_ssize_t lengths[KEYS]
-    cdef int count = 0
-    cdef int other
-    if at[0] == c'"':
-        at = text_end(at + 1)
-        return NULL if at == NULL else at + 1
-    if at[0] == c'{' or at[0] == c'[':
-        if depth >= NESTING:
-            return NULL
-        first = at
-        at = blank(at + 1)
-        if at[0] == (c'}' if first[0] == c'{' else c']'):
-            return at + 1
-        while True:
-            if first[0] == c'{':
-                if at[0] != c'"' or count == KEYS:
-                    return NULL
-                names[count] = at + 1
-                at = text_end(at + 1)
-                if at == NULL:
-                    return NULL
-                lengths[count] = at - names[count]
-                for other in range(count):
-                    if lengths[other] == lengths[count] and memcmp(names[other], names[count], lengths[count]) == 0:
-                        return NULL
-                count += 1
-                at = blank(at + 1)
-                if at[0] != c':':
-                    return NULL
-                at = blank(at + 1)
-            at = skipped(at, depth + 1)
-            if at == NULL:
-                return NULL
-            at = blank(at)
-            if at[0] == c',':
-                at = blank(at + 1)
-                continue
-            return at + 1 if at[0] == (c'}' if first[0] == c'{' else c']') else NULL
-    if at[0] == c't':
-        return at + 4 if at[1] == c'r' and at[2] == c'u' and at[3] == c'e' else NULL
-    if at[0] == c'n':
-        return at + 4 if at[1] == c'u' and at[2] == c'l' and at[3] == c'l' else NULL
-    if at[0] == c'f':
-        return at + 5 if at[1] == c'a' and at[2] == c'l' and at[3] == c's' and at[4] == c'e' else NULL
-    if at[0] == c'-':
-        at += 1
-    first = at
-    while c'0' <= at[0] <= c'9':
-        at += 1
-    if at == first or (first[0] == c'0' and at - first > 1):
-        return NULL
-    if at[0] == c'.':
-        at += 1
-        first = at
-        while c'0' <= at[0] <= c'9':
+cdef inline bint is_same(const char* one, const char* other, Py_ssize_t length) noexcept nogil:
+    """Whether two texts are the same: short ones, in words, since most calls of ``memcmp`` take longer."""
+    cdef uint64_t left
+    cdef uint64_t right
+    cdef uint64_t difference = 0
+    cdef Py_ssize_t at = 0
+    if length < 8:
+        while at < length:
+            difference |= <uint64_t>(one[at] ^ other[at])
             at += 1
-        if at == first:
-            return NULL
-    if at[0] == c'e' or at[0] == c'E':
-        at += 1
-        if at[0] == c'+' or at[0] == c'-':
-            at += 1
-        first = at
-        while c'0' <= at[0] <= c'9':
-            at += 1
-        if at == first:
-            return NULL
-    return at
-
-
-cdef Row* room(Rows* rows, Scan* found) noexcept nogil:
-    """Where the next row goes; NULL where there is no memory."""
-    cdef void* grown
-    cdef Py_ssize_t capacity
-    if rows.count == rows.capacity:
-        capacity = 2 * rows.capacity + 64
-        grown = realloc(rows.first, capacity * sizeof(Row))
-        if grown == NULL:
-            found.no_memory = True
-            return NULL
-        rows.first = <Row*> grown
-        rows.capacity = capacity
-    return &rows.first[rows.count]
-
-
-cdef inline void note(Scan* found, const char* first, const char* end, Kind kind, int target) noexcept nogil:
-    """Take note of where a value stands."""
-    cdef Value* value
-    if found.value_count < VALUES:
-        value = &found.values[found.value_count]
-        value.first = first - found.text
-        value.end = end - found.text
-        value.kind = kind
-        value.target = target
-    found.value_count += 1
+        return difference == 0
+    # The last word may overlap the one before it.
+    while at < length - 8:
+        memcpy(&left, one + at, 8)
+        memcpy(&right, other + at, 8)
+        difference |= left ^ right
+        at += 8
+    memcpy(&left, one + length - 8, 8)
+    memcpy(&right, other + length - 8, 8)
+    return (difference | (left ^ right)) == 0
 
 
 @final
-cdef class Plan:
-    """A layout, made ready for one symbol.
-
-    Args:
-        layout: A ``venues.layout.Layout``.
-        symbol: What ``{symbol}`` stands for.
-    """
-
-    def __cinit__(self, layout, str symbol):
-        cdef dict tree = {}
-        self._kept = []
-        for path, text in {**layout.texts, **layout.may_be}.items():
-            self._put(tree, path, (TEXT, 0, text.replace("{symbol}", symbol).encode(), path in layout.texts))
-        slots = {}
-        for path, slot in ((layout.start, START), (layout.end, END), (layout.time, TIME)):
-            if path is not None:
-                slots[path] = slots.get(path, 0) | slot
-        for path, slot in slots.items():
-            self._put(tree, path, (NUMBER, slot, b"", slot != TIME))
-        for side, path in enumerate((layout.bids, layout.asks)):
-            if path is not None:
-                self._put(tree, path, (ROWS, side, b"", False))
-        if layout.change is not None:
-            self._put(tree, layout.change, (CHANGE, 0, b"", True))
-        nodes, keys = [], []
-        self._flatten(tree, nodes, keys)
-        if max(count for _, count, _ in nodes) >= KEYS:
-            raise ValueError("a layout with so many keys in an object cannot be read")
-        self.keys = <Key*> calloc(len(keys), sizeof(Key))
-        self.nodes = <Node*> calloc(len(nodes), sizeof(Node))
-        if self.keys == NULL or self.nodes == NULL:
-            raise MemoryError
-        for number, (name, kind, target, text) in enumerate(keys):
-            self._kept += (name, text)
-            self.keys[number].name = <const char*> <bytes> name
-            self.keys[number].length = len(name)
-            self.keys[number].kind = kind
-            self.keys[number].target = target
-            self.keys[number].text = <const char*> <bytes> text
-            self.keys[number].text_length = len(text)
-        self.node_count = len(nodes)
-        for number, (first, count, needed) in enumerate(nodes):
-            self.nodes[number].first = first
-            self.nodes[number].count = count
-            self.nodes[number].needed = needed
-        self.time_units = layout.time_units
-        kinds = {"price": PRICE, "size": SIZE, "sequence": SEQUENCE}
-        if len(layout.row) > COLUMNS:
-            raise ValueError("a layout with so many columns in a row cannot be read")
-        self.row_length = len(layout.row)
-        for place, name in enumerate(layout.row):
-            self.row[place] = kinds.get(name, OTHER)
-        self.is_usual = layout.row[:2] == ("price", "size") and layout.row[2:] in ((), ("sequence",))
-        self.is_counted = len(layout.row) > 2
-        places = {name: place for place, name in enumerate(layout.change_row)}
-        self.change_price, self.change_side, self.change_size = places["price"], places["side"], places["size"]
-        for side, word in enumerate(layout.sides):
-            name = word.encode()
-            self._kept.append(name)
-            self.names[side] = <const char*> <bytes> name
-            self.name_lengths[side] = len(name)
+cdef class Scanner(Plan):
+    """Reads messages of one layout and symbol; see ``Plan``."""
 
     def __dealloc__(self):
-        free(self.keys)
-        free(self.nodes)
         free(self.last)
-
-    def _put(self, tree, path, leaf):
-        *outer, last = path
-        for key in outer:
-            tree = tree.setdefault(key, {})
-        tree[last] = leaf
-
-    def _flatten(self, tree, nodes, keys):
-        """Nodes as (first key, how many, which are needed), keys as (name, kind, target, text); the root is node 0."""
-        number, first = len(nodes), len(keys)
-        nodes.append(None)
-        keys.extend([None] * len(tree))
-        needed = 0
-        for place, (name, leaf) in enumerate(tree.items()):
-            if isinstance(leaf, dict):
-                keys[first + place] = (name.encode(), OBJECT, self._flatten(leaf, nodes, keys), b"")
-                needed |= 1 << place
-            else:
-                kind, target, text, is_needed = leaf
-                keys[first + place] = (name.encode(), kind, target, text)
-                needed |= is_needed << place
-        nodes[number] = (first, len(tree), needed)
-        return number
 
     cdef bint scan(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
         """Read a message; whether it was plain and whole. Only then ``found`` means anything."""
@@ -461,14 +107,14 @@ cdef class Plan:
         for number in range(self.value_count):
             value = &self.values[number]
             between = value.first - behind
-            if end - at < between or memcmp(at, self.last + behind, between) != 0:
+            if end - at < between or not is_same(at, self.last + behind, between):
                 return False
             at = self._value(at + between, value.kind, value.target, found)
             if at == NULL:
                 return False
             behind = value.end
         between = self.last_length - behind
-        return end - at == between and memcmp(at, self.last + behind, between) == 0
+        return end - at == between and is_same(at, self.last + behind, between)
 
     cdef void _learn(self, const char* text, Py_ssize_t length, Scan* found) noexcept nogil:
         """Take a message that was read in full as a guess at the next one."""

@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t
 cimport numpy
 
 from orderbook.compiled.answers cimport MICROPRICE, SPREAD, SPREAD_BPS, nearest, touch_ratio
+from orderbook.compiled.blocks cimport best_of
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.measures cimport POWERS, TOO_LARGE, best_rows, size_of_best
@@ -86,7 +87,7 @@ cdef class Sheet:
         cdef double* sizes = self._columns[2 * side + SIZE]
         touch[0] = touch[1] = 0
         if known:
-            ladder.touch(&touch[0], &touch[1])
+            best_of(ladder, &touch[0], &touch[1])
         elif is_cut and (prices != NULL or sizes != NULL):
             self._partial[row] = True
         if prices != NULL:

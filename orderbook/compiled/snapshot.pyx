@@ -5,7 +5,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SI
 from cpython.unicode cimport PyUnicode_CheckExact
 
 from orderbook.compiled.content cimport ContentState
-from orderbook.compiled.scanner cimport Plan, Scan, begin, finish
+from orderbook.compiled.found cimport Scan, begin, finish
+from orderbook.compiled.scanner cimport Scanner
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -15,18 +16,18 @@ cdef extern from "Python.h":
 cdef class Loader:
     """Takes plain bodies; see the pure twin, which is the documentation of both."""
 
-    cdef Plan _plan
+    cdef Scanner _scanner
     cdef Py_ssize_t _bytes_max
 
     def __init__(self, layout, str symbol not None, Py_ssize_t bytes_max):
-        self._plan = None if layout is None else Plan(layout, symbol)
+        self._scanner = None if layout is None else Scanner(layout, symbol)
         self._bytes_max = bytes_max
 
     def load(self, body, ContentState content not None):
         cdef const char* text = NULL
         cdef Py_ssize_t length = 0
         cdef Scan found
-        if self._plan is None:
+        if self._scanner is None:
             return None
         if isinstance(body, (bytearray, memoryview)) and memoryview(body).nbytes <= self._bytes_max:
             # A buffer may change or end without a zero byte; a copy takes a small part of the time.
@@ -41,7 +42,7 @@ cdef class Loader:
         # Its memory is given back at once: a body is a hundred times a frame, and rare.
         begin(&found)
         try:
-            if not self._plan.scan(text, length, &found) or not found.seen[0] or not found.seen[1]:
+            if not self._scanner.scan(text, length, &found) or not found.seen[0] or not found.seen[1]:
                 return None
             rows = found.sides[0].count, found.sides[1].count
             return rows if content.fill(&found) else None

@@ -4,6 +4,7 @@
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.answers cimport MICROPRICE, MID, SPREAD, SPREAD_BPS, new_pair, rounded, touch_ratio
+from orderbook.compiled.blocks cimport best_of
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.measures cimport POWERS_MAX
 
@@ -72,7 +73,7 @@ cdef class ReaderState:
         cdef object level
         if content.horizon.prices[side]:
             return NOT_PLAIN
-        if not (content.bids if side == 0 else content.asks).touch(&price, &size):
+        if not best_of(content.bids if side == 0 else content.asks, &price, &size):
             return None
         if self._prices[side] == price and self._sizes[side] == size and self._scales[side] == scale:
             return self.levels(side)
@@ -157,7 +158,7 @@ cdef class touch_property:
         cdef int question = self._question - NUMBERS
         if content.horizon.prices[0] or content.horizon.prices[1]:
             return NOT_PLAIN
-        if not content.bids.touch(&bid, &bid_size) or not content.asks.touch(&ask, &ask_size):
+        if not best_of(content.bids, &bid, &bid_size) or not best_of(content.asks, &ask, &ask_size):
             return None if self._question >= NUMBERS else False
         if self._question == CROSSED:
             return bid > ask

@@ -1,0 +1,195 @@
+# From text to numbers, and from one scale to another: inline, since every value of a frame comes by.
+
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.string cimport memcpy
+
+cdef extern from *:
+    """
+    #ifndef ORDERBOOK_NUMBERS
+    #define ORDERBOOK_NUMBERS
+    static const int64_t ORDERBOOK_TENS[19] = {
+        1LL, 10LL, 100LL, 1000LL, 10000LL, 100000LL, 1000000LL, 10000000LL, 100000000LL, 1000000000LL, 10000000000LL,
+        100000000000LL, 1000000000000LL, 10000000000000LL, 100000000000000LL, 1000000000000000LL, 10000000000000000LL,
+        100000000000000000LL, 1000000000000000000LL
+    };
+    /* What may be multiplied by them. */
+    static const int64_t ORDERBOOK_MOST[19] = {
+        999999999999999999LL, 99999999999999999LL, 9999999999999999LL, 999999999999999LL, 99999999999999LL,
+        9999999999999LL, 999999999999LL, 99999999999LL, 9999999999LL, 999999999LL, 99999999LL, 9999999LL, 999999LL,
+        99999LL, 9999LL, 999LL, 99LL, 9LL, 0LL
+    };
+    /* Up to eight digits at once: how many of the next eight bytes are digits before the first that is none, and their
+       value. Without a branch on the data: lengths of numbers cannot be foreseen. The digits are moved to where the last
+       ones of eight would be, zeros before them; then added up in pairs, fours, and all. */
+    #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    #define ORDERBOOK_EIGHT 1
+    static inline int orderbook_eight_digits(const char *at, uint64_t *value) {
+        uint64_t text, strange;
+        int count;
+        memcpy(&text, at, 8);
+        strange = ((text ^ 0x3030303030303030u) | ((text + 0x0606060606060606u) ^ 0x3030303030303030u))
+                  & 0xF0F0F0F0F0F0F0F0u;
+        count = strange ? __builtin_ctzll(strange) >> 3 : 8;
+        /* In two steps, because no shift may be by all 64 bits. */
+        text = text << (4 * (8 - count)) << (4 * (8 - count));
+        text = (text & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
+        text = (text & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
+        *value = (text & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
+        return count;
+    }
+    #else
+    #define ORDERBOOK_EIGHT 0
+    static inline int orderbook_eight_digits(const char *at, uint64_t *value) { (void)at; (void)value; return 0; }
+    #endif
+    #endif
+    """
+    const int64_t TENS "ORDERBOOK_TENS"[19]
+    const int64_t MOST "ORDERBOOK_MOST"[19]
+    int eight_digits "orderbook_eight_digits"(const char* at, uint64_t* value) noexcept nogil
+    bint ORDERBOOK_EIGHT
+
+cdef enum:
+    DIGITS = 18        # that fit 63 bits whatever they are
+
+ctypedef struct Lead:  # the first eight digits of a number, as text and what they are worth
+    uint64_t text
+    uint64_t value
+
+
+cdef inline bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept nogil:
+    """A number in units of ``10**-scale``, if it can be held exactly."""
+    cdef int more = scale - decimals
+    # Which decimals a number has cannot be foreseen; that it fits can.
+    if 0 <= more <= DIGITS:
+        if digits <= MOST[more]:
+            raw[0] = digits * TENS[more]
+            return True
+    return unusually_scaled(digits, decimals, scale, raw)
+
+
+cdef inline bint unusually_scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept nogil:
+    """The same where decimals are too many, or digits."""
+    while decimals > scale:
+        if digits % 10:
+            return False
+        digits //= 10
+        decimals -= 1
+    if digits == 0:
+        raw[0] = 0
+        return True
+    if scale - decimals > DIGITS or digits > MOST[scale - decimals]:
+        return False
+    raw[0] = digits * TENS[scale - decimals]
+    return True
+
+
+cdef inline const char* some_digits(const char* at, const char* end, uint64_t* value) noexcept nogil:
+    """Behind the digits that come next, which are appended to a value; too many of them make nonsense of it."""
+    cdef uint64_t part = 0
+    cdef int count
+    while ORDERBOOK_EIGHT and end - at >= 8:
+        count = eight_digits(at, &part)
+        value[0] = value[0] * <uint64_t> TENS[count] + part
+        at += count
+        if not c'0' <= at[0] <= c'9':
+            return at
+    return few_digits(at, value)
+
+
+cdef inline const char* few_digits(const char* at, uint64_t* value) noexcept nogil:
+    """The same, one after the other."""
+    while c'0' <= at[0] <= c'9':
+        value[0] = value[0] * 10 + <uint64_t>(at[0] - c'0')
+        at += 1
+    return at
+
+
+cdef inline const char* integer(const char* at, const char* end, Lead* lead, int64_t* value) noexcept nogil:
+    """A whole number without a sign, to which 1 can be added in 63 bits; NULL for anything else.
+
+    Sequences and times begin as those before them did: eight bytes are compared, and not read again.
+    """
+    cdef const char* first = at
+    cdef uint64_t found = 0
+    cdef uint64_t text = 0
+    if ORDERBOOK_EIGHT and end - at >= 8:
+        memcpy(&text, at, 8)
+        if text == lead.text:
+            found = lead.value
+            at = few_digits(at + 8, &found)
+            # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
+            if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
+                return NULL
+            value[0] = <int64_t> found
+            return at
+    at = some_digits(at, end, &found)
+    if at == first or (first[0] == c'0' and at - first > 1):
+        return NULL
+    if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
+        return NULL
+    if ORDERBOOK_EIGHT and at - first >= 8:
+        lead.text = text
+        eight_digits(first, &lead.value)
+    value[0] = <int64_t> found
+    return at
+
+
+cdef inline const char* quoted_integer(const char* at, const char* end, Lead* lead, int64_t* value) noexcept nogil:
+    """The same, bare or in quotes."""
+    if at[0] != c'"':
+        return integer(at, end, lead, value)
+    at = integer(at + 1, end, lead, value)
+    return at + 1 if at != NULL and at[0] == c'"' else NULL
+
+
+cdef inline const char* decimal(const char* at, const char* end, int64_t* digits, int* decimals) noexcept nogil:
+    """A number of the library's grammar without an exponent, of at most 18 digits; NULL for anything else."""
+    cdef const char* first = at
+    cdef const char* point
+    cdef uint64_t found = 0
+    at = some_digits(at, end, &found)
+    if at == first or (first[0] == c'0' and at - first > 1):
+        return NULL
+    decimals[0] = 0
+    if at[0] == c'.':
+        point = at + 1
+        at = some_digits(point, end, &found)
+        decimals[0] = <int>(at - point)
+        if at == point or at - first > DIGITS + 1:
+            return NULL
+    elif at - first > DIGITS:
+        return NULL
+    if at[0] == c'e' or at[0] == c'E':
+        return NULL
+    digits[0] = <int64_t> found
+    return at
+
+
+cdef inline const char* usual_decimal(const char* at, int64_t* digits, int* decimals) noexcept nogil:
+    """The same with at most eight digits before the point and behind it; NULL for anything else.
+
+    There are 17 bytes or more to be read. What stands behind the number is for the caller to look at. One branch
+    that can be foreseen: neither how long a number is, nor whether it has a point, is told by those before it.
+    """
+    cdef uint64_t whole = 0
+    cdef uint64_t part = 0
+    cdef int before = eight_digits(at, &whole)
+    cdef bint has_point = at[before] == c'.'
+    cdef const char* rest = at + before + has_point
+    cdef int behind = eight_digits(rest, &part)
+    if (before == 0) | ((before > 1) & (at[0] == c'0')) | (has_point & (behind == 0)):
+        return NULL
+    # Without a point these are more digits of a whole number.
+    digits[0] = <int64_t>(whole * <uint64_t> TENS[behind] + part)
+    decimals[0] = behind if has_point else 0
+    return rest + behind
+
+
+cdef inline const char* quoted_decimal(
+    const char* at, const char* end, int64_t* digits, int* decimals
+) noexcept nogil:
+    """The same as ``decimal``, bare or in quotes."""
+    if at[0] != c'"':
+        return decimal(at, end, digits, decimals)
+    at = decimal(at + 1, end, digits, decimals)
+    return at + 1 if at != NULL and at[0] == c'"' else NULL
