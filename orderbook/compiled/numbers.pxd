@@ -23,29 +23,60 @@ cdef extern from *:
        ones of eight would be, zeros before them; then added up in pairs, fours, and all. */
     #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     #define ORDERBOOK_EIGHT 1
+    /* Digits become their values, and of each byte that is none the highest bit is set. */
+    static inline uint64_t orderbook_strange(uint64_t text) {
+        return (((text & 0x7F7F7F7F7F7F7F7Fu) + 0x7676767676767676u) | text) & 0x8080808080808080u;
+    }
+    static inline uint64_t orderbook_sum(uint64_t digits) {
+        digits = digits * 2561 >> 8;
+        digits = (digits & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
+        return (digits & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
+    }
     static inline int orderbook_eight_digits(const char *at, uint64_t *value) {
         uint64_t text, strange;
         int count;
         memcpy(&text, at, 8);
-        strange = ((text ^ 0x3030303030303030u) | ((text + 0x0606060606060606u) ^ 0x3030303030303030u))
-                  & 0xF0F0F0F0F0F0F0F0u;
+        text ^= 0x3030303030303030u;
+        strange = orderbook_strange(text);
         count = strange ? __builtin_ctzll(strange) >> 3 : 8;
         /* In two steps, because no shift may be by all 64 bits. */
-        text = text << (4 * (8 - count)) << (4 * (8 - count));
-        text = (text & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
-        text = (text & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
-        *value = (text & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
+        *value = orderbook_sum(text << (4 * (8 - count)) << (4 * (8 - count)));
         return count;
+    }
+    /* A number of less than eight characters, with a point or without: where two bytes that are no digits are among
+       eight, and the first one is a point, it is taken out; else it is the end. How many characters; 0: another number. */
+    static inline int orderbook_short_decimal(const char *at, int64_t *digits, int *decimals) {
+        uint64_t text, strange, next, whole;
+        int before, length, has_point;
+        memcpy(&text, at, 8);
+        text ^= 0x3030303030303030u;
+        strange = orderbook_strange(text);
+        next = strange & (strange - 1);
+        if (__builtin_expect(next == 0, 0)) return 0;
+        before = __builtin_ctzll(strange) >> 3;
+        whole = (strange ^ (strange - 1)) >> 8;
+        has_point = (text >> (8 * before) & 0xFF) == ('.' ^ '0');
+        length = has_point ? __builtin_ctzll(next) >> 3 : before;
+        *decimals = length - before - has_point;
+        if (__builtin_expect((before == 0) | ((before > 1) & !(text & 0xFF)) | (has_point & (*decimals == 0)), 0))
+            return 0;
+        text = (text & whole) | (text >> 8 & ~whole);
+        *digits = (int64_t)orderbook_sum(text << (64 - 8 * (length - has_point)));
+        return length;
     }
     #else
     #define ORDERBOOK_EIGHT 0
     static inline int orderbook_eight_digits(const char *at, uint64_t *value) { (void)at; (void)value; return 0; }
+    static inline int orderbook_short_decimal(const char *at, int64_t *digits, int *decimals) {
+        (void)at; (void)digits; (void)decimals; return 0;
+    }
     #endif
     #endif
     """
     const int64_t TENS "ORDERBOOK_TENS"[19]
     const int64_t MOST "ORDERBOOK_MOST"[19]
     int eight_digits "orderbook_eight_digits"(const char* at, uint64_t* value) noexcept nogil
+    int short_decimal "orderbook_short_decimal"(const char* at, int64_t* digits, int* decimals) noexcept nogil
     bint ORDERBOOK_EIGHT
 
 cdef enum:
@@ -171,6 +202,14 @@ cdef inline const char* usual_decimal(const char* at, int64_t* digits, int* deci
     There are 17 bytes or more to be read. What stands behind the number is for the caller to look at. One branch
     that can be foreseen: neither how long a number is, nor whether it has a point, is told by those before it.
     """
+    cdef int length = short_decimal(at, digits, decimals)
+    if length:
+        return at + length
+    return longer_decimal(at, digits, decimals)
+
+
+cdef inline const char* longer_decimal(const char* at, int64_t* digits, int* decimals) noexcept nogil:
+    """The same, of more characters."""
     cdef uint64_t whole = 0
     cdef uint64_t part = 0
     cdef int before = eight_digits(at, &whole)
