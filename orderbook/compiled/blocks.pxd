@@ -1,11 +1,21 @@
 # Sorted blocks of keys in contiguous memory, for other compiled modules; what each change does is inline.
 
 from cython cimport final
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memmove
 
-cdef extern from "<stdint.h>":
-    const int64_t NONE "INT64_MAX"  # stands behind the last key of a block, and the last first key; none is greater
+cdef extern from *:
+    """
+    #define ORDERBOOK_NONE ((int64_t)-1)
+    #ifdef __GNUC__
+    #define ORDERBOOK_FETCH(at) __builtin_prefetch(at)
+    #else
+    #define ORDERBOOK_FETCH(at) ((void)(at))
+    #endif
+    """
+    void fetch "ORDERBOOK_FETCH"(const void* at) noexcept nogil   # memory that will be needed soon
+    # Stands behind the last key of a block, and behind the last first key: none is greater, see ``lower``.
+    const int64_t NONE "ORDERBOOK_NONE"
 
 cdef enum:
     BLOCK = 64            # levels: what two rounds of comparisons with eight keys each find a place among
@@ -17,6 +27,10 @@ ctypedef struct Block:
     int count
     int64_t keys[BLOCK]
     int64_t sizes[BLOCK]
+
+ctypedef struct Place:
+    Py_ssize_t block
+    int at               # how many of its keys are below
 
 
 cdef class Blocks:
@@ -52,21 +66,37 @@ cdef class Blocks:
     cdef void _empty(self) noexcept nogil
 
 
-cdef inline int lower(const int64_t* keys, int64_t key) noexcept nogil:
-    """How many of ``BLOCK`` ascending keys are below ``key``.
+cdef inline int lower(const int64_t* places, int64_t wanted) noexcept nogil:
+    """How many of ``BLOCK`` ascending keys are below one.
 
     Without a branch, and what is compared within a round does not wait for each other: that memory is slow is the most
-    of what a search takes.
+    of what a search takes. All keys of a ladder have the same sign, so they may be compared without one, which takes
+    half the instructions.
     """
-    cdef int at = 8 * (
-        (keys[7] < key) + (keys[15] < key) + (keys[23] < key) + (keys[31] < key)
-        + (keys[39] < key) + (keys[47] < key) + (keys[55] < key)
-    )
-    keys += at
-    return at + (
-        (keys[0] < key) + (keys[1] < key) + (keys[2] < key) + (keys[3] < key)
-        + (keys[4] < key) + (keys[5] < key) + (keys[6] < key) + (keys[7] < key)
-    )
+    cdef const uint64_t* keys = <const uint64_t*> places
+    cdef uint64_t key = <uint64_t> wanted
+    cdef Py_ssize_t eights = 0
+    cdef Py_ssize_t more = 0
+    # In two sums, for the same reason.
+    eights += keys[7] < key
+    more += keys[15] < key
+    eights += keys[23] < key
+    more += keys[31] < key
+    eights += keys[39] < key
+    more += keys[47] < key
+    eights += keys[55] < key
+    eights = 8 * (eights + more)
+    keys += eights
+    more = 0
+    eights += keys[0] < key
+    more += keys[1] < key
+    eights += keys[2] < key
+    more += keys[3] < key
+    eights += keys[4] < key
+    more += keys[5] < key
+    eights += keys[6] < key
+    more += keys[7] < key
+    return <int>(eights + more)
 
 
 cdef inline Py_ssize_t block_of(Blocks ladder, int64_t key) noexcept nogil:
@@ -80,7 +110,7 @@ cdef inline Py_ssize_t block_of(Blocks ladder, int64_t key) noexcept nogil:
         half = left >> 1
         firsts += -<Py_ssize_t>(firsts[half - 1] <= key) & half
         left -= half
-    return firsts - (ladder._firsts + 1) + lower(firsts, key + 1)
+    return firsts - (ladder._firsts + 1) + lower(firsts, <int64_t>(<uint64_t> key + 1))
 
 
 cdef inline bint best_of(Blocks ladder, int64_t* price, int64_t* size) noexcept nogil:
@@ -108,23 +138,47 @@ cdef inline void relax(Blocks ladder) noexcept nogil:
         ladder._free_spares()
 
 
-cdef inline int64_t put(Blocks ladder, int64_t price, int64_t size) noexcept nogil:
-    """Put ``size`` at ``price``, 0 removes, where memory was reserved; returns the size that was there."""
+cdef inline void find(Blocks ladder, int64_t price, Place* place) noexcept nogil:
+    """Where a price stands, or would."""
     cdef int64_t key = ladder._sign * price
-    cdef Py_ssize_t number = block_of(ladder, key)
-    cdef Block* block = ladder._blocks[number]
-    cdef int at = lower(block.keys, key)
-    cdef int64_t previous
-    if at < block.count and block.keys[at] == key:
+    cdef Block* block
+    place.block = block_of(ladder, key)
+    block = ladder._blocks[place.block]
+    place.at = lower(block.keys, key)
+    fetch(&block.count)
+    fetch(&block.sizes[place.at])
+
+
+cdef inline bint is_right(Blocks ladder, int64_t price, const Place* place) noexcept nogil:
+    """Whether a place that was found before other changes is still that of a price; at the ends of a block it is not."""
+    cdef int64_t key = ladder._sign * price
+    cdef Block* block
+    if place.block >= ladder._count:
+        return False
+    block = ladder._blocks[place.block]
+    if not 0 < place.at < block.count:
+        return False
+    return block.keys[place.at - 1] < key <= block.keys[place.at]
+
+
+cdef inline int64_t put(Blocks ladder, int64_t price, int64_t size, Place* place) noexcept nogil:
+    """Put ``size`` at ``price``, 0 removes, where memory was reserved and it was found; returns the size that was there."""
+    cdef int64_t key = ladder._sign * price
+    cdef Block* block = ladder._blocks[place.block]
+    cdef int at = place.at
+    cdef bint is_there = at < block.count and block.keys[at] == key
+    cdef int64_t previous = 0
+    # The size is known before the place is found: what it decides is foreseen wrongly at little cost.
+    if size == 0:
+        if is_there:
+            previous = block.sizes[at]
+            remove(ladder, place.block, at)
+    elif is_there:
         previous = block.sizes[at]
-        if size:
-            block.sizes[at] = size
-        else:
-            remove(ladder, number, at)
-        return previous
-    if size:
-        insert(ladder, number, at, key, size)
-    return 0
+        block.sizes[at] = size
+    else:
+        insert(ladder, place.block, at, key, size)
+    return previous
 
 
 cdef inline void insert(Blocks ladder, Py_ssize_t number, int at, int64_t key, int64_t size) noexcept nogil:

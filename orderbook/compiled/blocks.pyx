@@ -74,18 +74,24 @@ cdef class Blocks:
 
     cdef int64_t size_at(self, int64_t price) noexcept nogil:
         """As ``get``."""
-        cdef int64_t key = self._sign * price
-        cdef Block* block = self._blocks[block_of(self, key)]
-        cdef int at = lower(block.keys, key)
-        return block.sizes[at] if at < block.count and block.keys[at] == key else 0
+        cdef Block* block
+        cdef Place place
+        if price <= 0:
+            return 0
+        find(self, price, &place)
+        block = self._blocks[place.block]
+        return block.sizes[place.at] if place.at < block.count and block.keys[place.at] == self._sign * price else 0
 
     cdef Py_ssize_t better(self, int64_t price) noexcept nogil:
         """As ``count_to``."""
-        cdef int64_t key = self._sign * price
-        cdef Py_ssize_t number = block_of(self, key)
-        cdef Block* block = self._blocks[number]
-        cdef Py_ssize_t found = block.count - lower(block.keys, key)
-        for number in range(number + 1, self._count):
+        cdef Py_ssize_t number
+        cdef Py_ssize_t found
+        cdef Place place
+        if price <= 0:
+            return self._length if self._sign > 0 else 0
+        find(self, price, &place)
+        found = self._blocks[place.block].count - place.at
+        for number in range(place.block + 1, self._count):
             found += self._blocks[number].count
         return found
 

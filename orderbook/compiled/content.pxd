@@ -29,7 +29,7 @@ cdef class ContentState:
 
     cdef bint take(self, Ladder bids, Ladder asks, Scan* scan) except -1 nogil
     @final
-    cdef bint _prepare(self, Rows* rows, int64_t* zeros) noexcept nogil
+    cdef bint _prepare(self, Ladder ladder, Scan* scan, int side, int64_t* zeros) noexcept nogil
     @final
     cdef void _put(self, Ladder ladder, Rows* rows) noexcept nogil
     cdef bint fill(self, Scan* scan) except -1

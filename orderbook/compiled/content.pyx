@@ -4,7 +4,7 @@
 from cython cimport final
 from libc.stdint cimport int64_t
 
-from orderbook.compiled.blocks cimport Block, put, relax, reserve
+from orderbook.compiled.blocks cimport Block, find, is_right, put, relax, reserve
 from orderbook.compiled.found cimport Row, Rows, Scan
 from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.numbers cimport scaled
@@ -124,7 +124,7 @@ cdef class ContentState:
         cdef int64_t[4] before
         cdef int64_t[4] after
         # First everything that may fail.
-        if not self._prepare(&scan.sides[0], &zeros) or not self._prepare(&scan.sides[1], &zeros):
+        if not self._prepare(bids, scan, 0, &zeros) or not self._prepare(asks, scan, 1, &zeros):
             return False
         if scan.sides[0].count:
             reserve(bids, scan.sides[0].count)
@@ -147,26 +147,34 @@ cdef class ContentState:
         return True
 
     @final
-    cdef bint _prepare(self, Rows* rows, int64_t* zeros) noexcept nogil:
-        """Scale, in place, the rows that change something, in order of sequence; whether all of them can be held."""
+    cdef bint _prepare(self, Ladder ladder, Scan* scan, int side, int64_t* zeros) noexcept nogil:
+        """Scale, in place, the rows that change something, in order of sequence; whether all of them can be held.
+
+        Sequences have to be among those of the message.
+
+        They are looked for here, all of them: later each would wait for what is decided about the one before it.
+        """
         cdef Row* row
         cdef Py_ssize_t number
         cdef Py_ssize_t kept = 0
         cdef Py_ssize_t moves = 0
         cdef int64_t newest = -1
+        cdef Rows* rows = &scan.sides[side]
         for number in range(rows.count):
             row = &rows.first[number]
-            if row.sequence >= 0 and row.sequence <= self.sequence:
-                continue
+            if row.sequence >= 0:
+                if not scan.start <= row.sequence <= scan.end:
+                    return False
+                if row.sequence <= self.sequence:
+                    continue
             if row.price == 0:
                 zeros[0] += 1
                 continue
-            if row.price_decimals != self.price_decimals:
-                if not scaled(row.price, row.price_decimals, self.price_decimals, &row.price):
-                    return False
-            if row.size_decimals != self.size_decimals:
-                if not scaled(row.size, row.size_decimals, self.size_decimals, &row.size):
-                    return False
+            if not scaled(row.price, row.price_decimals, self.price_decimals, &row.price):
+                return False
+            if not scaled(row.size, row.size_decimals, self.size_decimals, &row.size):
+                return False
+            find(ladder, row.price, &row.place)
             if row.sequence < newest:
                 # Rows out of order are rare; many of them would take the square of their number.
                 moves += sorted_in(rows.first, kept, row)
@@ -186,7 +194,9 @@ cdef class ContentState:
         cdef Py_ssize_t number
         for number in range(rows.count):
             row = &rows.first[number]
-            if put(ladder, row.price, row.size) == 0 and row.size == 0:
+            if not is_right(ladder, row.price, &row.place):
+                find(ladder, row.price, &row.place)
+            if put(ladder, row.price, row.size, &row.place) == 0 and row.size == 0:
                 self.remove_absent_count += 1
         if rows.count:
             relax(ladder)

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 
+from orderbook.compiled.blocks cimport Place
 from orderbook.compiled.numbers cimport Lead
 
 ctypedef struct Row:
@@ -10,6 +11,7 @@ ctypedef struct Row:
     int64_t sequence   # -1: none of its own
     int price_decimals
     int size_decimals
+    Place place        # of the price among the levels, once it was looked for
 
 ctypedef struct Rows:
     Row* first
@@ -32,6 +34,7 @@ cdef enum:
 
 ctypedef struct Scan:
     Lead leads[2]          # of sequences, of times
+    Py_ssize_t price_length    # of the longest one
     const char* text
     const char* stop
     Value values[VALUES]

@@ -14,6 +14,8 @@ cdef void begin(Scan* scan) noexcept nogil:
     for side in range(2):
         memcpy(&scan.leads[side].text, b"10000000", 8)
         scan.leads[side].value = 10_000_000
+        scan.leads[side].more = 0
+    scan.price_length = 0
     scan.no_memory = False
 
 

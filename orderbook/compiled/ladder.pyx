@@ -8,7 +8,7 @@ from cython cimport final
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from orderbook.compiled.blocks cimport BEHIND, NONE, Block, Blocks, best_of, put, relax, reserve
+from orderbook.compiled.blocks cimport BEHIND, NONE, Block, Blocks, Place, best_of, find, put, relax, reserve
 
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.types import Side
@@ -24,8 +24,10 @@ cdef class Ladder(Blocks):
 
     def set(self, int64_t price, int64_t size):
         """Put ``size`` at ``price``, 0 removes; returns the size that was there."""
+        cdef Place place
         reserve(self, 1)
-        return put(self, price, size)
+        find(self, price, &place)
+        return put(self, price, size, &place)
 
     def load(self, levels):
         """Take these (price, size), in any order, in the place of all; a later size of a price wins, 0 is no level."""

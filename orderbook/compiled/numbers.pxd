@@ -45,10 +45,9 @@ cdef extern from *:
     }
     /* A number of less than eight characters, with a point or without: where two bytes that are no digits are among
        eight, and the first one is a point, it is taken out; else it is the end. How many characters; 0: another number. */
-    static inline int orderbook_short_decimal(const char *at, int64_t *digits, int *decimals) {
-        uint64_t text, strange, next, whole;
+    static inline int orderbook_short_decimal(uint64_t text, int64_t *digits, int *decimals) {
+        uint64_t strange, next, whole;
         int before, length, has_point;
-        memcpy(&text, at, 8);
         text ^= 0x3030303030303030u;
         strange = orderbook_strange(text);
         next = strange & (strange - 1);
@@ -64,11 +63,23 @@ cdef extern from *:
         *digits = (int64_t)orderbook_sum(text << (64 - 8 * (length - has_point)));
         return length;
     }
+    /* A length of which most are like the longest one: then whatever stands behind is read before this one was reckoned,
+       since the processor foresees the branch. The compiler must not see that both are the same. */
+    static inline Py_ssize_t orderbook_foreseen(Py_ssize_t length, Py_ssize_t *last) {
+        Py_ssize_t guess = *last;
+        if (__builtin_expect(guess == length, 1)) {
+            __asm__("" : "+r"(guess));
+            return guess;
+        }
+        if (length > *last) *last = length;
+        return length;
+    }
     #else
     #define ORDERBOOK_EIGHT 0
+    static inline Py_ssize_t orderbook_foreseen(Py_ssize_t length, Py_ssize_t *last) { (void)last; return length; }
     static inline int orderbook_eight_digits(const char *at, uint64_t *value) { (void)at; (void)value; return 0; }
-    static inline int orderbook_short_decimal(const char *at, int64_t *digits, int *decimals) {
-        (void)at; (void)digits; (void)decimals; return 0;
+    static inline int orderbook_short_decimal(uint64_t text, int64_t *digits, int *decimals) {
+        (void)text; (void)digits; (void)decimals; return 0;
     }
     #endif
     #endif
@@ -76,7 +87,8 @@ cdef extern from *:
     const int64_t TENS "ORDERBOOK_TENS"[19]
     const int64_t MOST "ORDERBOOK_MOST"[19]
     int eight_digits "orderbook_eight_digits"(const char* at, uint64_t* value) noexcept nogil
-    int short_decimal "orderbook_short_decimal"(const char* at, int64_t* digits, int* decimals) noexcept nogil
+    int short_decimal "orderbook_short_decimal"(uint64_t text, int64_t* digits, int* decimals) noexcept nogil
+    Py_ssize_t foreseen "orderbook_foreseen"(Py_ssize_t length, Py_ssize_t* last) noexcept nogil
     bint ORDERBOOK_EIGHT
 
 cdef enum:
@@ -85,6 +97,7 @@ cdef enum:
 ctypedef struct Lead:  # the first eight digits of a number, as text and what they are worth
     uint64_t text
     uint64_t value
+    Py_ssize_t more    # how many digits came behind them at most
 
 
 cdef inline bint scaled(int64_t digits, int decimals, int scale, int64_t* raw) noexcept nogil:
@@ -143,19 +156,19 @@ cdef inline const char* integer(const char* at, const char* end, Lead* lead, int
     cdef const char* first = at
     cdef uint64_t found = 0
     cdef uint64_t text = 0
+    cdef int count
     if ORDERBOOK_EIGHT and end - at >= 8:
         memcpy(&text, at, 8)
-        if text == lead.text:
-            found = lead.value
-            at = few_digits(at + 8, &found)
-            # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
-            if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
-                return NULL
-            value[0] = <int64_t> found
-            return at
+        if text == lead.text and end - at >= 16:
+            count = eight_digits(at + 8, &found)
+            if count < 8:
+                value[0] = <int64_t>(lead.value * <uint64_t> TENS[count] + found)
+                return at + 8 + foreseen(count, &lead.more)
+            found = 0
     at = some_digits(at, end, &found)
     if at == first or (first[0] == c'0' and at - first > 1):
         return NULL
+    # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
     if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
         return NULL
     if ORDERBOOK_EIGHT and at - first >= 8:
@@ -196,15 +209,18 @@ cdef inline const char* decimal(const char* at, const char* end, int64_t* digits
     return at
 
 
-cdef inline const char* usual_decimal(const char* at, int64_t* digits, int* decimals) noexcept nogil:
+cdef inline const char* usual_decimal(const char* at, int64_t* digits, int* decimals, Py_ssize_t* last) noexcept nogil:
     """The same with at most eight digits before the point and behind it; NULL for anything else.
 
     There are 17 bytes or more to be read. What stands behind the number is for the caller to look at. One branch
     that can be foreseen: neither how long a number is, nor whether it has a point, is told by those before it.
     """
-    cdef int length = short_decimal(at, digits, decimals)
+    cdef uint64_t text
+    cdef int length
+    memcpy(&text, at, 8)
+    length = short_decimal(text, digits, decimals)
     if length:
-        return at + length
+        return at + (length if last == NULL else foreseen(length, last))
     return longer_decimal(at, digits, decimals)
 
 

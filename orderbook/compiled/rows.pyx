@@ -12,12 +12,13 @@ from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.math cimport rint
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
 
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.found cimport Row, Scan, begin, relax, room
 from orderbook.compiled.measures cimport POWERS
-from orderbook.compiled.numbers cimport decimal
+from orderbook.compiled.numbers cimport ORDERBOOK_EIGHT, decimal, short_decimal
 from orderbook.compiled.touch cimport GuardState, ReaderState
 
 cdef extern from "Python.h":
@@ -45,6 +46,8 @@ cdef inline bint number(object value, int scale, int64_t* digits, int* decimals)
     """
     cdef const char* text
     cdef const char* end
+    cdef Py_ssize_t length
+    cdef uint64_t word
     cdef double real
     cdef double whole
     cdef int overflow = 0
@@ -52,7 +55,13 @@ cdef inline bint number(object value, int scale, int64_t* digits, int* decimals)
         if not PyUnicode_IS_COMPACT_ASCII(value):
             return False
         text = PyUnicode_DATA(value)
-        end = text + PyUnicode_GET_LENGTH(value)
+        length = PyUnicode_GET_LENGTH(value)
+        end = text + length
+        if ORDERBOOK_EIGHT and 0 < length < 8:
+            # Before the text the rest of its object stands: that is shifted out, and zeros come in behind.
+            memcpy(&word, end - 8, 8)
+            if short_decimal(word >> (64 - 8 * length), digits, decimals) == length:
+                return True
         return decimal(text, end, digits, decimals) == end
     if PyFloat_CheckExact(value):
         real = PyFloat_AS_DOUBLE(value)

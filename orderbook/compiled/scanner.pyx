@@ -33,10 +33,10 @@ cdef inline const char* usual_row(const char* at, Scan* found, bint is_counted, 
     """Behind a row as nearly all of them look, ``["price","size"]`` or with a sequence; NULL if it is another one."""
     if not ORDERBOOK_EIGHT or found.stop - at < USUAL_ROW or memcmp(at, b'["', 2) != 0:
         return NULL
-    at = usual_decimal(at + 2, &row.price, &row.price_decimals)
+    at = usual_decimal(at + 2, &row.price, &row.price_decimals, &found.price_length)
     if at == NULL or memcmp(at, b'","', 3) != 0:
         return NULL
-    at = usual_decimal(at + 3, &row.size, &row.size_decimals)
+    at = usual_decimal(at + 3, &row.size, &row.size_decimals, NULL)
     if at == NULL:
         return NULL
     row.sequence = -1
@@ -50,7 +50,7 @@ cdef inline const char* usual_row(const char* at, Scan* found, bint is_counted, 
 
 
 cdef inline bint is_same(const char* one, const char* other, Py_ssize_t length) noexcept nogil:
-    """Whether two texts are the same: short ones, in words, since most calls of ``memcmp`` take longer."""
+    """Whether two texts are the same; short ones are compared here, which takes less than the call of ``memcmp``."""
     cdef uint64_t left
     cdef uint64_t right
     cdef uint64_t difference = 0
@@ -60,6 +60,8 @@ cdef inline bint is_same(const char* one, const char* other, Py_ssize_t length) 
             difference |= <uint64_t>(one[at] ^ other[at])
             at += 1
         return difference == 0
+    if length > 32:
+        return memcmp(one, other, length) == 0
     # The last word may overlap the one before it.
     while at < length - 8:
         memcpy(&left, one + at, 8)

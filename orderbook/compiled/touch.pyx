@@ -1,11 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """What follows from the best levels of a LIVE book, as floats, in one native call; else the reader itself is asked."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.answers cimport MICROPRICE, MID, SPREAD, SPREAD_BPS, new_pair, rounded, touch_ratio
-from orderbook.compiled.blocks cimport best_of
+from orderbook.compiled.blocks cimport Block, best_of
 from orderbook.compiled.content cimport ContentState
+from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.measures cimport POWERS_MAX
 
 from orderbook.types import BBO, Level
@@ -89,6 +91,21 @@ cdef class ReaderState:
         return self._bid if side == 0 else self._ask
 
 
+cdef inline PyObject* kept(ReaderState reader, ContentState content, int side) noexcept:
+    """The best level as it was handed out last, if it is the same one and may be told; else NULL."""
+    cdef Ladder ladder = content.bids if side == 0 else content.asks
+    cdef Block* block = ladder._blocks[ladder._count - 1]
+    if block.count == 0 or content.horizon.prices[side]:
+        return NULL
+    if reader._scales[side] != 64 * content.price_decimals + content.size_decimals:
+        return NULL
+    if reader._prices[side] != ladder._sign * block.keys[block.count - 1]:
+        return NULL
+    if reader._sizes[side] != block.sizes[block.count - 1]:
+        return NULL
+    return <PyObject*> (reader._bid if side == 0 else reader._ask)
+
+
 cdef class touch_property:
     """A property that is answered here where the answer is plain, and by its function where not."""
 
@@ -115,9 +132,16 @@ cdef class touch_property:
     def __get__(self, instance, owner):
         cdef ReaderState reader
         cdef ContentState content
+        cdef PyObject* level
         if instance is None:
             return self
         reader = <ReaderState?> instance
+        if self._question <= BEST_ASK and reader._is_float and reader._guard is not None:
+            # What is asked most, and has not changed most often.
+            if reader._guard.is_plain and reader._guard.content is not None:
+                level = kept(reader, reader._guard.content, self._question)
+                if level != NULL:
+                    return <object> level
         if self._question == BIDS or self._question == ASKS:
             return self._side(reader, self._question - BIDS)
         content = reader.plain()
