@@ -159,21 +159,29 @@ cdef inline const char* integer(const char* at, const char* end, Lead* lead, int
     cdef int count
     if ORDERBOOK_EIGHT and end - at >= 8:
         memcpy(&text, at, 8)
-        if text == lead.text and end - at >= 16:
-            count = eight_digits(at + 8, &found)
-            if count < 8:
-                value[0] = <int64_t>(lead.value * <uint64_t> TENS[count] + found)
-                return at + 8 + foreseen(count, &lead.more)
-            found = 0
+        if text == lead.text:
+            if end - at >= 16:
+                count = eight_digits(at + 8, &found)
+                if count < 8:
+                    value[0] = <int64_t>(lead.value * <uint64_t> TENS[count] + found)
+                    return at + 8 + foreseen(count, &lead.more)
+            found = lead.value
+            at = few_digits(at + 8, &found)
+            return whole(first, at, found, value)
     at = some_digits(at, end, &found)
     if at == first or (first[0] == c'0' and at - first > 1):
-        return NULL
-    # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
-    if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
         return NULL
     if ORDERBOOK_EIGHT and at - first >= 8:
         lead.text = text
         eight_digits(first, &lead.value)
+    return whole(first, at, found, value)
+
+
+cdef inline const char* whole(const char* first, const char* at, uint64_t found, int64_t* value) noexcept nogil:
+    """The end of a whole number, if it can be held."""
+    # One digit more than surely fits: times in ns have so many, and 64 bits hold them all.
+    if at - first > DIGITS + 1 or found >= <uint64_t> INT64_MAX:
+        return NULL
     value[0] = <int64_t> found
     return at
 
