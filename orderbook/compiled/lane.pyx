@@ -20,6 +20,7 @@ from orderbook.compiled.scanner cimport Scanner
 from orderbook.compiled.touch cimport GuardState, ReaderState
 
 from orderbook.errors import UsageError
+from orderbook.fixedpoint import as_time
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -44,7 +45,7 @@ cdef class PulseState:
 
     @heard_ns.setter
     def heard_ns(self, value):
-        self._heard_ns = NEVER if value is None else value
+        self._heard_ns = NEVER if value is None else as_time(value)
 
 
 cdef class Lane:
