@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from orderbook import __version__
 from tests.fuzzing.build import BUILT, ROOT, digests, environment
 from tests.fuzzing.cases import Case, minimised, write
 from tests.fuzzing.worker import Notes
+from tests.programs import said
 
 LEDGER: Final = Path(__file__).with_name("LEDGER.jsonl")
 CORPUS: Final = BUILT / "corpus"
@@ -201,7 +200,7 @@ def line_of(asked: Asked, told: Mapping[str, Any]) -> dict[str, Any]:
         "revision": revision(),
         **{name: told[name] for name in ("parser", "sources") if name in told},
         "python": platform.python_version(),
-        "date": _said("date", "-u", "+%F"),
+        "date": said("date", "-u", "+%F"),
         "seconds": told.get("seconds", 0),
     }
 
@@ -259,21 +258,5 @@ def summed(windows: Iterable[Mapping[str, Any]], parser: str | None = None) -> d
 
 def revision() -> str | None:
     """Which source it was; with a plus where the library or the fuzzing differs from it."""
-    found = _said("git", "rev-parse", "--short=12", "HEAD")
-    return None if found is None else f"{found}+" if _said("git", "status", "--porcelain", "--", *_SOURCES) else found
-
-
-def _said(*command: str) -> str | None:
-    """What a program says on stdout; ``None`` if it fails or is not there."""
-    program = shutil.which(command[0])
-    if program is None:
-        return None
-    done = subprocess.run(
-        [program, *command[1:]],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    return None if done.returncode else done.stdout.strip()
+    found = said("git", "rev-parse", "--short=12", "HEAD")
+    return None if found is None else f"{found}+" if said("git", "status", "--porcelain", "--", *_SOURCES) else found
