@@ -128,8 +128,9 @@ def test_turns_are_those_of_arrival(arrivals: tuple[int, ...], expected: list[bo
     deltas_of(buffer, *arrivals)
     found = []
     for last in (10, 11, 12):
-        assert buffer.take(last)[1] is not None
-        found.append(buffer.out_of_turn)
+        _, following, is_out_of_turn = buffer.take(last)
+        assert following is not None
+        found.append(is_out_of_turn)
     assert expected == found
 
 

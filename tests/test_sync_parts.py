@@ -27,7 +27,7 @@ def delta(start: int, end: int | None = None, bids: tuple[Change, ...] = (), ask
 
 def ranges(buffer: DeltaBuffer, last: int) -> tuple[list[int], int | None]:
     """The ends of what is taken for a book at ``last``."""
-    covered, following = buffer.take(last)
+    covered, following, _ = buffer.take(last)
     return [one.sequence_end for one in covered], following and following.sequence_end
 
 

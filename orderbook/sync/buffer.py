@@ -19,15 +19,11 @@ class DeltaBuffer:
 
     A delta is out of turn when one that it follows came after it. Mostly the two were swapped on their way; but it may
     also be of a count that the venue has left, while the new count is about to run through the same numbers.
-
-    Attributes:
-        out_of_turn: Whether the last one that ``take`` handed out to be applied was.
     """
 
-    __slots__ = ("_deltas", "_frames_max", "_passed", "_rows", "_rows_max", "_turn", "_turns", "out_of_turn")
+    __slots__ = ("_deltas", "_frames_max", "_passed", "_rows", "_rows_max", "_turn", "_turns")
 
     def __init__(self, frames_max: int, rows_max: int) -> None:
-        self.out_of_turn = False
         self._deltas: list[Delta] = []
         self._turns: list[int] = []
         self._turn = 0
@@ -78,12 +74,12 @@ class DeltaBuffer:
         self._turn += 1
         self._passed = self._turn
 
-    def take(self, last: int) -> tuple[list[Delta], Delta | None]:
+    def take(self, last: int) -> tuple[list[Delta], Delta | None, bool]:
         """Remove what a book at ``last`` already covers, and the delta that continues it.
 
         Returns:
-            The covered deltas, and the next one to apply or ``None``. Only the front is looked at, so covered deltas
-            behind a continuing one come out with a later call.
+            The covered deltas, the next one to apply or ``None``, and whether that one is out of turn. Only the front
+            is looked at, so covered deltas behind a continuing one come out with a later call.
         """
         covered = []
         while self._deltas:
@@ -91,11 +87,11 @@ class DeltaBuffer:
             if head.sequence_end <= last:
                 covered.append(self._pop())
             elif continues(head.sequence_start, head.sequence_end, last):
-                self.out_of_turn = self.is_out_of_turn
-                return covered, self._pop()
+                is_out_of_turn = self.is_out_of_turn
+                return covered, self._pop(), is_out_of_turn
             else:
                 break
-        return covered, None
+        return covered, None, False
 
     def clear(self) -> int:
         """Forget everything; says how many deltas that were."""

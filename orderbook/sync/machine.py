@@ -288,11 +288,11 @@ class Machine:
 
     def _drain(self, base: BookContent) -> None:
         while not base.is_crossed:
-            covered, following = self.buffer.take(base.sequence)
+            covered, following, is_out_of_turn = self.buffer.take(base.sequence)
             self.desk.counters.duplicates += len(covered)
             if following is None:
                 return
-            if self.buffer.out_of_turn and base is not self.book.content:
+            if is_out_of_turn and base is not self.book.content:
                 # It may be of a count that the venue has left: only what comes later tells, or an answer.
                 self.owed = max(self.owed, following.sequence_end + 1)
                 settings, self.is_turned = self._settings, True
