@@ -227,7 +227,7 @@ class _Forgetful(Counter[str]):
 
 def miscounting(sync: BookSync) -> None:
     """One reason of refused frames is not counted."""
-    sync.counters.rejected = _Forgetful()
+    sync._desk.counters.rejected = _Forgetful()
 
 
 class _Endless(DeltaBuffer):
@@ -270,8 +270,8 @@ def ignoring_holes(sync: BookSync) -> None:
         if desk.state is BookState.LIVE and delta.sequence_start > machine.last + 1:
             since_ns = desk.now_ns if since_ns is None else since_ns
             if desk.now_ns - since_ns < 5_000_000_000:
-                sync.counters.frames += 1
-                sync.counters.duplicates += 1
+                desk.counters.frames += 1
+                desk.counters.duplicates += 1
                 return
         else:
             since_ns = None
