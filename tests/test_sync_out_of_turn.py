@@ -110,6 +110,21 @@ def test_a_new_count_below_what_waits_is_noticed(is_moving: bool) -> None:
     assert (BookState.LIVE, number + 1) == (sync.state, sync.book.sequence)
 
 
+@pytest.mark.parametrize("asks", [lambda sync: sync.receive_probe(11), lambda _: None], ids=["probe", "snapshot"])
+def test_a_cache_that_stands_still_does_not_confirm_itself(asks: Callable[[BookSync], object]) -> None:
+    """11 and 13 were swapped and 12 was lost, and no count was left: five old answers must not make 13 unheard."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(13))
+    sync.receive(delta(11))
+    for _ in range(3 * OLDER_MAX):
+        sync.receive_snapshot(snapshot(11), depth="full")
+        asks(sync)
+        assert BookState.SYNCING is sync.state
+    sync.receive_snapshot(snapshot(13), depth="full")
+    sync.receive(delta(14))
+    assert (BookState.LIVE, 14) == (sync.state, sync.book.sequence)
+
+
 def deltas_of(buffer: DeltaBuffer, *numbers: int) -> None:
     """Put deltas in, in this order of arrival."""
     sync = BookSync("kucoin", SYMBOL)

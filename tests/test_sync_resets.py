@@ -228,6 +228,33 @@ def test_a_straddling_delta_that_contradicts_what_was_heard_is_looked_at() -> No
     assert (LIVE, 15, 1, True) == (sync.state, sync.book.sequence, sync.counters.overdue, sync.is_overdue)
 
 
+def test_a_straddling_delta_that_contradicts_what_waits_is_looked_at_too() -> None:
+    """It is kept behind a hole, and applied later; then an audit has to go beyond it."""
+    sync = live()
+    sync.receive(delta(13, bids=[("97", "5", "13")]))
+    sync.receive(delta(13, 15, bids=[("96", "1", "13"), ("95", "1", "15")]))
+    sync.receive(delta(12))
+    assert (LIVE, 15, True) == (sync.state, sync.book.sequence, sync.is_overdue)
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_straddling_delta_that_contradicts_before_a_book_is_joined_is_a_reset(is_begun: bool) -> None:
+    """There is no book that an audit could tell of: an answer of the old count would be continued by the new one."""
+    old = (("98", "5"), ("97", "5"), ("96", "5"))
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(1_001, bids=[("98", "5")]))
+    sync.receive(delta(1_002, bids=[("97", "5")]))
+    if is_begun:
+        sync.receive_snapshot(snapshot(1_003, old), depth="full")
+    found = sync.receive(delta(1_001, 1_004, bids=[("95", "1", "1001"), ("92", "1", "1004")]))
+    assert "SequenceReset" in kinds(found)
+    sync.receive_snapshot(snapshot(1_003, old), depth="full")
+    assert LIVE is not sync.state
+    sync.receive_snapshot(snapshot(1_004, (("95", "1"), ("92", "1"))), depth="full")
+    sync.receive(delta(1_005))
+    assert (LIVE, 1_005, [95.0, 92.0]) == (sync.state, sync.book.sequence, [price for price, _ in sync.book.bids])
+
+
 def test_a_straddling_delta_that_repeats_what_was_heard_is_applied() -> None:
     """A venue that cuts its changes into messages anew says nothing new of the first ones."""
     sync = live()

@@ -25,7 +25,9 @@ READY: Final = (S, L, T)
 OUT: Final = (BookState.CONNECTING, BookState.HALTED, BookState.FAILED, BookState.CLOSED)
 
 # A book at 1,000 that has seen all that was sent; what a case says otherwise comes on top.
-DELTA: Final = DeltaFacts(1_001, 1_001, last=1_000, high=1_000, reset_window=64, repeats=False, contradicts=False)
+DELTA: Final = DeltaFacts(
+    1_001, 1_001, last=1_000, high=1_000, reset_window=64, repeats=False, contradicts=False, joining=False
+)
 APPLIED: Final = AppliedFacts(
     crossed=False, overgrown=False, waiting=False, outdated=False, high=1_000, owed=NEVER, silent=False, unasked=False
 )
@@ -108,12 +110,13 @@ def test_a_delta_is_a_reset_only_when_it_ends_more_than_the_window_below_the_hig
 
 @pytest.mark.parametrize("state", READY)
 def test_a_delta_that_contradicts_is_a_reset_and_one_that_repeats_is_not(state: BookState) -> None:
-    """Wherever the book is, unless it goes on beyond what was heard."""
+    """Wherever the book is, unless it goes on beyond what was heard: then an audit tells, if a book is joined."""
     for end, high in ((1_000, 1_000), (1_001, 1_001), (1_001, 1_002)):
         facts = DELTA._replace(end=end, high=high, contradicts=True)
         assert Verdict.RESET is verdict(Input.DELTA, state, facts)
         assert Verdict.IGNORE is verdict(Input.DELTA, state, facts._replace(repeats=True))
         assert Verdict.RESET is not verdict(Input.DELTA, state, facts._replace(end=high + 1))
+        assert Verdict.RESET is verdict(Input.DELTA, state, facts._replace(end=high + 1, joining=True))
 
 
 def test_a_delta_without_a_book_is_kept_while_syncing_and_impossible_otherwise() -> None:

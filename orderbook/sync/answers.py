@@ -103,6 +103,8 @@ class Answers:
         if machine.base is not machine.book.content:
             machine.base = None  # it was built of the new count: nobody shall know it as the old one's
         self._count_anew(sequence)
+        # Or a cache stands still, and what was heard is not void at all: then its answers must not confirm each other.
+        machine.provenance.distrust_answers(self._desk.counters.deltas)
 
     def _count_anew(self, sequence: int) -> None:
         """An answer shows that the venue fell back."""

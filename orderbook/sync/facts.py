@@ -23,7 +23,10 @@ class Input(Enum):
 
 
 class DeltaFacts(NamedTuple):
-    """Of a delta, beside the book: ``last`` is ``NEVER`` without a book to continue."""
+    """Of a delta, beside the book: ``last`` is ``NEVER`` without a book to continue.
+
+    ``joining``: what it would continue, if anything, was not joined yet.
+    """
 
     start: int
     end: int
@@ -32,6 +35,7 @@ class DeltaFacts(NamedTuple):
     reset_window: int
     repeats: bool
     contradicts: bool
+    joining: bool
 
 
 class AppliedFacts(NamedTuple):

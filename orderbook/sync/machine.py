@@ -161,7 +161,8 @@ class Machine:
         repeats = is_old and self.recent.holds(delta)
         desk.counters.deltas += not repeats
         contradicts = is_old and not repeats and self.recent.contradicts(delta)
-        facts = DeltaFacts(start, end, self.last, self.high, self._settings.reset_window, repeats, contradicts)
+        window, is_new = self._settings.reset_window, self.base is not self.book.content
+        facts = DeltaFacts(start, end, self.last, self.high, window, repeats, contradicts, is_new)
         verdict = self.decide(Input.DELTA, facts)
         if verdict is Verdict.DISCARD:
             desk.counters.discarded[desk.state.value] += 1
@@ -175,23 +176,22 @@ class Machine:
         if verdict is Verdict.APPLY:
             self.buffer.passed_by()
             self._apply(delta)
-            if contradicts:
-                self._look_anew()
         elif verdict is Verdict.IGNORE:
             desk.counters.duplicates += 1
             if not repeats:
                 self.buffer.passed_by()
-                self._look_anew()
         else:
             self._keep(delta)
+        if contradicts or (verdict is Verdict.IGNORE and not repeats):
+            self._look_anew(end)
         if self.base is None:
             desk.ask("sequence reset" if verdict is Verdict.RESET else "first delta")
         self.settle()
 
-    def _look_anew(self) -> None:
+    def _look_anew(self, end: int) -> None:
         """What came is not what the book says of its past: reason for an audit, if that is not of a new snapshot."""
         if self.base is self.book.content:
-            self.desk.overdue(is_awaited=self.auditor.suspect(self.last))
+            self.desk.overdue(is_awaited=self.auditor.suspect(max(self.last, end)))
 
     def _keep(self, delta: Delta) -> None:
         """Buffer it: for the snapshot, or until the missing one comes."""

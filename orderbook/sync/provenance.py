@@ -66,6 +66,10 @@ class Provenance:
         deltas_then, times = self._behind
         self._behind = (deltas, times + 1 if deltas == deltas_then else 1)
 
+    def distrust_answers(self, deltas: int) -> None:
+        """They were no use before, however many came: the stream, which has shown so many deltas, must be heard."""
+        self._behind = (deltas, 2)
+
     def is_mute(self, deltas: int) -> bool:
         """Whether that happened before, and none came in between."""
         return self._behind[0] == deltas and self._behind[1] > 1
