@@ -125,6 +125,20 @@ def test_a_cache_that_stands_still_does_not_confirm_itself(asks: Callable[[BookS
     assert (BookState.LIVE, 14) == (sync.state, sync.book.sequence)
 
 
+def test_a_venue_that_stays_ahead_of_swapped_deltas_does_not_make_them_live() -> None:
+    """The stream had its moment to show what the venue said: the book stands, but is STALE at once."""
+    second = 1_000_000_000
+    sync = BookSync("kucoin", SYMBOL)
+    sync.connection_opened(second)
+    sync.subscribed(second)
+    sync.receive(delta(12), second)
+    sync.receive(delta(11), second)
+    sync.receive_snapshot(snapshot(10), second, depth="full")
+    sync.receive_probe(15, second)
+    assert "NeedSnapshot" in kinds(sync.check(2 * second + 1))
+    assert (BookState.STALE, 12) == (sync.state, sync._machine.last)
+
+
 def deltas_of(buffer: DeltaBuffer, *numbers: int) -> None:
     """Put deltas in, in this order of arrival."""
     sync = BookSync("kucoin", SYMBOL)

@@ -6,6 +6,7 @@ from orderbook.settings import SyncSettings
 from orderbook.sync.facts import Input
 from orderbook.sync.machine import Machine
 from orderbook.sync.table import Rule, Verdict
+from orderbook.types import BookState
 
 
 class Alarms:
@@ -62,6 +63,9 @@ class Alarms:
         if machine.is_turned and machine.probed > machine.last:
             desk.waits.stop("ahead")
             machine.confirm()
+            if desk.state is BookState.LIVE:
+                # It stands, but the venue has been ahead of it for as long as the stream may take.
+                self._fall_behind()
             return
         machine.provenance.drop(desk.counters.frames)
         machine.base = None
