@@ -68,20 +68,6 @@ def test_whatever_comes_beyond_swapped_deltas_joins_them(more: Callable[[BookSyn
     assert BookState.LIVE is sync.state
 
 
-def test_swapped_deltas_are_joined_when_a_venue_farther_on_shows_nothing_else() -> None:
-    """A stream of another count would bring what the probe has seen; none did in time, so the deltas were swapped."""
-    second = 1_000_000_000
-    sync = BookSync("kucoin", SYMBOL)
-    sync.subscribed(second)
-    for number in (12, 11):
-        sync.receive(delta(number), second)
-    sync.receive_snapshot(snapshot(10), second, depth="full")
-    sync.receive_probe(13, second)
-    assert BookState.SYNCING is sync.state
-    sync.check(2 * second + 1)
-    assert (BookState.LIVE, 12) == (sync.state, sync.book.sequence)
-
-
 def test_a_hole_of_a_live_book_is_filled_as_before() -> None:
     """It was one count before the hole, and a late delta is no news."""
     sync = live()

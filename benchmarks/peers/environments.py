@@ -101,8 +101,8 @@ def _build_ours(python: str, folder: Path) -> None:
     """A copy of the checkout's package with its compiled twin, for this interpreter."""
     source = folder / "source" / "orderbook"
     shutil.copytree(ROOT / "orderbook", source, ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
-    modules = sorted(str(path) for path in (source / "compiled").glob("*.pyx"))
-    _run([python, "-m", "Cython.Build.Cythonize", "-i", "-3", *modules], "ours", folder / "source")
+    shutil.copy(ROOT / "setup.py", folder / "source")
+    _run([python, "setup.py", "--quiet", "build_ext", "--inplace"], "ours", folder / "source")
 
 
 HUMMINGBOT_SETUP: Final = """
