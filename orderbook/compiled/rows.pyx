@@ -5,31 +5,47 @@ Only exact lists and tuples of exact ``str``, ``float`` and ``int`` are taken, s
 between the first row and the last. Everything else is for ``_apply_changes`` to judge; nothing has changed until then.
 """
 
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.object cimport PyObject
-from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from cpython.unicode cimport PyUnicode_CheckExact
-from libc.math cimport rint
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from orderbook.compiled.content cimport ContentState
-from orderbook.compiled.found cimport Row, Scan, begin, relax, room
+from orderbook.compiled.found cimport Row, Rows, Scan, begin, relax, room
 from orderbook.compiled.measures cimport POWERS
 from orderbook.compiled.numbers cimport ORDERBOOK_EIGHT, decimal, short_decimal
 from orderbook.compiled.touch cimport GuardState, ReaderState
 
+cdef extern from *:
+    """
+    /* What a list or a tuple holds; NULL for anything else. */
+    static CYTHON_INLINE PyObject **items_of(PyObject *rows, Py_ssize_t *count) {
+        if (PyTuple_CheckExact(rows)) {
+            *count = PyTuple_GET_SIZE(rows);
+            return ((PyTupleObject *)rows)->ob_item;
+        }
+        if (!PyList_CheckExact(rows)) return NULL;
+        *count = PyList_GET_SIZE(rows);
+        /* That of an empty list is NULL, too. */
+        return *count ? ((PyListObject *)rows)->ob_item : (PyObject **)rows;
+    }
+    """
+    PyObject** items_of(PyObject* rows, Py_ssize_t* count) noexcept
+
+# Borrowed all the time, so none of this counts references.
 cdef extern from "Python.h":
-    bint PyUnicode_IS_COMPACT_ASCII(object text)
-    Py_ssize_t PyUnicode_GET_LENGTH(object text)
-    const char* PyUnicode_DATA(object text)
+    bint is_text "PyUnicode_CheckExact"(PyObject* value) noexcept
+    bint is_ascii "PyUnicode_IS_COMPACT_ASCII"(PyObject* text) noexcept
+    Py_ssize_t length_of "PyUnicode_GET_LENGTH"(PyObject* text) noexcept
+    const char* text_of "PyUnicode_DATA"(PyObject* text) noexcept
+    bint is_real "PyFloat_CheckExact"(PyObject* value) noexcept
+    double real_of "PyFloat_AS_DOUBLE"(PyObject* value) noexcept
 
 cdef enum:
     SCALE = 22       # powers of ten up to here are exact as doubles
 
 cdef int64_t INTEGER_MAX = 999_999_999_999_999_999
+cdef int64_t WHOLE_15 = 1_000_000_000_000_000
 cdef double DIGITS_15 = 1e15
 
 # Used and done with within one call, which holds the GIL throughout.
@@ -37,7 +53,7 @@ cdef Scan SCRATCH
 begin(&SCRATCH)
 
 
-cdef inline bint number(object value, int scale, int64_t* digits, int* decimals):
+cdef inline bint number(PyObject* value, int scale, double power, int64_t* digits, int* decimals) noexcept:
     """One price or size as digits and decimals; whether it is plain.
 
     A float means its shortest text. If some whole number below 10**15, divided by a power of ten, gives the very same
@@ -45,73 +61,62 @@ cdef inline bint number(object value, int scale, int64_t* digits, int* decimals)
     few digits gives it, and the shortest text has no more digits.
     """
     cdef const char* text
-    cdef const char* end
     cdef Py_ssize_t length
-    cdef uint64_t word
     cdef double real
-    cdef double whole
+    cdef uint64_t word
     cdef int overflow = 0
-    if PyUnicode_CheckExact(value):
-        if not PyUnicode_IS_COMPACT_ASCII(value):
+    if is_text(value):
+        if not is_ascii(value):
             return False
-        text = PyUnicode_DATA(value)
-        length = PyUnicode_GET_LENGTH(value)
-        end = text + length
+        text = text_of(value)
+        length = length_of(value)
         if ORDERBOOK_EIGHT and 0 < length < 8:
             # Before the text the rest of its object stands: that is shifted out, and zeros come in behind.
-            memcpy(&word, end - 8, 8)
+            memcpy(&word, text + length - 8, 8)
             if short_decimal(word >> (64 - 8 * length), digits, decimals) == length:
                 return True
-        return decimal(text, end, digits, decimals) == end
-    if PyFloat_CheckExact(value):
-        real = PyFloat_AS_DOUBLE(value)
-        if scale > SCALE or not 0.0 <= real < DIGITS_15:
+        return decimal(text, text + length, digits, decimals) == text + length
+    if is_real(value):
+        real = real_of(value)
+        if not 0.0 <= real < DIGITS_15 or not real * power < DIGITS_15 or scale > SCALE:
             return False
-        whole = rint(real * POWERS[scale])
-        if not whole < DIGITS_15 or whole / POWERS[scale] != real:
-            return False
-        digits[0] = <int64_t> whole
+        # The product is next to a whole number, if it belongs to one: less than a tenth away.
+        digits[0] = <int64_t>(real * power + 0.5)
         decimals[0] = scale
-        return True
-    if PyLong_CheckExact(value):
-        digits[0] = PyLong_AsLongLongAndOverflow(value, &overflow)
+        return digits[0] < WHOLE_15 and <double> digits[0] / power == real
+    if PyLong_CheckExact(<object> value):
+        digits[0] = PyLong_AsLongLongAndOverflow(<object> value, &overflow)
         decimals[0] = 0
         return overflow == 0 and 0 <= digits[0] <= INTEGER_MAX
     return False
 
 
-cdef bint read(object rows, int side, ContentState content):
+cdef bint read(PyObject* side, Rows* rows, int price_decimals, int size_decimals) noexcept:
     """Read the rows of one side into the scratch; whether all of them are plain."""
+    cdef double price_power = POWERS[min(price_decimals, SCALE)]
+    cdef double size_power = POWERS[min(size_decimals, SCALE)]
+    cdef Py_ssize_t count = 0
+    cdef Py_ssize_t width = 0
+    cdef PyObject** pairs = items_of(side, &count)
+    cdef PyObject** pair
     cdef Py_ssize_t place
-    cdef Py_ssize_t count
-    cdef bint is_list = PyList_CheckExact(rows)
     cdef Row* row
-    cdef PyObject* pair
-    cdef object price
-    cdef object size
-    SCRATCH.sides[side].count = 0
-    if not is_list and not PyTuple_CheckExact(rows):
+    rows.count = 0
+    if pairs == NULL:
         return False
-    count = PyList_GET_SIZE(rows) if is_list else PyTuple_GET_SIZE(rows)
     for place in range(count):
-        pair = PyList_GET_ITEM(rows, place) if is_list else PyTuple_GET_ITEM(rows, place)
-        if PyTuple_CheckExact(<object> pair) and PyTuple_GET_SIZE(<object> pair) == 2:
-            price = <object> PyTuple_GET_ITEM(<object> pair, 0)
-            size = <object> PyTuple_GET_ITEM(<object> pair, 1)
-        elif PyList_CheckExact(<object> pair) and PyList_GET_SIZE(<object> pair) == 2:
-            price = <object> PyList_GET_ITEM(<object> pair, 0)
-            size = <object> PyList_GET_ITEM(<object> pair, 1)
-        else:
+        pair = items_of(pairs[place], &width)
+        if pair == NULL or width != 2:
             return False
-        row = room(&SCRATCH.sides[side], &SCRATCH)
+        row = room(rows, &SCRATCH)
         if row == NULL:
             return False
-        if not number(price, content.price_decimals, &row.price, &row.price_decimals):
+        if not number(pair[0], price_decimals, price_power, &row.price, &row.price_decimals):
             return False
-        if not number(size, content.size_decimals, &row.size, &row.size_decimals):
+        if not number(pair[1], size_decimals, size_power, &row.size, &row.size_decimals):
             return False
         row.sequence = -1
-        SCRATCH.sides[side].count += 1
+        rows.count += 1
     return True
 
 
@@ -130,7 +135,11 @@ cdef class Changed:
                 if PyLong_CheckExact(venue_ms):
                     SCRATCH.time = PyLong_AsLongLongAndOverflow(venue_ms, &overflow)
                 if overflow == 0 and (venue_ms is None or SCRATCH.time >= 0):
-                    taken = read(bids, 0, content) and read(asks, 1, content) and content.take(content.bids, content.asks, &SCRATCH)
+                    taken = (
+                        read(<PyObject*> bids, &SCRATCH.sides[0], content.price_decimals, content.size_decimals)
+                        and read(<PyObject*> asks, &SCRATCH.sides[1], content.price_decimals, content.size_decimals)
+                        and content.take(content.bids, content.asks, &SCRATCH)
+                    )
                     relax(&SCRATCH)
         if not taken:
             self._apply_changes(bids, asks, sequence, venue_ms)
