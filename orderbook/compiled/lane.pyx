@@ -203,8 +203,11 @@ cdef class Lane:
         if not content.take(bids, asks, scan):
             return False
         self._taken += 1
-        self._price_zeros += content.price_zero_count - zeros
-        self._absent += content.remove_absent_count - absent
+        # Both are rare. Without the questions a compiler reads both counts at once, and that waits for their writing.
+        if content.price_zero_count != zeros:
+            self._price_zeros += content.price_zero_count - zeros
+        if content.remove_absent_count != absent:
+            self._absent += content.remove_absent_count - absent
         self._last_ns = received_ns
         if received_ns:
             self._heard_ns = self._pulse._heard_ns = received_ns
