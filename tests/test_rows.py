@@ -165,6 +165,25 @@ def test_a_float_is_its_shortest_text(value: float) -> None:
     assert Decimal(repr(value)) == sizes.get(Decimal(67000), Decimal(0))
 
 
+@given(
+    st.integers(0, 22),
+    st.integers(0, 22),
+    st.lists(st.floats(0, 1e16, allow_subnormal=True) | st.decimals(0, 10**7, places=9).map(float), max_size=3),
+)
+def test_floats_end_alike_at_any_scale(price_decimals: int, size_decimals: int, values: list[float]) -> None:
+    """Prices and sizes as floats, where the book has few decimals or more than are exact as doubles."""
+    one, other = OrderBook("BTC-USDT"), OrderBook("BTC-USDT")
+    level = (f"{Decimal(10) ** -price_decimals:f}", f"{Decimal(10) ** -size_decimals:f}")
+    rows = [(value, size) for value in values for size in values]
+    for book in (one, other):
+        book.apply_snapshot([level], [], 10)
+
+    found = outcome(one, one.apply_changes, rows, [], 11)
+    expected = outcome(other, other._apply_changes, rows, [], 11, None)
+
+    assert expected == found
+
+
 @pytest.mark.parametrize("half", [0.1 + 0.2, 0.1 * 3, 1.1 * 1.1])
 def test_a_float_with_many_digits_keeps_them(half: float) -> None:
     """A float that is no short decimal is taken exactly as it is written, not as what it is near to."""

@@ -194,7 +194,8 @@ cdef class ContentState:
         cdef Py_ssize_t number
         for number in range(rows.count):
             row = &rows.first[number]
-            if not is_right(ladder, row.price, &row.place):
+            # Before the first one nothing has changed since it was looked for.
+            if number and not is_right(ladder, row.price, &row.place):
                 find(ladder, row.price, &row.place)
             if put(ladder, row.price, row.size, &row.place) == 0 and row.size == 0:
                 self.remove_absent_count += 1
