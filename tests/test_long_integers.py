@@ -11,6 +11,7 @@ from orderbook.errors import shown
 from orderbook.fixedpoint import TIME_MAX
 from orderbook.sync import BookSync
 from orderbook.twin.pure import PulseState
+from tests.kucoin_frames import delta, live
 from tests.twins import PULSES
 
 LONG = 10**5_000
@@ -66,3 +67,13 @@ def test_a_pulse_keeps_times_of_64_bits(kind: type[PulseState]) -> None:
         with pytest.raises(UsageError, match="a time in ns"):
             pulse.heard_ns = heard_ns
         assert pulse.heard_ns == TIME_MAX
+
+
+def test_a_frame_before_the_clock_s_zero_is_heard_like_any_other() -> None:
+    """Until the time does not fit: then it is refused, whichever way a frame goes, and nothing has happened."""
+    sync = live()
+    sync.receive(delta(12), -1)
+    assert (-1, 12) == (sync.book.heard_ns, sync.book.sequence)
+    with pytest.raises(UsageError, match="a time in ns"):
+        sync.receive(delta(13), -TIME_MAX - 1)
+    assert (-1, 12) == (sync.book.heard_ns, sync.book.sequence)

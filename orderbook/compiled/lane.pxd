@@ -11,7 +11,7 @@ from orderbook.compiled.touch cimport GuardState
 
 
 cdef class PulseState:
-    cdef int64_t _heard_ns     # NEVER: nothing yet
+    cdef int64_t _heard_ns     # INT64_MIN: nothing yet
     cdef public bint in_doubt
 
 

@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SI
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.unicode cimport PyUnicode_CheckExact
 from cython cimport final
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MIN, int64_t
 
 from orderbook.compiled.blocks cimport fetch
 from orderbook.compiled.content cimport ContentState
@@ -26,9 +26,6 @@ cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     bint PyUnicode_IS_ASCII(object text)
 
-cdef enum:
-    NEVER = -1
-
 cdef tuple NOTHING = ()
 
 
@@ -36,16 +33,16 @@ cdef class PulseState:
     """When something was last heard on a link; see ``guard.Pulse``."""
 
     def __init__(self):
-        self._heard_ns = NEVER
+        self._heard_ns = INT64_MIN
         self.in_doubt = False
 
     @property
     def heard_ns(self):
-        return None if self._heard_ns == NEVER else self._heard_ns
+        return None if self._heard_ns == INT64_MIN else self._heard_ns
 
     @heard_ns.setter
     def heard_ns(self, value):
-        self._heard_ns = NEVER if value is None else as_time(value)
+        self._heard_ns = INT64_MIN if value is None else as_time(value)
 
 
 cdef class Lane:
@@ -109,14 +106,14 @@ cdef class Lane:
     def receive(self, frame, received_ns=0):
         if self._content is not None and PyLong_CheckExact(received_ns):
             now_ns = PyLong_AsLongLongAndOverflow(received_ns, &self._overflow)
-            if self._overflow == 0 and self._take_frame(frame, now_ns, False):
+            if self._overflow == 0 and now_ns != INT64_MIN and self._take_frame(frame, now_ns, False):
                 return self._told(now_ns)
         return self._receive(frame, received_ns)
 
     def offer(self, frame, received_ns):
         if self._content is not None and PyLong_CheckExact(received_ns):
             now_ns = PyLong_AsLongLongAndOverflow(received_ns, &self._overflow)
-            if self._overflow == 0 and self._take_frame(frame, now_ns, True):
+            if self._overflow == 0 and now_ns != INT64_MIN and self._take_frame(frame, now_ns, True):
                 return self._told(now_ns)
         return None
 
