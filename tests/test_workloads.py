@@ -86,7 +86,7 @@ def test_frames_are_taken_by_the_library(w1: Workload) -> None:
 def test_peers_that_need_nothing_agree(w1: Workload, peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parsed changes lead to the reference's levels, and every query to its answer."""
     # How they decode is their environment's business.
-    monkeypatch.setattr("benchmarks.peers.by_hand.float_frames", lambda: (None, None))
+    monkeypatch.setattr("benchmarks.peers.frames.float_frames", lambda: (None, None))
     adapter = adapter_of(peer)
     measuring = Measuring(adapter)
     short = Workload(w1.name, w1.bids, w1.asks, w1.sequence, w1.messages[:400])
