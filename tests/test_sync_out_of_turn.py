@@ -111,7 +111,14 @@ def test_a_cache_that_stands_still_does_not_confirm_itself(asks: Callable[[BookS
     assert (BookState.LIVE, 14) == (sync.state, sync.book.sequence)
 
 
-def test_a_venue_that_stays_ahead_of_swapped_deltas_does_not_make_them_live() -> None:
+@pytest.mark.parametrize(
+    ("after_s", "expected"),
+    [(1, (BookState.STALE, ["StateChanged", "StateChanged", "NeedSnapshot"])), (6, (BookState.SYNCING, []))],
+    ids=["the link is alive", "the link is silent, too"],
+)
+def test_a_venue_that_stays_ahead_of_swapped_deltas_does_not_make_them_live(
+    after_s: int, expected: tuple[BookState, list[str]]
+) -> None:
     """The stream had its moment to show what the venue said: the book stands, but is STALE at once."""
     second = 1_000_000_000
     sync = BookSync("kucoin", SYMBOL)
@@ -121,8 +128,9 @@ def test_a_venue_that_stays_ahead_of_swapped_deltas_does_not_make_them_live() ->
     sync.receive(delta(11), second)
     sync.receive_snapshot(snapshot(10), second, depth="full")
     sync.receive_probe(15, second)
-    assert "NeedSnapshot" in kinds(sync.check(2 * second + 1))
-    assert (BookState.STALE, 12) == (sync.state, sync._machine.last)
+    told = kinds(sync.check((1 + after_s) * second + 1))
+    assert expected == (sync.state, told)
+    assert 12 == sync._machine.last
 
 
 def deltas_of(buffer: DeltaBuffer, *numbers: int) -> None:
