@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orderbook.errors import NumberError
-from orderbook.fixedpoint import RAW_MAX, plain, to_raw
+from orderbook.fixedpoint import RAW_MAX, ZERO, Number, plain, to_raw
 from orderbook.ladder import Ladder
 from orderbook.twin import ContentState, refuse_copy
 from orderbook.types import Change, Side
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RawLevel = tuple[int, int]
 """(price, size), both scaled integers."""
+Finest = tuple[Number, Number]
+"""The price and the size that have most decimals."""
 
 
 class BookContent(ContentState):
@@ -144,13 +146,22 @@ class BookContent(ContentState):
         size_decimals = max([self.size_decimals, *(c.size.decimals for c in changes)])
         if (price_decimals, size_decimals) == (self.price_decimals, self.size_decimals):
             return
-        for change in changes:
-            to_raw(change.price, price_decimals)
-            to_raw(change.size, size_decimals)
-        self.widen(price_decimals, size_decimals)
+        prices, sizes = [change.price for change in changes], [change.size for change in changes]
+        finest = _finest(prices), _finest(sizes)
+        for numbers, one, decimals in ((prices, finest[0], price_decimals), (sizes, finest[1], size_decimals)):
+            for number in numbers:
+                # One that is too large alone is named itself.
+                if to_raw(number, number.decimals) * 10 ** (decimals - number.decimals) > RAW_MAX:
+                    raise _too_far_apart(_text(number), one, decimals)
+        self.widen(price_decimals, size_decimals, finest)
 
-    def widen(self, price_decimals: int, size_decimals: int) -> None:
+    def widen(self, price_decimals: int, size_decimals: int, finest: Finest = (ZERO, ZERO)) -> None:
         """Grow the scales to at least these decimals, exactly; they never shrink.
+
+        Args:
+            price_decimals: Of the prices.
+            size_decimals: Of the sizes.
+            finest: The price and the size that want so many decimals, for the error.
 
         Raises:
             NumberError: A level would not fit 64 bits any more; nothing changed.
@@ -165,9 +176,9 @@ class BookContent(ContentState):
         horizons = [(price, 0) for price in self.horizon.values() if price is not None]
         for price, size in (*self.bids, *self.asks, *horizons):
             if price * price_factor > RAW_MAX:
-                raise NumberError(self.price_text(price), f"does not fit 64 bits with {price_decimals} decimals")
+                raise _too_far_apart(self.price_text(price), finest[0], price_decimals)
             if size * size_factor > RAW_MAX:
-                raise NumberError(self.size_text(size), f"does not fit 64 bits with {size_decimals} decimals")
+                raise _too_far_apart(self.size_text(size), finest[1], size_decimals)
         for side in Side:
             self.ladder(side).rescale(price_factor, size_factor)
             horizon = self.horizon[side]
@@ -227,3 +238,20 @@ class BookContent(ContentState):
         self.bids.verify()
         self.asks.verify()
         assert self.sequence >= 0, "negative sequence"
+
+
+def _finest(numbers: Sequence[Number]) -> Number:
+    """The number that has most decimals."""
+    return max(numbers, key=lambda number: number.decimals)
+
+
+def _too_far_apart(large: str, finest: Number, decimals: int) -> NumberError:
+    """The number to blame is the one that came with so many decimals, not one that was fine before it."""
+    if finest.decimals < decimals:
+        return NumberError(large, f"does not fit 64 bits with {decimals} decimals")
+    problem = f"has {decimals} decimals, and beside it {large} does not fit 64 bits: it has to be rounded"
+    return NumberError(_text(finest), problem)
+
+
+def _text(number: Number) -> str:
+    return format(number.to_decimal(), "f")

@@ -153,7 +153,7 @@ def to_raw(number: Number, decimals: int) -> int:
     """
     raw: int = number.mantissa * 10 ** (number.exponent + decimals)
     if raw > RAW_MAX:
-        raise NumberError(number.to_decimal(), f"does not fit 64 bits with {decimals} decimals")
+        raise NumberError(format(number.to_decimal(), "f"), f"does not fit 64 bits with {decimals} decimals")
     return raw
 
 

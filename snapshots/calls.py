@@ -176,6 +176,7 @@ class Caller:
         Raises:
             RestError: Of the last attempt.
             UsageError: Closed.
+            CancelledError: Noting what was wrong with the attempt before, if there was one.
         """
         self.check_open()
         retrying = AsyncRetrying(
@@ -186,7 +187,13 @@ class Caller:
             before_sleep=partial(_note_problem, urgency),
             reraise=True,
         )
-        result: T = await retrying(self._attempt, request, decode, urgency, symbol)
+        try:
+            result: T = await retrying(self._attempt, request, decode, urgency, symbol)
+        except asyncio.CancelledError as error:
+            # Whoever does not wait any longer may want to say why it took so long.
+            if urgency.problem is not None:
+                error.add_note(urgency.problem)
+            raise
         return result
 
     def _pause_s(self, state: RetryCallState) -> float:

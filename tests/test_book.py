@@ -239,3 +239,26 @@ def test_types() -> None:
     assert_type(book.cumulative(Side.BID), npt.NDArray[Any])
     assert_type(book.cumulative(Side.BID, allow_partial=True), Marked[npt.NDArray[Any]])
     assert_type(book.exact.view(1), BookView[Decimal])
+
+
+@pytest.mark.parametrize(
+    ("bid", "told"),
+    [
+        (
+            (0.1 * 3, 1),
+            "'0.30000000000000004' has 17 decimals, and beside it 67019.00123000001 does not fit 64 bits: it has to be",
+        ),
+        ((5, 1e-19), "'0.0000000000000000001' has 19 decimals, and beside it 2 does not fit 64 bits: it has to be"),
+        ((10**15, "0.5"), "'1000000000000000' does not fit 64 bits with 11 decimals"),
+        ((10**20, "0.5"), "'100000000000000000000' does not fit 64 bits with 0 decimals"),
+    ],
+)
+def test_the_number_that_is_too_fine_is_the_one_that_is_blamed(bid: tuple[float, float | str], told: str) -> None:
+    """Not one that was held before it came; but one that is too large, for the scales or alone, is blamed itself."""
+    book = OrderBook("BTC-USDT")
+    book.apply_snapshot([("67012.3", "2")], [("67020", "2")], 1)
+    book.apply_changes([(67012.3 * 1.0001, 2)], [], 2)
+    with pytest.raises(NumberError) as caught:
+        book.apply_changes([bid], [], 3)
+
+    assert told in str(caught.value)

@@ -34,6 +34,7 @@ SYMBOLS = "BCHSV-USDT, CAPP-BTC, DAPPT-BTC, FET-BTC, NRG-BTC"
         (["x" * 500], 2, "; there are demo"),
         (["watch", "A-B", "--log", "-"], 2, "--log belongs before the command: orderbook --log FILE watch ..."),
         (["info", "--debug"], 2, "--debug belongs before the command: orderbook --log FILE --debug info ..."),
+        (["--debug", "info"], 2, "--debug says what goes into the log: give --log FILE, too (- is stderr); see `ord"),
         (["--lgo", "-"], 2, "No such option '--lgo'. Did you mean '--log'? see `orderbook --help`"),
         (["replay"], 2, "Missing argument 'CAPTURE...'; see `orderbook replay --help`"),
         (["replay", BUNDLED, "--levls", "3"], 2, "No such option '--levls'"),

@@ -343,6 +343,20 @@ def test_a_venue_that_does_not_answer_in_time(command: str, tmp_path: Path) -> N
     assert [] == list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["watch", "record"])
+def test_why_a_venue_did_not_answer_in_time(command: str, tmp_path: Path) -> None:
+    """What was wrong with the last attempt is told, however little time there was for attempts."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Caller, "_pause_s", lambda *_: 60.0)
+        said = one_line(run(command, tmp_path, "--url", f"http://127.0.0.1:{port}", "--seconds", "0.2"))
+
+    reason = f"127.0.0.1:{port} cannot be reached (Connection refused); check the network"
+    assert said.startswith(f"the venue did not answer within the 0.2 s of --seconds: {reason}")
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_a_venue_that_is_busy(tmp_path: Path) -> None:
     """It was asked several times; then its words are told."""
     with local_venue({"fault": "html", "status": 503, "p": 1}, symbols=1) as venue:

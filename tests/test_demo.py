@@ -66,6 +66,34 @@ def test_the_table_says_the_same() -> None:
     assert "at the end: 2 of 2 books LIVE and equal to the truth" == lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("args", "profile", "rate"),
+    [
+        ((), "normal", demo.RATE),
+        (("--rate", "30"), "normal", 30),
+        (("--profile", "normal"), "normal", None),
+        (("--profile", "illiquid"), "illiquid", None),
+        (("--profile", "storm", "--rate", "5"), "storm", 5),
+    ],
+)
+def test_a_market_that_is_chosen_keeps_its_rate(
+    args: tuple[str, ...], profile: str, rate: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless another is given; the demo's own rate is for whoever chooses nothing."""
+    made: dict[str, Any] = {}
+
+    class Made(Exception):
+        """The venue would have been started."""
+
+    def venue(**given: Any) -> None:
+        made.update(given)
+        raise Made
+
+    monkeypatch.setattr(demo, "LocalKuCoin", venue)
+    assert isinstance(orderbook_command("demo", *args).exception, Made)
+    assert (profile, rate) == (made["profile"], made["rate"])
+
+
 def test_without_a_key_the_books_have_a_horizon() -> None:
     """They are compared as far as they are known."""
     result = orderbook_command("demo", "--seconds", "1", "--symbols", "1", "--keyless", "--format", "json")

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orderbook.accelerator import chosen
+from orderbook.accelerator import chosen, in_use
 from orderbook.errors import UsageError
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import Ladder, reference
@@ -275,7 +275,7 @@ def test_a_required_accelerator_that_is_missing_is_an_error() -> None:
         chosen("require", is_built=False)
 
 
-@pytest.mark.parametrize("mode", ["", "Auto", "on", "\udc80"])
+@pytest.mark.parametrize("mode", [" ", "Auto", "on", "\udc80"])
 @pytest.mark.parametrize("is_built", [False, True])
 def test_an_unknown_mode_is_refused(mode: str, is_built: bool) -> None:
     """A misspelt value must not mean the default."""
@@ -297,3 +297,37 @@ def test_the_environment_decides_at_import(mode: str | None) -> None:
     else:
         is_compiled = IS_BUILT and mode != "off"
         assert ("orderbook.compiled.ladder" if is_compiled else "orderbook.ladder.reference") == ran.stdout.strip()
+
+
+@pytest.mark.parametrize("mode", ["REQUIRE", "bogus", "require"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["python", "-m", "orderbook", "info"],
+        ["python", "-Im", "orderbook"],
+        ["python", "-u", "/usr/bin/orderbook", "info"],
+    ],
+)
+def test_the_command_line_says_in_one_line_what_is_wrong_with_the_mode(arguments: list[str], mode: str) -> None:
+    """As with any mistake: no traceback, but a text as exit code, which the interpreter writes to stderr (and is 1)."""
+    with pytest.raises(SystemExit) as caught:
+        in_use({"ORDERBOOK_ACCELERATOR": mode}, arguments, is_built=False)
+
+    told = str(caught.value.code)
+    assert told.startswith("orderbook: error: ORDERBOOK_ACCELERATOR")
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "arguments", [["python"], ["python", "-c", "import orderbook"], ["python", "-m", "pytest"], ["python", "bot.py"]]
+)
+def test_any_other_program_gets_an_exception(arguments: list[str]) -> None:
+    """Whose caller may do with it what he likes."""
+    with pytest.raises(UsageError, match="ORDERBOOK_ACCELERATOR is auto, require or off"):
+        in_use({"ORDERBOOK_ACCELERATOR": "bogus"}, arguments, is_built=True)
+
+
+@pytest.mark.parametrize("environment", [{}, {"ORDERBOOK_ACCELERATOR": ""}, {"ORDERBOOK_ACCELERATOR": "auto"}])
+def test_empty_is_as_if_it_were_not_set(environment: dict[str, str]) -> None:
+    """As shells have it, where a variable is cleared for one command."""
+    assert ("compiled", "pure") == (in_use(environment, [], is_built=True), in_use(environment, [], is_built=False))

@@ -85,6 +85,7 @@ PURE_IMPORTS = {
 PURE_EXCEPTIONS = {
     ("orderbook", "importlib"): "the live part is imported when it is first asked for",
     ("orderbook.accelerator", "os"): "one environment variable chooses the twin, once",
+    ("orderbook.accelerator", "sys"): "the command line is told in one line what is wrong with that variable",
     ("orderbook.sync.batch", "mmap"): "a type of buffer that is taken, in annotations only",
     ("orderbook.ladder.reference", "sys"): "a ladder tells its size in memory",
     ("orderbook.accelerator", "importlib"): "whether there is a compiled twin",

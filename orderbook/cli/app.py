@@ -162,7 +162,7 @@ anything else ends with 130 then.
     metavar="FILE",
     help="Write a line for every change of state and every trouble; - is stderr.",
 )
-@click.option("--debug", is_flag=True, help="Everything there is, in the log.")
+@click.option("--debug", is_flag=True, help="With --log: everything there is.")
 @click.pass_context
 def main(ctx: click.Context, *, log: Path | None, debug: bool) -> None:
     """Keep local order books that are never silently wrong.
@@ -170,6 +170,8 @@ def main(ctx: click.Context, *, log: Path | None, debug: bool) -> None:
     A book says LIVE only when it equals the venue's book at the sequence it names; otherwise it says why not.
     """
     ctx.ensure_object(Timing)
+    if debug and log is None:
+        raise click.UsageError("--debug says what goes into the log: give --log FILE, too (- is stderr)")
     if log is not None:
         ctx.with_resource(log_to(log, logging.DEBUG if debug else logging.INFO))
     if ctx.invoked_subcommand is None:

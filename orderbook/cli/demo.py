@@ -28,6 +28,8 @@ from orderbook.simulator.truth import Level, book_digest
 SECONDS_ELSEWHERE: Final = 10.0
 READ_S: Final = 0.02
 LEVELS_ALL: Final = 100_000
+RATE: Final = 200.0
+"""Deltas a second where neither a rate nor a market is chosen: enough to look at."""
 SETTLE_S: Final = 15.0
 """How long the last book may take to be LIVE at the end."""
 FAULTS: Final[Sequence[dict[str, Any]]] = (
@@ -42,6 +44,7 @@ EPILOG = """\b
 Examples:
   orderbook demo                               live ladders; q ends
   orderbook demo --calm --symbols 8            with nothing going wrong
+  orderbook demo --profile storm               a market of 1,500 deltas a second and symbol; illiquid: one an hour
   orderbook demo --faults plan.json            with your own faults; `orderbook simulate --list-faults` names them
   orderbook demo --format json | tail -n 1     the summary
 
@@ -54,8 +57,13 @@ sequence, each LIVE book can be compared with the truth. The exit code is 0 if e
 
 @click.command(epilog=EPILOG)
 @click.option("--symbols", type=click.IntRange(1, 50), default=4, show_default=True, help="How many books.")
-@click.option("--rate", type=click.FloatRange(1, 10_000), default=200.0, show_default=True, help="Deltas a second.")
-@click.option("--profile", type=click.Choice(list(PROFILES)), default="normal", show_default=True, help="The market.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(1, 10_000),
+    metavar="N",
+    help=f"Deltas a second, over all symbols. Default: {RATE:g}; with --profile, what that market has.",
+)
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="The market, at its own rate. Default: normal.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is left to chance.")
 @click.option("--calm", is_flag=True, help="Nothing goes wrong.")
 @click.option("--faults", type=click.Path(path_type=Path), metavar="PLAN", help="A JSON file: what goes wrong instead.")
@@ -69,8 +77,8 @@ def demo(
     ctx: click.Context,
     *,
     symbols: int,
-    rate: float,
-    profile: str,
+    rate: float | None,
+    profile: str | None,
     seed: int,
     calm: bool,
     faults: Path | None,
@@ -87,7 +95,9 @@ def demo(
     plan = FaultPlan(() if calm else FAULTS) if faults is None else read_plan(faults)
     if seconds == float("inf") and not (form == "table" and can_draw()):
         seconds = SECONDS_ELSEWHERE
-    venue = LocalKuCoin(symbols=symbols, rate=rate, profile=profile, seed=seed, faults=plan)
+    if rate is None and profile is None:
+        rate = RATE
+    venue = LocalKuCoin(symbols=symbols, rate=rate, profile=profile or "normal", seed=seed, faults=plan)
     ctx.exit(0 if asyncio.run(_demo(venue, seconds, form, is_keyless=keyless)) else 1)
 
 

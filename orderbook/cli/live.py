@@ -120,8 +120,10 @@ async def opened(feed: Feed, seconds: float) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(None if isinf(seconds) else seconds):
                 await feed.start()
-        except TimeoutError:
-            raise Unreachable(None, f"the venue did not answer within the {seconds:g} s of --seconds") from None
+        except TimeoutError as error:
+            # It is out of time, which says little; what the last attempt met with says more.
+            why = "".join(f": {note}" for note in getattr(error.__cause__, "__notes__", ()))
+            raise Unreachable(None, f"the venue did not answer within the {seconds:g} s of --seconds{why}") from None
         yield
     finally:
         await feed.close()
