@@ -158,6 +158,7 @@ $(VENV)/.runtime: pyproject.toml setup.py
 	$(if $(interpreter),,$(error $(why)))
 	@echo "Making the environment $(VENV), once ..." >&2
 	@"$(PYTHON)" -m venv --clear $(VENV)
+	@echo "Installing what it needs and building the compiled twin: a minute or so ..." >&2
 	@$(pip) install --editable .
 	@touch $(VENV)/.native
 	@echo "$$made_for" >$@

@@ -1,4 +1,4 @@
-"""Writes the README's table of the synchroniser from the code; ``python -m tests.state_table`` brings it up to date."""
+"""Writes the synchroniser's table in ``docs/states.md``; ``python -m tests.state_table`` brings it up to date."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from orderbook.sync.table import NEXT, RULES, Rule
 from orderbook.types import BookState
 
 README: Final = Path(__file__).resolve().parent.parent / "README.md"
+PAGE: Final = README.parent / "docs" / "states.md"
 BEGIN: Final = "<!-- generated from orderbook/sync/table.py by `python -m tests.state_table` -->"
 END: Final = "<!-- end of the generated table -->"
 
@@ -39,11 +40,11 @@ def _next(rule: Rule) -> str:
 
 
 def with_table(text: str) -> str:
-    """A README's text with the present table between its marks."""
+    """A page's text with the present table between its marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{state_table()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -17,7 +17,7 @@ from snapshots.replay import Replay
 from snapshots.sniff import looks_like
 from tests.captures import foreign, opened, written
 from tests.commands import BUNDLED, objects, orderbook_command
-from tests.kucoin_traffic import EXPECTED, bundled, fields, is_ticker, of_symbols, with_raw
+from tests.kucoin_traffic import EXPECTED, bundled, delta, fields, is_ticker, of_symbols, snapshot, with_raw
 
 
 @pytest.fixture
@@ -125,6 +125,36 @@ def test_a_bad_check_is_named_and_fails(tmp_path: Path) -> None:
         r"ticker at sequence \d+: the book has bid 0.0000614 x \S+, ask .*, the venue bid \S+ x 1,", second
     )
     assert 1 == result.exit_code
+
+
+def test_what_was_compared_with_nothing_says_so(tmp_path: Path) -> None:
+    """Three times 0 would look like a comparison: without tickers there are no such columns, but words."""
+    tickers, bare = of_symbols("NRG-BTC"), [one for one in of_symbols("FET-BTC") if not is_ticker(one, "FET-BTC")]
+    told = []
+    for name, records in (("all", tickers), ("none", bare), ("some", [*tickers, *bare])):
+        path = tmp_path / f"{name}.jsonl.gz"
+        path.write_bytes(foreign(records))
+        result = orderbook_command("replay", str(path))
+        words = [line for line in result.stdout.splitlines() if line.startswith("Nothing to compare with")]
+        told.append((result.exit_code, "tickers" in result.stdout, words))
+
+    nothing = "no ticker and no later snapshot at a sequence of a LIVE book."
+    assert (0, True, []) == told[0]
+    assert (0, False, [f"Nothing to compare with: {nothing}"]) == told[1]
+    assert (0, True, [f"Nothing to compare with for FET-BTC: {nothing}"]) == told[2]
+
+
+def test_later_snapshots_have_columns_in_a_narrow_table(tmp_path: Path) -> None:
+    """What was compared is never left out."""
+    levels = [("100", "5")], [("101", "7")]
+    path = tmp_path / "audited.jsonl.gz"
+    path.write_bytes(foreign([delta(11), snapshot(10, *levels), snapshot(11, *levels)]))
+    result = orderbook_command("replay", str(path), "--levels", "1", env={"COLUMNS": "40"})
+    lines = result.stdout.splitlines()
+
+    assert (0, "snapshots") == (result.exit_code, lines[0].strip())
+    assert ["symbol", "state", "gaps", "equal", "bad"] == lines[1].split()
+    assert ["BTC-USDT", "LIVE", "0", "1", "0"] == lines[3].split()
 
 
 def test_a_cut_capture_is_replayed_up_to_there(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import orderbook
 from orderbook.cli import main
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.testing import FaultPlan, VirtualKuCoin, in_virtual_time
-from tests.state_table import README, with_table
+from tests.state_table import PAGE, README, with_table
 
 TEXT: Final = README.read_text(encoding="utf-8")
 
@@ -106,14 +106,17 @@ def test_the_bounds_of_freshness_are_the_defaults() -> None:
     assert (5_000, 5_000) == (feed.max_age_ms, feed.sync.link_silence_max_ms)
     assert "5 s later" in bounds
     assert (20, 2_000, 30_000) == (feed.silence_gaps, feed.silence_min_ms, feed.sync.symbol_silence_ms)
-    assert "after 20 of the symbol's usual gaps at the latest (2 s if those are shorter, 30 s in any case)" in bounds
+    assert "silent for 20 times its usual pause (at least 2 s, at most 30 s)" in bounds
+    assert "no answer for 10 s: STALE" in bounds
+    assert 10_000 == feed.sync.probe_timeout_ms
     assert 10_000 == feed.audit_interval_ms
-    assert "every 10 s the next book in turn" in bounds
+    assert "every 10 s one book is compared with a fresh snapshot" in bounds
 
 
 def test_the_state_table_is_current() -> None:
     """``python -m tests.state_table`` would change nothing."""
-    assert with_table(TEXT) == TEXT
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_table(page) == page
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"^\$ orderbook (\w+)", TEXT, re.MULTILINE))))

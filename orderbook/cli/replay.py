@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from orderbook.cli.options import checked_symbols, checked_venue, format_option
-from orderbook.cli.tables import ladders, report_table
+from orderbook.cli.tables import ladders, report_table, unchecked
 from orderbook.cli.terminal import Timing, complain, is_terminal, print_json, show, stdout_console
 from orderbook.venues import VENUES
 from snapshots.capture import CaptureError, CaptureReader, Record, read_capture
@@ -146,7 +146,7 @@ class _Job:
                 print_json(report.to_json())
         elif reports:
             console = stdout_console()
-            show(report_table(reports, console), ladders(reports, console))
+            show(report_table(reports, console), unchecked(reports), ladders(reports, console))
         for report in reports:
             if report.bad:
                 self._fail(f"{report.capture}: {report.symbol}: checks that came out bad: {report.bad}")

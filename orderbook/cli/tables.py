@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from orderbook.ui.levels import ASCII, UNICODE, Glyphs, level_lines
 from snapshots.report import SymbolReport, TextLevel
 
 LADDER_COLUMNS_MAX: Final = 100
+NAMED_MAX: Final = 5
 _UNBOUNDED_COLUMNS: Final = 1000
 
 
@@ -32,7 +34,8 @@ class _Column(NamedTuple):
 def _check(name: str, outcome: str) -> Callable[[SymbolReport], str]:
     def cell(report: SymbolReport) -> str:
         tally = report.checks.get(name)
-        return "" if tally is None else str(getattr(tally, outcome))
+        # Three times 0 would look like a comparison.
+        return str(getattr(tally, outcome)) if tally is not None and any(astuple(tally)) else ""
 
     return cell
 
@@ -51,8 +54,9 @@ _COLUMNS = (
     _Column("tickers\nequal", _check("ticker", "ok"), 0),
     _Column("\nbad", _check("ticker", "bad"), 0, is_alarm=True),
     _Column("\nskipped", _check("ticker", "skipped"), 3),
-    _Column("snapshots\nequal", _check("snapshot", "ok"), 9),
-    _Column("\nbad", _check("snapshot", "bad"), 9, is_alarm=True),
+    _Column("snapshots\nequal", _check("snapshot", "ok"), 0),
+    _Column("\nbad", _check("snapshot", "bad"), 0, is_alarm=True),
+    _Column("\nskipped", _check("snapshot", "skipped"), 3),
     _Column("bids", lambda report: str(report.bid_count), 10),
     _Column("asks", lambda report: str(report.ask_count), 10),
     _Column("best bid", lambda report: _price(report.bids), 11),
@@ -69,6 +73,16 @@ def report_table(reports: Sequence[SymbolReport], console: Console) -> Table:
         columns = [column for column in columns if column.drop != first]
         table = _table(columns, reports)
     return table
+
+
+def unchecked(reports: Sequence[SymbolReport]) -> Text:
+    """Which books were compared with nothing; empty where there are none."""
+    bare = [report.symbol for report in reports if not any(tally.ok + tally.bad for tally in report.checks.values())]
+    if not bare:
+        return Text()
+    more = f" and {len(bare) - NAMED_MAX} more" if len(bare) > NAMED_MAX else ""
+    whose = "" if len(bare) == len(reports) else f" for {', '.join(bare[:NAMED_MAX])}{more}"
+    return Text(f"Nothing to compare with{whose}: no ticker and no later snapshot at a sequence of a LIVE book.\n")
 
 
 def _natural_width(table: Table, console: Console) -> int:

@@ -190,6 +190,7 @@ def _help(width: int, height: int, glyphs: Glyphs) -> list[Text]:
         (glyphs.horizon * 3, "horizon: a snapshot of the best levels knows no more"),
         ("####", "a number that has no room"),
         (f"1.{glyphs.cut}", "more decimals than there is room for"),
+        ("budget", "REST weight used, of what 30 s allow"),
     ]
     lines = [Text(" Keys", "bold")]
     lines += [_explained(label, words, width, glyphs) for label, words in named]
