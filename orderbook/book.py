@@ -45,7 +45,8 @@ class OrderBook(Reader[float, float], Changed):
         pulse: When something was last heard, if books share that; else the book has its own.
 
     Raises:
-        UsageError: ``max_age_ms`` without a clock, or not a whole number of at least 1.
+        UsageError: ``symbol`` is no text, or empty; ``max_age_ms`` without a clock, or not a whole number of at least
+            1.
 
     Attributes:
         exact: The same queries, answered in ``Decimal``.
@@ -58,6 +59,8 @@ class OrderBook(Reader[float, float], Changed):
     def __init__(
         self, symbol: str, *, clock: Clock | None = None, max_age_ms: int | None = None, pulse: Pulse | None = None
     ) -> None:
+        if not (symbol and isinstance(symbol, str)):
+            raise UsageError(f"a book is that of a symbol, such as 'BTC-USDT', not of {shown(symbol)}")
         guard = Guard(symbol, clock, max_age_ms, pulse)
         super().__init__(guard, FLOAT, guarded=True)
         self.exact: Reader[Decimal, Decimal] = Reader(guard, EXACT, guarded=True)
@@ -174,7 +177,7 @@ class OrderBook(Reader[float, float], Changed):
         assert self._guard.touch_count >= 0, "negative touch count"
 
     def _not_live(self) -> BookNotLive:
-        return BookNotLive(self.symbol, *self._guard.status())
+        return BookNotLive(self.symbol, *self._guard.status(), self._guard.epoch > 0)
 
 
 def _sequence(value: SupportsIndex) -> int:

@@ -27,18 +27,21 @@ class BookNotLive(OrderBookError):
         state: What the book says of itself.
         reason: Why it is not LIVE, in words.
         since: When it stopped being LIVE, in ns of the clock handed to the book; 0 if never LIVE or no clock.
+        was_known: Whether there is a last known book, which ``book.last_known`` reads.
     """
 
-    def __init__(self, symbol: str, state: BookState, reason: str, since: int) -> None:
-        super().__init__(symbol, state, reason, since)
+    def __init__(self, symbol: str, state: BookState, reason: str, since: int, was_known: bool = True) -> None:  # noqa: FBT001, FBT002 - as pickle hands it in
+        super().__init__(symbol, state, reason, since, was_known)
         self.symbol = symbol
         self.state = state
         self.reason = reason
         self.since = since
+        self.was_known = was_known
 
     def __str__(self) -> str:
         why = f": {self.reason}" if self.reason else ""
-        return f"book of {self.symbol} is {self.state.value}{why}; book.last_known reads the last one anyway"
+        advice = "; book.last_known reads the last one anyway" if self.was_known else ""
+        return f"book of {self.symbol} is {self.state.value}{why}{advice}"
 
 
 class BeyondHorizon(OrderBookError):

@@ -119,7 +119,7 @@ class Guard(GuardState[BookContent, Pulse]):
             return self.content
         state, reason, since_ns = self.status()
         if state is not BookState.LIVE:
-            raise BookNotLive(self.symbol, state, reason, since_ns)
+            raise BookNotLive(self.symbol, state, reason, since_ns, self.epoch > 0)
         return self.content
 
     @property

@@ -134,8 +134,13 @@ class SideView(SideState[Form[V, Q]], Generic[V, Q]):
         content = self._content()
         return self._form.value(self._raw_size(content, price), content.size_decimals)
 
-    def __contains__(self, price: Numeric) -> bool:
-        """Whether a level stands at exactly this price. Errors as ``size_at``. O(1)."""
+    def __contains__(self, price: Numeric | Level[V]) -> bool:
+        """Whether a level stands at exactly this price; of a ``Level``, whether it does with this size.
+
+        Errors as ``size_at``. O(1).
+        """
+        if isinstance(price, Level):
+            return bool(price.size > 0 and self.size_at(price.price) == price.size)
         return self._raw_size(self._content(), price) > 0
 
     def _raw_size(self, content: BookContent, price: Numeric) -> int:

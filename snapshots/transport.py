@@ -20,8 +20,8 @@ from orderbook.errors import BadAnswer, RestError, Unreachable, UsageError
 from orderbook.secret import Secret
 from orderbook.venues.rest import check_proxy
 
-_NETWORK: Final = "check the network, and the address of the server (--url)"
-_NO_TLS: Final = "check the address of the server (--url); that of a local KuCoin begins with http://"
+_NETWORK: Final = "check the network, and the address of the server (url= or --url)"
+_NO_TLS: Final = "check the address of the server (url= or --url); that of a local KuCoin begins with http://"
 _BROKEN: Final = f"{_NETWORK}: that of a server with TLS begins with https://"
 _SLOW: Final = "check the network, or allow more time"
 _CERTIFICATE: Final = (

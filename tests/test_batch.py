@@ -270,8 +270,9 @@ def test_the_arrays() -> None:
     assert {("float64", (99,))} == {(array.dtype.name, array.shape) for array in recorded.columns.values()}
     assert (None, None, ()) == (recorded.bids, recorded.asks, recorded.events)
     assert recorded["mid"] is recorded.columns["mid"]
-    with pytest.raises(KeyError):
-        recorded["spread"]
+    for name, advice in (("spread", r"; replay\(..., record=\('spread',\)\) records it"), ("sprad", "")):
+        with pytest.raises(KeyError, match=f"no column '{name}' among those recorded: mid, imbalance{advice}\"$"):
+            recorded[name]
     assert "<Recorded 99 frames, 99 live: mid, imbalance; 0 events>" == repr(recorded)
     assert "<Recorded 1 frames, 1 live: no columns, depth 2; 0 events>" == repr(
         live().replay(FRAMES[:1], record=(), depth=2)

@@ -262,3 +262,37 @@ def test_the_number_that_is_too_fine_is_the_one_that_is_blamed(bid: tuple[float,
         book.apply_changes([bid], [], 3)
 
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("symbol", ["", None, b"BTC-USDT", 7])
+def test_a_book_has_a_symbol(symbol: str) -> None:
+    """A text, and not an empty one."""
+    with pytest.raises(UsageError, match="a book is that of a symbol, such as 'BTC-USDT', not of "):
+        OrderBook(symbol)
+
+
+def test_what_was_never_known_is_not_offered() -> None:
+    """The last known book is named in the refusal from the first snapshot on."""
+    book = OrderBook("BTC-USDT")
+    with pytest.raises(BookNotLive) as never:
+        _ = book.mid
+    book.apply_snapshot([("5", "1")], [("7", "1")], 1)
+    book.mark(BookState.STALE, "too old", 0)
+    with pytest.raises(BookNotLive) as once:
+        _ = book.mid
+
+    assert "book of BTC-USDT is CONNECTING: no snapshot yet" == str(never.value)
+    assert "book of BTC-USDT is STALE: too old; book.last_known reads the last one anyway" == str(once.value)
+    assert str(never.value) == str(pickle.loads(pickle.dumps(never.value)))
+
+
+def test_a_level_is_in_the_side_that_has_it() -> None:
+    """With its very size, in every form; a price alone is in it, whatever stands there."""
+    book = live_book()
+    for form in map(unchecked, (book, book.exact, book.raw)):
+        for level in form.bids:
+            assert level in form.bids
+            assert level.price in form.bids
+            assert level not in form.asks
+            assert level._replace(size=level.size + level.size) not in form.bids
+            assert level._replace(size=level.size - level.size) not in form.bids

@@ -226,6 +226,14 @@ def test_a_key_ends_it(key: bytes, venue: Served) -> None:
     assert ("Traceback" in written, "interrupted" in written) == (False, False)
 
 
+def test_a_picture_leaves_a_line(venue: Served) -> None:
+    """How long it was, and what went wrong meanwhile."""
+    code, written = on_a_terminal("watch", "BTC-USDT", "--url", venue.url, "--seconds", "1")
+
+    assert 0 == code
+    assert "1 s, 0 gaps, 0 reconnects\r\n" in written.partition("\x1b[?1049l")[2]
+
+
 def test_a_picture_is_there_before_anything_is_known() -> None:
     """The venue does not answer, and nothing waits for that: the picture says so, and a key ends it."""
     with local_venue({"fault": "hang", "p": 1.0}, symbols=1) as silent:

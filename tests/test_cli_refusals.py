@@ -66,7 +66,7 @@ def test_nobody_answers(command: str, tmp_path: Path) -> None:
     said = one_line(run(command, tmp_path, "--url", f"http://127.0.0.1:{port}"))
 
     assert f"127.0.0.1:{port} cannot be reached (Connection refused)" in said
-    assert said.endswith("check the network, and the address of the server (--url)")
+    assert said.endswith("check the network, and the address of the server (url= or --url)")
     assert [] == list(tmp_path.iterdir())
 
 
@@ -237,7 +237,9 @@ def test_no_snapshot_of_a_listed_symbol_that_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "symbol", "message"),
     [
-        ((), "btcusdt", "'btcusdt' is not a KuCoin spot symbol; they look like BTC-USDT"),
+        ((), "btcusdt", "'btcusdt' is not a KuCoin spot symbol; did you mean BTC-USDT?"),
+        ((), "btc/usdt", "'btc/usdt' is not a KuCoin spot symbol; did you mean BTC-USDT?"),
+        ((), "btc", "'btc' is not a KuCoin spot symbol; they look like BTC-USDT"),
         ((), "BTC-USDT\x1b[2J", "is not a KuCoin spot symbol"),
         (("--venue", "binance"), "BTC-USDT", "unknown venue 'binance'; known: kucoin"),
         (("--depth", "50"), "BTC-USDT", "'--depth': '50' is not one of '20', '100', 'full'"),

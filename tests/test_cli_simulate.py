@@ -42,7 +42,7 @@ from tests.test_cli_process import environment, started
         (["--capture", BUNDLED, "--symbols", "5"], 2, "name the --symbols of the capture that you want"),
         (["--capture", BUNDLED, "--symbols", "A-B"], 1, "it holds no snapshot of A-B"),
         (["--capture", "no such file"], 1, "no such file: No such file or directory"),
-        (["--faults", "no such file"], 1, "no such file: No such file or directory"),
+        (["--faults", "no such file"], 2, "'--faults': Path 'no such file' does not exist"),
         (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write [{{"),
         (["--host", "0.0.0.0"], 1, "'0.0.0.0' is not a loopback address"),
     ],

@@ -284,8 +284,8 @@ def test_what_goes_wrong_unless_it_is_calm(
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["--calm", "--faults", "x.json"], 2, "--calm and --faults contradict each other"),
-        (["--faults", "no such file"], 1, "no such file: No such file or directory"),
+        (["--calm", "--faults", os.devnull], 2, "--calm and --faults contradict each other"),
+        (["--faults", "no such file"], 2, "'--faults': Path 'no such file' does not exist"),
         (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write ["),
         (["--symbols", "0"], 2, "'--symbols': 0 is not in the range"),
         (["--rate", "nan"], 1, "a market's rate is above 0 deltas a second"),

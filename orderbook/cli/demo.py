@@ -13,7 +13,7 @@ import click
 from orderbook.cli.live import LINE_S, first_news, panels_of, stop_signals, until
 from orderbook.cli.options import checked_seconds, format_option
 from orderbook.cli.simulate import read_plan
-from orderbook.cli.terminal import can_draw, print_json
+from orderbook.cli.terminal import can_draw, counted, print_json
 from orderbook.cli.watch_screen import Screen
 from orderbook.errors import UsageError
 from orderbook.feed.errors import NotReady
@@ -66,7 +66,12 @@ sequence, each LIVE book can be compared with the truth. The exit code is 0 if e
 @click.option("--profile", type=click.Choice(list(PROFILES)), help="The market, at its own rate. Default: normal.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is left to chance.")
 @click.option("--calm", is_flag=True, help="Nothing goes wrong.")
-@click.option("--faults", type=click.Path(path_type=Path), metavar="PLAN", help="A JSON file: what goes wrong instead.")
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PLAN",
+    help="A JSON file: what goes wrong instead.",
+)
 @click.option("--keyless", is_flag=True, help="Without a key: 100 levels a side, and a horizon.")
 @click.option(
     "--seconds", callback=checked_seconds, metavar="N", help="Stop after so many; 10 where nobody looks, else at q."
@@ -231,12 +236,13 @@ class Witness:
     def _tell(self, summary: dict[str, Any]) -> None:
         faults = ", ".join(f"{name} {count}" for name, count in sorted(summary["faults"].items())) or "none"
         reads, books = summary["reads"], summary["books"]
-        click.echo(f"{summary['frames']} frames in {summary['seconds']:.1f} s; {summary['applied']} deltas applied")
+        frames, applied = counted(summary["frames"], "frame"), counted(summary["applied"], "delta")
+        click.echo(f"{frames} in {summary['seconds']:.1f} s; {applied} applied")
         click.echo(f"what went wrong on purpose: {faults}")
         click.echo(
-            f"what the client made of it: {summary['gaps']} gaps, {summary['reorders']} reorders healed, "
-            f"{summary['duplicates']} duplicates ignored, {summary['resyncs']} resyncs, "
-            f"{summary['reconnects']} reconnects"
+            f"what the client made of it: {counted(summary['gaps'], 'gap')}, "
+            f"{counted(summary['reorders'], 'reorder')} healed, {counted(summary['duplicates'], 'duplicate')} ignored, "
+            f"{counted(summary['resyncs'], 'resync')}, {counted(summary['reconnects'], 'reconnect')}"
         )
         click.echo(
             f"reads compared with the truth: {reads['equal']} equal, {reads['wrong']} wrong; "

@@ -148,7 +148,9 @@ def _shown(name: str, knob: Knob) -> str:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is left to chance.")
 @click.option("--profile", type=click.Choice(list(PROFILES)), default="normal", show_default=True, help="The market.")
 @click.option("--rate", type=float, callback=_checked_rate, metavar="N", help="Deltas a second, over all symbols.")
-@click.option("--faults", type=click.Path(path_type=Path), metavar="PLAN", help="A JSON file: what goes wrong.")
+@click.option(
+    "--faults", type=click.Path(path_type=Path, exists=True), metavar="PLAN", help="A JSON file: what goes wrong."
+)
 @click.option("--capture", type=click.Path(path_type=Path), metavar="FILE", help="Play this instead of a made market.")
 @click.option("--speed", type=click.FloatRange(0, _SPEED_MAX, min_open=True), default=1.0, help="Of the capture.")
 @click.option("--repeat", is_flag=True, help="Play the capture again and again.")

@@ -34,6 +34,11 @@ def one_line(message: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of something: ``"1 gap"``, ``"2 gaps"``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def complain(message: str, kind: str = "error") -> None:
     """One line on stderr: ``error`` or ``warning``."""
     click.echo(f"orderbook: {kind}: {one_line(message)}", err=True)

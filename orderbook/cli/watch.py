@@ -11,6 +11,7 @@ import click
 
 from orderbook.cli.live import LINE_S, first_news, key_and_depth, live_options, opened, panels_of, stop_signals, until
 from orderbook.cli.options import checked_seconds, checked_symbols, format_option
+from orderbook.cli.terminal import counted
 from orderbook.cli.watch_screen import Screen
 from orderbook.feed.feed import Feed
 from orderbook.feed.health import FeedHealth, SymbolStatus
@@ -98,10 +99,22 @@ class Watching:
         try:
             await screen.run(seconds)
         finally:
+            # The picture is gone by now; this stays.
+            if told := self._summary():
+                click.echo(told)
             self._opening.cancel()
             # Whoever left meanwhile does not want to hear of it.
             await asyncio.gather(self._opening, return_exceptions=True)
             await self._feed.close()
+
+    def _summary(self) -> str:
+        """What there was to see, in one line; empty where the feed was not open."""
+        elapsed_s = asyncio.get_running_loop().time() - self._began_s
+        if self._opening is None or not self._opening.done() or self._opening.exception() is not None:
+            return ""
+        gaps = sum(self._feed.counters(symbol).gaps for symbol in self._feed.symbols)
+        reconnects = counted(self._feed.health().reconnects, "reconnect")
+        return f"{elapsed_s:.0f} s, {counted(gaps, 'gap')}, {reconnects}"
 
     async def _tell(self, screen: Screen, seconds: float) -> None:
         loop = asyncio.get_running_loop()

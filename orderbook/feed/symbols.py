@@ -25,7 +25,11 @@ def require_listed(venue: Venue, symbols: Iterable[str], listed: Mapping[str, In
     for symbol in symbols:
         if symbol not in listed:
             near = _alike(symbol.upper(), listed)
-            advice = f"did you mean {' or '.join(near)}?" if near else "see the venue's list of symbols"
+            advice = (
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else "its list of symbols is at /api/v2/symbols of its REST address"
+            )
             raise UnknownSymbol(None, f"{venue.name} has no symbol {symbol}", advice=advice, symbol=symbol)
 
 

@@ -72,7 +72,12 @@ class Recorded:
         return len(self.sequence)
 
     def __getitem__(self, name: str) -> Floats:
-        """A column. Raises ``KeyError`` if it was not asked for."""
+        """A column. Raises ``KeyError``, which names those that there are, if it was not asked for."""
+        if name not in self.columns:
+            there = ", ".join(self.columns) or "none"
+            how = f"replay(..., record=({name!r},))" if name in QUESTIONS else "replay(..., imbalance=LEVELS)"
+            advice = f"; {how} records it" if name in QUESTIONS or name == "imbalance" else ""
+            raise KeyError(f"no column {ascii(name)[:40]} among those recorded: {there}{advice}")
         return self.columns[name]
 
     def __repr__(self) -> str:

@@ -19,6 +19,8 @@ from orderbook.venues.layout import Layout, laid_out
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._]{1,32}-[A-Za-z0-9._]{1,32}", re.ASCII)
 _GUESS = re.compile(r'"/market/level2:([^",\\]{1,65})"')
+_QUOTES: Final = ("USDT", "USDC", "BTC", "ETH", "KCS", "EUR")
+"""Currencies that a symbol may end in which is written without its dash."""
 _BOOK_TOPIC: Final = "/market/level2"
 _BOOK_SUBJECT: Final = "trade.l2update"
 _TICKER_TOPIC: Final = "/market/ticker"
@@ -53,6 +55,17 @@ _SNAPSHOT_LAYOUT: Final = Layout(
 )
 
 
+def _meant(symbol: object) -> str | None:
+    """The symbol that another way to write it may mean: ``btcusdt``, ``BTC/USDT``, ``BTC_USDT``."""
+    if not isinstance(symbol, str):
+        return None
+    text = re.sub("[/_]", "-", symbol.upper())
+    quote = next((quote for quote in _QUOTES if text.endswith(quote)), "")
+    if quote and "-" not in text:
+        text = f"{text.removesuffix(quote)}-{quote}"
+    return text if _SYMBOL.fullmatch(text) else None
+
+
 class KuCoin:
     """The spot venue. Stateless."""
 
@@ -63,7 +76,9 @@ class KuCoin:
     def check_symbol(self, symbol: object) -> None:
         """Raise ``UsageError`` for text that is not ``BASE-QUOTE``."""
         if not isinstance(symbol, str) or _SYMBOL.fullmatch(symbol) is None:
-            raise UsageError(f"{ascii(symbol)[:80]} is not a KuCoin spot symbol; they look like BTC-USDT")
+            near = _meant(symbol)
+            advice = f"did you mean {near}?" if near else "they look like BTC-USDT"
+            raise UsageError(f"{ascii(symbol)[:80]} is not a KuCoin spot symbol; {advice}")
 
     def guess_symbol(self, text: str) -> str | None:
         """The symbol of the level-2 topic that stands in a broken frame; ``None`` if there are several or none."""

@@ -45,7 +45,7 @@ _COUNT_DIGITS_MAX: Final = 12
 _MESSAGE_MAX: Final = 200
 _LATER: Final = "try again later, or check the venue's status page"
 _PATIENCE: Final = "wait, and ask less often"
-_ADDRESS: Final = "check the address of the server (--url)"
+_ADDRESS: Final = "check the address of the server (url= or --url)"
 
 _REFUSALS: Final[Mapping[str, str]] = {
     "400001": "the request was not signed: give key, secret and passphrase",
