@@ -63,6 +63,7 @@ class Terms:
         false_answers: From when to when snapshots may lie: an audit by one of them may well agree with a wrong book.
         lie_ms: How long a lie may go unnoticed after that.
         shuffled: Into how many holes one fault may make the stream.
+        falls_back_unseen: The venue may begin to count anew so near that nothing tells before the stream goes on.
     """
 
     untouched: frozenset[str] = frozenset()
@@ -75,9 +76,12 @@ class Terms:
     false_answers: tuple[tuple[int, int], ...] = ()
     lie_ms: int = 0
     shuffled: int = 1
+    falls_back_unseen: bool = False
 
     def fresh_ms(self, now_ns: int) -> int:
         """How old what a readable book lacks may be."""
+        if self.falls_back_unseen:
+            return NEVER_MS
         since_ns = now_ns - UNASKED_MS * 1_000_000
         is_unsure = any(begin_ns <= now_ns and end_ns >= since_ns for begin_ns, end_ns in self.unanswered)
         if is_unsure:
@@ -157,6 +161,7 @@ def terms_of(case: Case, rate: float) -> Terms:
                 if fault.point is Point.BOOK
             )
         ),
+        falls_back_unseen=case.lies and any(fault.name == "sequence_reset" for fault in lies),
         lie_ms=AUDIT_MS * len(case.symbols) + RECOVERY_MS,
         shuffled=max((int(fault.knobs.get("window") or 1) for fault in faults), default=1),
     )
