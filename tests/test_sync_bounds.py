@@ -242,8 +242,9 @@ def test_misuse_is_named() -> None:
     """The caller's mistakes raise; the wire's never do."""
     with pytest.raises(UnknownVenue, match="known: kucoin"):
         BookSync("nowhere", SYMBOL)
-    with pytest.raises(UsageError, match="look like BTC-USDT"):
-        BookSync("kucoin", "BTCUSDT")
+    for symbol, advice in (("BTCUSDT", "did you mean BTC-USDT"), ("BTC USDT", "they look like BTC-USDT")):
+        with pytest.raises(UsageError, match=advice):
+            BookSync("kucoin", symbol)
     for depth in (0, -1, True, "deep", 1.5):
         with pytest.raises(UsageError, match="snapshot depth"):
             BookSync("kucoin", SYMBOL, snapshot_depth=unchecked(depth))
