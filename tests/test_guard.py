@@ -101,7 +101,7 @@ def test_a_fresh_book_is_connecting() -> None:
     assert (None, None) == (book.last_known.best_bid, book.last_known.mid)
     assert 0 == len(book.last_known.bids)
     book.verify()
-    with pytest.raises(BookNotLive, match="CONNECTING: no snapshot yet$"):
+    with pytest.raises(BookNotLive, match=r"CONNECTING: no snapshot yet$"):
         book.best_bid
 
 
