@@ -59,7 +59,7 @@ test: lint ## Lint, then every test, with every branch of the pure core covered 
 	@$(run) pytest $(parallel) --numprocesses=$(one_more) $(untraced)
 
 rest: $(VENV)/.dev ## What `make test` runs with one twin only, with the pure one; without what no twin changes
-	@$(off) $(run) pytest $(parallel) --numprocesses=$(one_more) $(filter-out $(tools) $(bookless),$(untraced))
+	@$(off) $(run) pytest $(parallel) --numprocesses=$(one_more) --hypothesis-profile=brief $(filter-out $(tools) $(bookless),$(untraced))
 
 coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes several times as long
 	@$(run) pytest $(parallel) --cov --cov-report=
