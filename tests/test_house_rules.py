@@ -76,6 +76,7 @@ def test_a_sleep_is_found(text: str) -> None:
 @pytest.mark.parametrize(
     ("line", "is_reasoned"),
     [
+        # Texts for the rule to judge: they silence nothing here.
         ("x = 1  # noqa", False),
         ("x = 1  # noqa: F401", False),
         ("x = 1  # noqa: F401 -", False),

@@ -14,7 +14,7 @@ MOMENT_S: Final = 0.01
 
 async def turn() -> None:
     """Let the loop go round once, so that whatever is ready now is done; takes no time."""
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, no time
 
 
 async def elapse(seconds: float) -> None:
@@ -25,7 +25,7 @@ async def elapse(seconds: float) -> None:
     """
     if not has_own_time(asyncio.get_running_loop()):
         raise RuntimeError("this would take real time: wait for what is to happen, or run in virtual time")
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # virtual: the loop's time jumps, as was asked above
 
 
 async def moment(seconds: float = 0.002) -> None:
@@ -39,7 +39,7 @@ async def moment(seconds: float = 0.002) -> None:
     if seconds > MOMENT_S:
         await elapse(seconds)
     else:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # between two looks at a condition: see `until`
 
 
 async def until(condition: Callable[[], object], bound_s: float, *, every_s: float = 0.002) -> None:
