@@ -12,8 +12,9 @@ from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.rest import Late, Reply
+from orderbook.simulator.source import Rules, Tick
 from orderbook.simulator.timeline import Payload
-from orderbook.simulator.truth import Rules, Tick, Truth, TruthTeller
+from orderbook.simulator.truth import Truth, TruthTeller
 from orderbook.venues.kucoin_auth import signed_headers
 from orderbook.venues.rest import RestRequest
 

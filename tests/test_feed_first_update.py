@@ -8,7 +8,7 @@ import pytest
 
 from orderbook.feed.delivery import Deliver
 from orderbook.results import BookView
-from orderbook.simulator.truth import Source
+from orderbook.simulator.source import Source
 from orderbook.testing import VirtualKuCoin, run
 from orderbook.types import BookState
 

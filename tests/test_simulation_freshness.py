@@ -53,6 +53,34 @@ def test_a_book_of_an_older_count_breaks_the_second_law() -> None:
     assert ["I2"] == [breach.law for breach in oracle.breaches]
 
 
+def test_a_near_reset_is_unseen_until_the_next_delta_where_the_venue_may_lie() -> None:
+    """From that delta on the book has the usual time."""
+    oracle, sync, source = live()
+    oracle.terms = Terms(falls_back_unseen=True)
+    watch = oracle.watches[sync.symbol]
+    source.reset(source.sequence - 1)
+    watch.poll(0)
+    watch.poll(90_000 * 1_000_000)
+    source.advance()
+    watch.poll(91_000 * 1_000_000)
+    watch.poll(91_999 * 1_000_000)
+    assert ([], 999) == (oracle.breaches, watch.lag_max_ms)
+    watch.poll(92_000 * 1_000_000)
+    assert ["I2"] == [breach.law for breach in oracle.breaches]
+
+
+def test_what_a_book_lacked_before_a_near_reset_is_not_forgiven() -> None:
+    """Only the reset itself is unseen."""
+    oracle, sync, source = live()
+    oracle.terms = Terms(falls_back_unseen=True)
+    watch = oracle.watches[sync.symbol]
+    source.advance()
+    watch.poll(0)
+    source.reset(source.sequence - 1)
+    watch.poll(1_500 * 1_000_000)
+    assert ["I2"] == [breach.law for breach in oracle.breaches]
+
+
 def test_a_delta_that_came_and_is_not_in_the_book_breaks_the_second_law() -> None:
     """At once, whatever the book says of it; a lost link and a new count of the venue make all that is past bygone."""
     oracle, sync, source = live()

@@ -12,7 +12,8 @@ import pytest
 
 from orderbook.errors import UsageError
 from orderbook.simulator.capture import NEVER_NS, UNTIMED_GAP_NS, CaptureMarket, read_market
-from orderbook.simulator.truth import Rules, Source, TrueBook, book_digest
+from orderbook.simulator.source import Rules, Source, TrueBook
+from orderbook.simulator.truth import book_digest
 from orderbook.types import Delta
 from orderbook.venues.kucoin import KuCoin
 from snapshots.capture import CaptureWriter, Record

@@ -12,8 +12,8 @@ from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.market import Market
 from orderbook.simulator.messages import delta_2021, delta_2026, merged, ticker
 from orderbook.simulator.rest import Reply
+from orderbook.simulator.source import Tick
 from orderbook.simulator.timeline import NEVER, Close
-from orderbook.simulator.truth import Tick
 from orderbook.sync import BookSync
 from orderbook.types import Ticker
 from orderbook.venues.kucoin import KuCoin

@@ -15,9 +15,9 @@ from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.market import SymbolMarket
 from orderbook.simulator.rest import Reply
+from orderbook.simulator.source import Tick
 from orderbook.simulator.spelling import SPELLINGS, is_legal, spelt
 from orderbook.simulator.timeline import Binary, Payload
-from orderbook.simulator.truth import Tick
 from orderbook.types import Delta, Side
 from orderbook.venues.kucoin import KuCoin
 from tests.simulator_bench import BASE, A, B, Bench, bench_with

@@ -14,7 +14,8 @@ from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.listings import Listing, listing
 from orderbook.simulator.market import PROFILES, Market, SymbolMarket
 from orderbook.simulator.rest import Reply
-from orderbook.simulator.truth import Rules, book_digest
+from orderbook.simulator.source import Rules
+from orderbook.simulator.truth import book_digest
 from tests.simulator_bench import MS, A, B, bench_with
 
 MEASURED: Final = "BCHSV-USDT"

@@ -10,8 +10,8 @@ import pytest
 
 from orderbook.errors import FrameError
 from orderbook.simulator import damage
+from orderbook.simulator.source import Tick
 from orderbook.simulator.timeline import Binary
-from orderbook.simulator.truth import Tick
 from orderbook.venues.kucoin import KuCoin
 from tests.simulator_bench import BASE, BOOK_20, A, B, Bench, bench_with
 from tests.unchecked import hook

@@ -18,7 +18,7 @@ from orderbook.simulator.chance import stream
 from orderbook.simulator.listings import Listing, default_symbols, listing
 from orderbook.simulator.market import PROFILES, Market, SymbolMarket
 from orderbook.simulator.profiles import PRICE_TICKS, profile_named
-from orderbook.simulator.truth import Rules, Tick
+from orderbook.simulator.source import Rules, Tick
 from orderbook.types import Side
 from tests.source_tree import ROOT
 

@@ -14,16 +14,8 @@ import pytest
 from orderbook import OrderBook
 from orderbook.errors import UsageError
 from orderbook.simulator.market import PROFILES, SymbolMarket
-from orderbook.simulator.truth import (
-    CHECKPOINT_EVENTS,
-    Tick,
-    TrueBook,
-    Truth,
-    book_digest,
-    level_digest,
-    plain,
-    scaled_text,
-)
+from orderbook.simulator.source import Tick, TrueBook
+from orderbook.simulator.truth import CHECKPOINT_EVENTS, Truth, book_digest, level_digest, plain, scaled_text
 from orderbook.types import Side
 from tests.source_tree import ROOT
 
@@ -128,10 +120,11 @@ def test_what_was_before_a_reset_stays_readable() -> None:
         books[epoch - 1, last] = market.book()
         digest = market.digest()
         market.reset(low)
-        assert (epoch, low, digest) == (market.epoch, market.sequence, market.digest())
+        assert (epoch, low, digest, True) == (market.epoch, market.sequence, market.digest(), market.is_anew)
         assert books[epoch - 1, last][1:] == market.book()[1:]
         assert low + 1 == market.advance().sequence_start
         books[epoch, low + 1] = market.book()
+        assert not market.is_anew
     for (epoch, sequence), book in books.items():
         assert book == market.book(sequence, epoch=epoch)
         assert book_digest(book.bids, book.asks) == market.digest(sequence, epoch=epoch)

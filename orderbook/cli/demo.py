@@ -23,7 +23,8 @@ from orderbook.results import BookView
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.market import PROFILES
 from orderbook.simulator.server import LocalKuCoin
-from orderbook.simulator.truth import Level, book_digest
+from orderbook.simulator.source import Level
+from orderbook.simulator.truth import book_digest
 
 SECONDS_ELSEWHERE: Final = 10.0
 READ_S: Final = 0.02

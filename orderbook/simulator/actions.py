@@ -9,9 +9,9 @@ from orderbook.simulator import messages
 from orderbook.simulator.common import MS, Common
 from orderbook.simulator.faults import Fault
 from orderbook.simulator.session import BYE, Session
+from orderbook.simulator.source import Source
 from orderbook.simulator.stream import Stream
 from orderbook.simulator.timeline import Abort, Close, Hole
-from orderbook.simulator.truth import Source
 
 
 class Actions:

@@ -15,17 +15,8 @@ from typing import Final, NamedTuple
 from orderbook.errors import FrameError, UsageError
 from orderbook.fixedpoint import RAW_MAX, Number
 from orderbook.simulator.listings import step
-from orderbook.simulator.truth import (
-    HISTORY,
-    ZERO_ROW,
-    Level,
-    Row,
-    Rules,
-    Tick,
-    Truth,
-    TruthTeller,
-    scaled_text,
-)
+from orderbook.simulator.source import ZERO_ROW, Level, Row, Rules, Tick
+from orderbook.simulator.truth import HISTORY, Truth, TruthTeller, scaled_text
 from orderbook.types import Change, Delta, Side, Snapshot
 from orderbook.venues.kucoin import KuCoin
 from snapshots.capture import Record, read_capture

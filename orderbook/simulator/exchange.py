@@ -25,9 +25,9 @@ from orderbook.simulator.market import Market
 from orderbook.simulator.reception import Reception
 from orderbook.simulator.rest import Answer, Reply, RestDesk
 from orderbook.simulator.session import BYE, Session
+from orderbook.simulator.source import Source
 from orderbook.simulator.stream import Stream
 from orderbook.simulator.timeline import Close, Sent
-from orderbook.simulator.truth import Source
 
 ADDED_MAX: Final = 1_000
 _JSON: Final = {"content-type": "application/json"}

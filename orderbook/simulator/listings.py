@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from orderbook.errors import UsageError
 from orderbook.simulator.chance import stream
-from orderbook.simulator.truth import Rules
+from orderbook.simulator.source import Rules
 
 # Symbol: (tick, lot, price at the opening).
 _KNOWN: Final = {

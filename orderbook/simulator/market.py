@@ -17,21 +17,8 @@ from orderbook.simulator.chance import stream
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.listings import Listing, default_symbols, listing, step
 from orderbook.simulator.profiles import PROFILES, Profile, profile_named
-from orderbook.simulator.truth import (
-    HISTORY,
-    ZERO_ROW,
-    Level,
-    Row,
-    Rules,
-    Source,
-    Tick,
-    TrueBook,
-    Truth,
-    TruthTeller,
-    book_digest,
-    level_digest,
-    scaled_text,
-)
+from orderbook.simulator.source import ZERO_ROW, Level, Row, Rules, Source, Tick, TrueBook
+from orderbook.simulator.truth import HISTORY, Truth, TruthTeller, book_digest, level_digest, scaled_text
 
 __all__ = [
     "PROFILES",

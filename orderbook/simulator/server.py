@@ -29,9 +29,9 @@ from orderbook.simulator.framing import framed, framed_close
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.market import made_market
 from orderbook.simulator.rest import Answer, Drop, Hang, Late, Reply
+from orderbook.simulator.source import Source
 from orderbook.simulator.timeline import NEVER, Abort, Binary, Close, Hole, Sent
 from orderbook.simulator.tls import Authority
-from orderbook.simulator.truth import Source
 from orderbook.venues.rest import is_loopback
 
 WRITE_MAX: Final = 16_000_000

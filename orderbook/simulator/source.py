@@ -62,6 +62,10 @@ class Source(Protocol):
     def epoch(self) -> int:
         """How often the venue counted anew."""
 
+    @property
+    def is_anew(self) -> bool:
+        """Whether nothing happened since the venue counted anew."""
+
     def gap_ns(self) -> int:
         """Time from the last delta to the next one, in ns; to be called once before each ``advance``."""
 

@@ -19,27 +19,8 @@ from operator import attrgetter, xor
 from typing import Final
 
 from orderbook.errors import UsageError
-from orderbook.simulator.source import ZERO_ROW, Level, Numeric, Row, Rules, Source, Tick, TrueBook
+from orderbook.simulator.source import Level, Numeric, Row, Tick, TrueBook
 from orderbook.types import Side
-
-__all__ = [
-    "CHECKPOINT_EVENTS",
-    "HISTORY",
-    "ZERO_ROW",
-    "Level",
-    "Numeric",
-    "Row",
-    "Rules",
-    "Source",
-    "Tick",
-    "TrueBook",
-    "Truth",
-    "TruthTeller",
-    "book_digest",
-    "level_digest",
-    "plain",
-    "scaled_text",
-]
 
 CHECKPOINT_EVENTS: Final = 1000
 """Events between two checkpoints; more in a book that has more levels than that."""
@@ -174,6 +155,11 @@ class Truth:
     def epoch(self) -> int:
         """How often the venue counted anew."""
         return len(self._epochs) - 1
+
+    @property
+    def is_anew(self) -> bool:
+        """Whether nothing happened since the venue counted anew."""
+        return self.epoch > 0 and self.events == self._epochs[-1][0]
 
     def ladder(self, side: Side) -> list[int]:
         """Keys of a side, ascending; the best is the last."""
@@ -353,6 +339,11 @@ class TruthTeller:
     def epoch(self) -> int:
         """How often the venue counted anew."""
         return self.truth.epoch
+
+    @property
+    def is_anew(self) -> bool:
+        """Whether nothing happened since the venue counted anew."""
+        return self.truth.is_anew
 
     def book(self, sequence: int | None = None, depth: int | None = None, *, epoch: int | None = None) -> TrueBook:
         """The book at a sequence; see ``Truth.book``."""

@@ -11,7 +11,7 @@ from orderbook.secret import Credentials
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.server import LocalKuCoin
-from orderbook.simulator.truth import Source
+from orderbook.simulator.source import Source
 
 T = TypeVar("T")
 

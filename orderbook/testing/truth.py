@@ -10,7 +10,8 @@ from orderbook.book import OrderBook
 from orderbook.errors import BookNotLive, UsageError
 from orderbook.events import LevelDifference
 from orderbook.results import BookView
-from orderbook.simulator.truth import Level, Source, plain
+from orderbook.simulator.source import Level, Source
+from orderbook.simulator.truth import plain
 from orderbook.types import Side
 
 ALL: Final = 1_000_000

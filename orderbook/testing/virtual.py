@@ -28,8 +28,8 @@ from orderbook.simulator.limits import Limits
 from orderbook.simulator.market import made_market
 from orderbook.simulator.rest import Reply
 from orderbook.simulator.server import throwaway_credentials
+from orderbook.simulator.source import Source
 from orderbook.simulator.timeline import NEVER
-from orderbook.simulator.truth import Source
 from orderbook.testing.network import Route, Traffic, VirtualSocket, VirtualTransport
 from orderbook.venues.rest import Depth
 

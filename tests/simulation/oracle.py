@@ -23,7 +23,8 @@ from typing import Any, Final, NamedTuple
 from orderbook.content import BookContent
 from orderbook.errors import FrameError
 from orderbook.events import AuditFailed, Event, SequenceReset, StateChanged
-from orderbook.simulator.truth import Source, TruthTeller
+from orderbook.simulator.source import Source
+from orderbook.simulator.truth import TruthTeller
 from orderbook.sync import BookSync
 from orderbook.testing import VirtualKuCoin
 from orderbook.types import BookState, Delta, Side
@@ -237,7 +238,9 @@ class Watch:
             silent_ms: Nothing was taken from any connection for at least so long.
         """
         past, here = self._past, (self._source.epoch, self._source.sequence)
-        if not past or past[-1][1:] != here:
+        # Nobody is asked to know of a near reset before the symbol's next delta.
+        is_unseen = self._oracle.terms.falls_back_unseen and self._source.is_anew
+        if not is_unseen and (not past or past[-1][1:] != here):
             past.append((now_ns, *here))
         if self.sync is None or not self.sync.book.is_live:
             return

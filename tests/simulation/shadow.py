@@ -12,7 +12,8 @@ from typing import Final
 
 from orderbook.content import BookContent
 from orderbook.fixedpoint import plain, to_raw
-from orderbook.simulator.truth import Source, TruthTeller, book_digest, level_digest
+from orderbook.simulator.source import Source
+from orderbook.simulator.truth import TruthTeller, book_digest, level_digest
 from orderbook.types import Change, Delta, Side
 
 WHOLE_EVERY: Final = 1_000

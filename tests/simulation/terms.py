@@ -63,7 +63,8 @@ class Terms:
         false_answers: From when to when snapshots may lie: an audit by one of them may well agree with a wrong book.
         lie_ms: How long a lie may go unnoticed after that.
         shuffled: Into how many holes one fault may make the stream.
-        falls_back_unseen: The venue may begin to count anew so near that nothing tells before the stream goes on.
+        falls_back_unseen: The venue may begin to count anew so near that nothing tells before the symbol's next delta.
+            Until then a readable book may lack that, and nothing else.
     """
 
     untouched: frozenset[str] = frozenset()
@@ -80,8 +81,6 @@ class Terms:
 
     def fresh_ms(self, now_ns: int) -> int:
         """How old what a readable book lacks may be."""
-        if self.falls_back_unseen:
-            return NEVER_MS
         since_ns = now_ns - UNASKED_MS * 1_000_000
         is_unsure = any(begin_ns <= now_ns and end_ns >= since_ns for begin_ns, end_ns in self.unanswered)
         if is_unsure:
