@@ -238,9 +238,7 @@ class Watch:
             silent_ms: Nothing was taken from any connection for at least so long.
         """
         past, here = self._past, (self._source.epoch, self._source.sequence)
-        # Nobody is asked to know of a near reset before the symbol's next delta.
-        is_unseen = self._oracle.terms.falls_back_unseen and self._source.is_anew
-        if not is_unseen and (not past or past[-1][1:] != here):
+        if (not past or past[-1][1:] != here) and not self._oracle.terms.is_unseen(self._source):
             past.append((now_ns, *here))
         if self.sync is None or not self.sync.book.is_live:
             return

@@ -207,7 +207,13 @@ class _Run:
     async def _healed(self, feed: Feed) -> None:
         """All is well again: within the bound every book is LIVE where the venue stands now, and equal; and stays."""
         began_ns = self.venue.now_ns()
-        marks = {symbol: (source.epoch, source.sequence) for symbol, source in self.venue.market.items()}
+        market = self.venue.market
+        self._recovery.unseen = frozenset(symbol for symbol in market if self.terms.is_unseen(market[symbol]))
+        marks = {
+            symbol: (source.epoch, source.sequence)
+            for symbol, source in market.items()
+            if symbol not in self._recovery.unseen
+        }
         while not all(self._reached(feed, symbol, mark) for symbol, mark in marks.items()):
             await self._wait(50)
             if self.venue.now_ns() - began_ns > self.terms.healed_ms * 1e6:

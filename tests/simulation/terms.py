@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
+from orderbook.simulator.source import Source
 from orderbook.simulator.sparing import is_sparing
 from orderbook.simulator.swarm import LIES
 from orderbook.simulator.virtual_time import BEGIN_S
@@ -64,7 +65,7 @@ class Terms:
         lie_ms: How long a lie may go unnoticed after that.
         shuffled: Into how many holes one fault may make the stream.
         falls_back_unseen: The venue may begin to count anew so near that nothing tells before the symbol's next delta.
-            Until then a readable book may lack that, and nothing else.
+            After it, audits that were refused for older answers may wait for ``snapshot_retry_max_ms``.
     """
 
     untouched: frozenset[str] = frozenset()
@@ -88,6 +89,10 @@ class Terms:
         if self.is_plain and self.rate >= SLOW_RATE and now_ns >= BEGIN_NS + LEARNT_MS * 1_000_000:
             return min(ASKED_MS, NOTICED_MS + int(40_000 / self.rate) + self.effect_ms)
         return ASKED_MS
+
+    def is_unseen(self, source: Source) -> bool:
+        """Whether a readable book need not know in which count the venue is."""
+        return self.falls_back_unseen and source.is_anew
 
     def is_excused(self, since_ns: int, now_ns: int) -> bool:
         """Whether a book that is wrong since then may still be so: only for a lie, until the next audit of it."""
@@ -137,6 +142,7 @@ def terms_of(case: Case, rate: float) -> Terms:
     lies = [fault for fault in faults if fault.name in _LIES]
     # A book of a count that was left is wrong from the next delta on, whenever that comes.
     ends = [NEVER_MS if fault.name == "sequence_reset" else _ends_ms(fault, case) for fault in lies]
+    falls_back_unseen = case.lies and any(fault.name == "sequence_reset" for fault in lies)
     return Terms(
         untouched=frozenset(case.symbols) - touched if case.plan else frozenset(),
         is_plain=all(FAULTS[fault.name].point is Point.DELTA and fault.name not in _OF_THE_LINK for fault in faults),
@@ -160,8 +166,8 @@ def terms_of(case: Case, rate: float) -> Terms:
                 if fault.point is Point.BOOK
             )
         ),
-        falls_back_unseen=case.lies and any(fault.name == "sequence_reset" for fault in lies),
-        lie_ms=AUDIT_MS * len(case.symbols) + RECOVERY_MS,
+        falls_back_unseen=falls_back_unseen,
+        lie_ms=AUDIT_MS * len(case.symbols) + RECOVERY_MS + falls_back_unseen * RETRY_MAX_MS,
         shuffled=max((int(fault.knobs.get("window") or 1) for fault in faults), default=1),
     )
 
