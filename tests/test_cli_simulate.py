@@ -41,7 +41,7 @@ from tests.test_cli_process import environment, started
         (["--capture", BUNDLED, "--rate", "5"], 2, "--rate is for a made market; a capture has --speed"),
         (["--capture", BUNDLED, "--symbols", "5"], 2, "name the --symbols of the capture that you want"),
         (["--capture", BUNDLED, "--symbols", "A-B"], 1, "it holds no snapshot of A-B"),
-        (["--capture", "no such file"], 1, "no such file: No such file or directory"),
+        (["--capture", "no such file"], 2, "'--capture': Path 'no such file' does not exist"),
         (["--faults", "no such file"], 2, "'--faults': Path 'no such file' does not exist"),
         (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write [{{"),
         (["--host", "0.0.0.0"], 1, "'0.0.0.0' is not a loopback address"),

@@ -54,7 +54,7 @@ def info(form: str) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, fact in facts.items():
-        table.add_row(name, Text(_words(name, fact)))  # not markup, whatever brackets it has
+        table.add_row(name, Text(_words(name, fact), overflow="fold"))  # not markup, whatever brackets it has
     table.add_row()
     table.add_row("limits")
     for name, limit in limits.items():

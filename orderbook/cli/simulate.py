@@ -151,7 +151,12 @@ def _shown(name: str, knob: Knob) -> str:
 @click.option(
     "--faults", type=click.Path(path_type=Path, exists=True), metavar="PLAN", help="A JSON file: what goes wrong."
 )
-@click.option("--capture", type=click.Path(path_type=Path), metavar="FILE", help="Play this instead of a made market.")
+@click.option(
+    "--capture",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE",
+    help="Play this instead of a made market.",
+)
 @click.option("--speed", type=click.FloatRange(0, _SPEED_MAX, min_open=True), default=1.0, help="Of the capture.")
 @click.option("--repeat", is_flag=True, help="Play the capture again and again.")
 @click.option("--seconds", callback=checked_seconds, metavar="N", help="Stop after so many seconds.")
