@@ -97,11 +97,10 @@ def test_info_tells_versions_and_every_limit() -> None:
         assert re.search(rf"^  {name} +{value}$", table, re.MULTILINE)
 
 
-def test_info_cuts_nothing_off_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_info_cuts_nothing_off_in_a_narrow_terminal() -> None:
     """What does not fit into a line goes on in the next."""
     (told,) = objects(orderbook_command("info", "--format", "json"))
-    monkeypatch.setenv("COLUMNS", "40")
-    assert told["platform"] in "".join(orderbook_command("info").stdout.split())
+    assert told["platform"] in "".join(orderbook_command("info", env={"COLUMNS": "40"}).stdout.split())
 
 
 @pytest.mark.parametrize("missing", info.EXTRAS)
