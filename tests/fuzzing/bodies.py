@@ -129,8 +129,11 @@ class Bodies:
         if isinstance(wanted, FrameError):
             if refusal != SnapshotRejected(wanted.reason, wanted.detail):
                 raise Disagreement("accept", differing((wanted.reason, wanted.detail), refusal))
-        elif sync.state is BookState.LIVE:
+        elif sync.state is BookState.LIVE and wanted.sequence == SEQUENCE:
             _compare(wanted, sync.book.content)
+        elif sync.state is BookState.LIVE:
+            # The delta continued it, so the book is another one than that of the body.
+            self._loaded(body, depth, wanted)
         elif refusal is None or refusal.reason not in ("old", "ahead", "crossed", "empty"):
             # Of a book that is none yet nothing can be seen; what stands in it, by the way inside.
             if wanted.sequence == SEQUENCE and not wanted.is_crossed:
