@@ -255,6 +255,15 @@ def test_a_straddling_delta_that_contradicts_before_a_book_is_joined_is_a_reset(
     assert (LIVE, 1_005, [95.0, 92.0]) == (sync.state, sync.book.sequence, [price for price, _ in sync.book.bids])
 
 
+def test_rows_that_share_a_number_do_not_contradict_each_other() -> None:
+    """A venue that gives one number to both sides of a change, and cuts its messages anew, does not count anew."""
+    rows = {"bids": [("98", "1", "13")], "asks": [("103", "1", "13")]}
+    sync = live()
+    sync.receive(delta(12, 14, **rows))
+    assert () == sync.receive(delta(13, **rows))
+    assert "SequenceReset" in kinds(sync.receive(delta(13, bids=[("97", "1", "13")])))
+
+
 def test_a_straddling_delta_that_repeats_what_was_heard_is_applied() -> None:
     """A venue that cuts its changes into messages anew says nothing new of the first ones."""
     sync = live()

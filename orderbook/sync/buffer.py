@@ -157,11 +157,9 @@ class RecentDeltas:
         """
         start, end = delta.sequence_start, delta.sequence_end
         shared = (seen for seen in self if seen.sequence_start <= end and seen.sequence_end >= start)
-        said = {row.sequence: (side, row) for seen in shared for side, row in _sided(seen)}
-        return any(
-            row.sequence is not None and said.get(row.sequence, (side, row)) != (side, row)
-            for side, row in _sided(delta)
-        )
+        said = {(side, row) for seen in shared for side, row in _sided(seen)}
+        given = {row.sequence for _, row in said} - {None}
+        return any(row.sequence in given and (side, row) not in said for side, row in _sided(delta))
 
     def clear(self) -> None:
         """Forget everything."""
