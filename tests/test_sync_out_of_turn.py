@@ -111,6 +111,34 @@ def test_a_cache_that_stands_still_does_not_confirm_itself(asks: Callable[[BookS
     assert (BookState.LIVE, 14) == (sync.state, sync.book.sequence)
 
 
+def old_answers() -> BookSync:
+    """11 and 13 were swapped and 12 was lost; four answers end in front of the hole."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(13))
+    sync.receive(delta(11))
+    for _ in range(OLDER_MAX):
+        sync.receive_snapshot(snapshot(11), depth="full")
+    return sync
+
+
+@pytest.mark.parametrize("number", [12, 13])
+def test_a_good_answer_after_old_ones_is_joined(number: int) -> None:
+    """It does not end in front of the hole, so it is not one more sign that the venue counts anew."""
+    sync = old_answers()
+    sync.receive_snapshot(snapshot(number), depth="full")
+    sync.receive(delta(14))
+    assert (BookState.LIVE, 14, 0) == (sync.state, sync.book.sequence, sync.counters.resets)
+
+
+def test_a_hole_that_was_filled_is_no_sign_of_another_count() -> None:
+    """One more old answer says nothing then."""
+    sync = old_answers()
+    sync.receive(delta(12))
+    sync.receive_snapshot(snapshot(11), depth="full")
+    sync.receive(delta(14))
+    assert (BookState.LIVE, 14, 0) == (sync.state, sync.book.sequence, sync.counters.resets)
+
+
 @pytest.mark.parametrize(
     ("after_s", "expected"),
     [(1, (BookState.STALE, ["StateChanged", "StateChanged", "NeedSnapshot"])), (6, (BookState.SYNCING, []))],

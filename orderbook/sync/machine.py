@@ -276,6 +276,7 @@ class Machine:
             case Verdict.WAIT_HOLE:
                 self._wait_for_hole()
             case Verdict.WAIT_STREAM:
+                self.overtaken = 0
                 self.desk.waits.stop("hold")
             case Verdict.CROSSED:
                 self._crossed(base)
@@ -312,9 +313,8 @@ class Machine:
         if desk.state is not BookState.LIVE:
             if self._gapped or desk.waits.running("hold"):
                 desk.counters.reorders += 1
-            self._gapped = False
+            self._gapped = self.is_turned = False
             self.overtaken = 0
-            self.is_turned = False
             desk.attempts = 0
             desk.withdraw()
             desk.waits.stop("hold", "ahead")
