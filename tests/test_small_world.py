@@ -151,6 +151,19 @@ def unanswered_silence(rules: Index) -> bool:
     return is_refused and sync.state is BookState.LIVE
 
 
+def seen_ahead_by_mistake(rules: Index) -> bool:
+    """A probe names what the venue never had; snapshot after snapshot is at the book while the stream goes on."""
+    sync = live(rules=rules)
+    second = 1_000_000_000
+    sync.receive_probe(1_000_000, second)
+    sync.check(2 * second)
+    is_refused = sync.state is BookState.STALE
+    for number in range(12, 20):
+        sync.receive(delta(number), 2 * second)
+        sync.receive_snapshot(snapshot(number), 2 * second, depth="full")
+    return is_refused and sync.state is BookState.LIVE
+
+
 # Too long, or too lonely, for the small world.
 STORIES: Final[dict[str, Callable[[Index], bool]]] = {
     "repetition": wide_repetition,
@@ -161,6 +174,7 @@ STORIES: Final[dict[str, Callable[[Index], bool]]] = {
     "fell back unseen": fallen_back,
     "fell back while joining": fallen_back_while_joining,
     "newer than a stale book": quiet_after_a_loss,
+    "was not ahead": seen_ahead_by_mistake,
     "hollow": empty_answer,
     "venue cannot be asked": unanswered_silence,
     "still unasked": unanswered_silence,

@@ -20,6 +20,7 @@ from orderbook.events import (
 )
 from orderbook.settings import SyncSettings
 from orderbook.sync import BookSync
+from orderbook.sync.table import OLDER_MAX
 from orderbook.types import BookState
 from orderbook.venues import venue_named
 from orderbook.venues.base import decode_frame
@@ -99,6 +100,38 @@ def test_a_venue_that_is_ahead_makes_the_book_stale_after_a_second() -> None:
     assert sync.state is STALE
     sync.receive(delta(24), 3 * SECOND)
     assert sync.state is LIVE
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_venue_that_was_not_ahead_after_all_does_not_make_the_book_stale_for_ever(is_old: bool) -> None:
+    """A probe named what the stream will never reach; the stream goes on, and no snapshot is beyond the book."""
+    sync = live()
+    sync.receive_probe(1_000_000, SECOND)
+    sync.check(2 * SECOND)
+    waited_ms = []
+    for number in range(12, 12 + OLDER_MAX + 1):
+        assert (STALE, True) == (sync.state, sync.wants_snapshot)
+        assert sync._desk.wish is not None
+        waited_ms.append(sync._desk.wish.delay_ms)
+        sync.receive(delta(number), 3 * SECOND)
+        sync.receive_snapshot(snapshot(number - is_old), 3 * SECOND, depth="full")
+    assert [0, 250, 500, 1_000, 2_000] == waited_ms
+    assert (LIVE, 12 + OLDER_MAX, False) == (sync.state, sync.book.sequence, sync.wants_snapshot)
+    assert () == sync.check(7 * SECOND)
+
+
+def test_old_answers_do_not_outvote_a_venue_that_is_ahead_of_a_mute_stream() -> None:
+    """Nothing came since, so they may be a cache's. Another probe that is farther on begins the count anew."""
+    sync = live()
+    sync.receive_probe(23, SECOND)
+    sync.check(2 * SECOND)
+    for _ in range(3 * OLDER_MAX):
+        sync.receive_snapshot(snapshot(11), 3 * SECOND, depth="full")
+        assert (STALE, True) == (sync.state, sync.wants_snapshot)
+    sync.receive(delta(12), 3 * SECOND)
+    sync.receive_probe(24, 3 * SECOND)
+    sync.receive_snapshot(snapshot(12), 3 * SECOND, depth="full")
+    assert STALE is sync.state
 
 
 def test_a_stream_that_catches_up_in_time_is_never_stale() -> None:

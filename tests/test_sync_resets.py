@@ -257,10 +257,10 @@ def test_a_straddling_delta_that_contradicts_before_a_book_is_joined_is_a_reset(
 
 def test_rows_that_share_a_number_do_not_contradict_each_other() -> None:
     """A venue that gives one number to both sides of a change, and cuts its messages anew, does not count anew."""
-    rows = {"bids": [("98", "1", "13")], "asks": [("103", "1", "13")]}
+    bids, asks = [("98", "1", "13")], [("103", "1", "13")]
     sync = live()
-    sync.receive(delta(12, 14, **rows))
-    assert () == sync.receive(delta(13, **rows))
+    sync.receive(delta(12, 14, bids=bids, asks=asks))
+    assert () == sync.receive(delta(13, bids=bids, asks=asks))
     assert "SequenceReset" in kinds(sync.receive(delta(13, bids=[("97", "1", "13")])))
 
 

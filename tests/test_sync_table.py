@@ -47,6 +47,7 @@ SNAPSHOT: Final = SnapshotFacts(
     void=False,
     overtaken=0,
     behind=False,
+    refuted=0,
     mute=False,
     doubtful=False,
     unsure=False,
@@ -334,6 +335,11 @@ def test_a_stale_book_takes_a_newer_snapshot_only_when_the_venue_was_seen_ahead(
     assert Verdict.ADOPT is verdict(Input.SNAPSHOT, T, facts._replace(sequence=1_001))
     assert Verdict.COMPARE is verdict(Input.SNAPSHOT, T, facts._replace(sequence=1_000))
     assert Verdict.AWAIT is verdict(Input.SNAPSHOT, T, facts._replace(sequence=1_001, behind=False))
+    for sequence in (999, 1_000):  # the fifth that is not newer tells that the venue was not ahead
+        refuting = facts._replace(sequence=sequence, refuted=OLDER_MAX)
+        assert Verdict.CONFIRM is verdict(Input.SNAPSHOT, T, refuting)
+        assert Verdict.CONFIRM is not verdict(Input.SNAPSHOT, T, refuting._replace(refuted=OLDER_MAX - 1))
+        assert Verdict.CONFIRM is not verdict(Input.SNAPSHOT, T, refuting._replace(behind=False))
 
 
 @pytest.mark.parametrize("state", READY)

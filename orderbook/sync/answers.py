@@ -36,34 +36,35 @@ class Answers:
         machine, desk, sequence = self._machine, self._desk, content.sequence
         if desk.state is BookState.CONNECTING and not machine.was_lost:
             machine.link_subscribed("a snapshot came")
-        void, wished = desk.is_void, desk.answered()
-        old = machine.provenance.old
-        if machine.base is not None:
-            old.reached(machine.last)
-        facts = self._facts(content, void=void and old.may_reach(sequence))
+        is_void, wished = desk.is_void, desk.answered()
+        facts = self._facts(content, is_void=is_void)
         match machine.decide(Input.SNAPSHOT, facts):
             case Verdict.ADOPT:
                 self._adopt(content)
             case Verdict.CONFIRM:
-                if self._agrees(content):
-                    machine.confirm()
+                self._confirm(content)
             case Verdict.AWAIT:
                 self._await(content)
             case Verdict.COMPARE:
-                self._agrees(content)
+                self._compare(content, facts)
             case Verdict.RESET:
                 self._fell_back(sequence)
-            case Verdict.REJECT | Verdict.INCONCLUSIVE as verdict:
+            case Verdict.REJECT:
                 machine.overtaken += machine.buffer.is_out_of_turn
-                self._auditor.older += verdict is Verdict.INCONCLUSIVE and self._auditor.busy
+                self._refuse(facts, wished=wished)
+            case Verdict.INCONCLUSIVE:
+                self._auditor.older += self._auditor.busy
+                self._refute(facts)
                 self._refuse(facts, wished=wished)
             case _:
                 desk.counters.snapshots_rejected[desk.state.value] += 1
 
-    def _facts(self, content: BookContent, *, void: bool) -> SnapshotFacts:
+    def _facts(self, content: BookContent, *, is_void: bool) -> SnapshotFacts:
         """All that the table wants to know of a snapshot."""
         machine, auditor, sequence = self._machine, self._auditor, content.sequence
-        provenance, frames = machine.provenance, self._desk.counters.frames
+        provenance, frames, deltas = machine.provenance, self._desk.counters.frames, self._desk.counters.deltas
+        if machine.base is not None:
+            provenance.old.reached(machine.last)
         again = provenance.answered(sequence, frames)
         heard_next = NEVER if machine.high == NEVER else machine.high + 1
         is_empty = not content.bids and not content.asks
@@ -81,14 +82,20 @@ class Answers:
             high=machine.high,
             old_high=provenance.old.nearest(sequence),
             outdated=provenance.old.have(content, machine.buffer),
-            void=void,
+            void=is_void and provenance.old.may_reach(sequence),
             overtaken=machine.overtaken,
-            behind=machine.owed > machine.high,
-            mute=provenance.is_mute(self._desk.counters.deltas),
+            behind=self._desk.state is BookState.STALE and machine.owed > machine.high,
+            refuted=provenance.refuted(machine.owed, deltas),
+            mute=provenance.is_mute(deltas),
             doubtful=provenance.is_doubtful(machine.high, frames),
             unsure=provenance.lost > machine.high and not again,
             probed=machine.probed,
         )
+
+    def _refute(self, facts: SnapshotFacts) -> None:
+        """A snapshot is not beyond the book: was the venue seen ahead of it by mistake?"""
+        if facts.behind:
+            self._machine.provenance.refute(self._machine.owed, self._desk.counters.deltas)
 
     def _refuse(self, facts: SnapshotFacts, *, wished: bool) -> None:
         """A snapshot is no use, and why."""
@@ -181,6 +188,13 @@ class Answers:
             desk.attempts += 1
             desk.ask("a lost frame")
 
+    def _confirm(self, content: BookContent) -> None:
+        """The venue is where the book is; a snapshot that is older than that cannot be compared."""
+        machine = self._machine
+        if content.sequence < machine.last or self._agrees(content):
+            machine.probed = NEVER
+            machine.confirm()
+
     # -- audits --
 
     def audit(self, reason: str, *, ask: bool = True) -> None:
@@ -209,6 +223,14 @@ class Answers:
         self._auditor.wait_for(base, content)
         desk.waits.start("audit", desk.now_ns, settings.catch_up_ms, settings.catch_up_frames)
         self._watch(content.sequence)
+
+    def _compare(self, content: BookContent, facts: SnapshotFacts) -> None:
+        """The book is beyond a snapshot; if it was asked for because the venue was seen ahead, that was no use."""
+        attempts = self._desk.attempts
+        if self._agrees(content) and facts.behind:
+            self._refute(facts)
+            self._desk.attempts = attempts + 1
+            self._desk.ask("the snapshot is not beyond the book")
 
     def _agrees(self, snapshot: BookContent) -> bool:
         """Compare a snapshot that the stream has reached, as the table says; whether the book stands."""

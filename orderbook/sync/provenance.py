@@ -20,7 +20,7 @@ class Provenance:
         lost: A frame of ours was lost, and the stream must show this sequence to tell whether the book needed it.
     """
 
-    __slots__ = ("_answer", "_behind", "_dropped", "_taken", "lost", "old")
+    __slots__ = ("_answer", "_behind", "_dropped", "_refuted", "_taken", "lost", "old")
 
     def __init__(self) -> None:
         self.old = OldCounts()
@@ -30,6 +30,7 @@ class Provenance:
         """Nothing is known. But a cache may give answers of the old count on the next link, too."""
         self._taken = self._dropped = self._answer = (NEVER, NEVER)
         self._behind = (NEVER, 0)
+        self._refuted = (NEVER, NEVER, 0)
         self.lost = NEVER
 
     def take(self, sequence: int, frames: int) -> None:
@@ -73,6 +74,16 @@ class Provenance:
     def is_mute(self, deltas: int) -> bool:
         """Whether that happened before, and none came in between."""
         return self._behind[0] == deltas and self._behind[1] > 1
+
+    def refute(self, owed: int, deltas: int) -> None:
+        """An answer was not beyond the book, though the venue was seen at ``owed``."""
+        owed_then, deltas_then, times = self._refuted
+        self._refuted = (owed, deltas_then, times + 1) if owed == owed_then else (owed, deltas, 1)
+
+    def refuted(self, owed: int, deltas: int) -> int:
+        """How often that happened, if the stream has gone on since the first time: else it may be mute."""
+        owed_then, deltas_then, times = self._refuted
+        return times if owed == owed_then and deltas > deltas_then else 0
 
     def subscribed(self) -> None:
         """The stream was subscribed anew: it may be quiet, until it is found behind again."""

@@ -173,6 +173,8 @@ _TABLE: Final[dict[Input, tuple[_Line, ...]]] = {
          lambda f: f.behind and f.sequence > f.last, Verdict.ADOPT),
         ("fell back unseen", _JOINED, "older than the copy again and again, and so was a delta never heard before",
          lambda f: f.sequence < f.copied and f.older >= OLDER_MAX and f.overdue, Verdict.RESET),
+        ("was not ahead", _STALE, "as four before, not beyond `last`; the venue was seen ahead, and the stream goes on",
+         lambda f: f.behind and f.refuted >= OLDER_MAX, Verdict.CONFIRM),
         ("older than the copy", _JOINED, "older than the copy kept since it was asked for",
          lambda f: f.sequence < f.copied, Verdict.INCONCLUSIVE),
         ("ahead of the stream", _JOINED, "beyond `last`", lambda f: f.sequence > f.last, Verdict.AWAIT),
