@@ -103,14 +103,19 @@ def test_a_venue_that_is_ahead_makes_the_book_stale_after_a_second() -> None:
 
 
 @pytest.mark.parametrize("is_old", [False, True])
-def test_a_venue_that_was_not_ahead_after_all_does_not_make_the_book_stale_for_ever(is_old: bool) -> None:
+@pytest.mark.parametrize("state", [STALE, SYNCING])
+def test_a_venue_that_was_not_ahead_after_all_does_not_withhold_the_book_for_ever(
+    state: BookState, is_old: bool
+) -> None:
     """A probe named what the stream will never reach; the stream goes on, and no snapshot is beyond the book."""
     sync = live()
     sync.receive_probe(1_000_000, SECOND)
     sync.check(2 * SECOND)
+    if state is SYNCING:
+        sync.receive(delta(13), 2 * SECOND)
     waited_ms = []
     for number in range(12, 12 + OLDER_MAX + 1):
-        assert (STALE, True) == (sync.state, sync.wants_snapshot)
+        assert (state, True) == (sync.state, sync.wants_snapshot)
         assert sync._desk.wish is not None
         waited_ms.append(sync._desk.wish.delay_ms)
         sync.receive(delta(number), 3 * SECOND)

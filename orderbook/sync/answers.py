@@ -54,7 +54,6 @@ class Answers:
                 self._refuse(facts, wished=wished)
             case Verdict.INCONCLUSIVE:
                 self._auditor.older += self._auditor.busy
-                self._refute(facts)
                 self._refuse(facts, wished=wished)
             case _:
                 desk.counters.snapshots_rejected[desk.state.value] += 1
@@ -84,7 +83,7 @@ class Answers:
             outdated=provenance.old.have(content, machine.buffer),
             void=is_void and provenance.old.may_reach(sequence),
             overtaken=machine.overtaken,
-            behind=self._desk.state is BookState.STALE and machine.owed > machine.high,
+            behind=machine.base is machine.book.content and machine.owed > machine.high,
             refuted=provenance.refuted(machine.owed, deltas),
             mute=provenance.is_mute(deltas),
             doubtful=provenance.is_doubtful(machine.high, frames),
@@ -94,13 +93,14 @@ class Answers:
 
     def _refute(self, facts: SnapshotFacts) -> None:
         """A snapshot is not beyond the book: was the venue seen ahead of it by mistake?"""
-        if facts.behind:
+        if facts.behind and facts.sequence <= facts.last:
             self._machine.provenance.refute(self._machine.owed, self._desk.counters.deltas)
 
     def _refuse(self, facts: SnapshotFacts, *, wished: bool) -> None:
         """A snapshot is no use, and why."""
         if facts.outdated or facts.old_high != NEVER:
             self._machine.provenance.old.refused()
+        self._refute(facts)
         problem = "crossed" if facts.crossed else "empty" if facts.hollow else "old"
         self._desk.reject(problem, f"at sequence {facts.sequence}", wished=wished)
 
