@@ -255,6 +255,24 @@ def test_a_straddling_delta_that_contradicts_before_a_book_is_joined_is_a_reset(
     assert (LIVE, 1_005, [95.0, 92.0]) == (sync.state, sync.book.sequence, [price for price, _ in sync.book.bids])
 
 
+def test_a_cache_that_is_a_moment_old_is_no_reset_where_holes_open_and_close() -> None:
+    """Each time the audit asks at once; but five answers tell something only if there was time for newer ones."""
+    sync = live()
+    sync.receive(delta(12), SECOND)
+    sync.audit(SECOND)
+    sync.receive(delta(5), SECOND)
+    now_ms, told = 1_000, [""]
+    while "SequenceReset" not in told:
+        now_ms += 10
+        number = sync.book.sequence + 1
+        for one in (number + 1, number):
+            sync.receive(delta(one), now_ms * 1_000_000)
+        assert (LIVE, True) == (sync.state, sync.wants_snapshot)
+        told = kinds(sync.receive_snapshot(snapshot(11), now_ms * 1_000_000, depth="full"))
+    # A wish may be served after half of its delay; here, up to 10 ms later.
+    assert 1_010 + 130 + 250 + 500 + 1_000 == now_ms
+
+
 def test_rows_that_share_a_number_do_not_contradict_each_other() -> None:
     """A venue that gives one number to both sides of a change, and cuts its messages anew, does not count anew."""
     bids, asks = [("98", "1", "13")], [("103", "1", "13")]
