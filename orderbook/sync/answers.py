@@ -85,7 +85,7 @@ class Answers:
             void=is_void and provenance.old.may_reach(sequence),
             overtaken=machine.overtaken,
             behind=machine.base is machine.book.content and machine.owed > machine.high,
-            refuted=provenance.refuted(machine.owed, deltas),
+            refuted=provenance.refuted(machine.owed, machine.high),
             mute=provenance.is_mute(deltas),
             doubtful=provenance.is_doubtful(machine.high, frames),
             unsure=provenance.lost > machine.high and not again,
@@ -112,7 +112,7 @@ class Answers:
     def _refute(self, facts: SnapshotFacts) -> None:
         """A snapshot is not beyond the book: was the venue seen ahead of it by mistake?"""
         if facts.behind and facts.sequence <= facts.last:
-            self._machine.provenance.refute(self._machine.owed, self._desk.counters.deltas)
+            self._machine.provenance.refute(self._machine.owed, self._machine.high)
 
     def _refuse(self, facts: SnapshotFacts, *, wished: bool) -> None:
         """A snapshot is no use, and why."""

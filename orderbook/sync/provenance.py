@@ -75,15 +75,15 @@ class Provenance:
         """Whether that happened before, and none came in between."""
         return self._behind[0] == deltas and self._behind[1] > 1
 
-    def refute(self, owed: int, deltas: int) -> None:
+    def refute(self, owed: int, high: int) -> None:
         """An answer was not beyond the book, though the venue was seen at ``owed``."""
-        owed_then, deltas_then, times = self._refuted
-        self._refuted = (owed, deltas_then, times + 1) if owed == owed_then else (owed, deltas, 1)
+        owed_then, high_then, times = self._refuted
+        self._refuted = (owed, high_then, times + 1) if owed == owed_then else (owed, high, 1)
 
-    def refuted(self, owed: int, deltas: int) -> int:
+    def refuted(self, owed: int, high: int) -> int:
         """How often that happened, if the stream has gone on since the first time: else it may be mute."""
-        owed_then, deltas_then, times = self._refuted
-        return times if owed == owed_then and deltas > deltas_then else 0
+        owed_then, high_then, times = self._refuted
+        return times if owed == owed_then and high > high_then else 0
 
     def subscribed(self) -> None:
         """The stream was subscribed anew: it may be quiet, until it is found behind again."""
