@@ -256,3 +256,19 @@ def test_a_horizon_is_wanted_when_less_than_the_share_is_left_on_a_side(side: Si
             book.apply(changes(row if side is Side.BID else ()), changes(row if side is Side.ASK else ()), 11 + number)
         assert (number == 2) == auditor.wants_horizon(partial)
         assert not auditor.wants_horizon(whole)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 2), (0.34, 2), (0.25, 1), (1.0, 3)])
+def test_the_fewest_levels_are_those_with_which_no_horizon_is_wanted(share: float, expected: int) -> None:
+    """Of each side by itself: what may be counted down to without asking again. A side that is whole needs none."""
+    auditor = Auditor(8, share)
+    three: Rows = (("100", "1"), ("99", "2"), ("98", "3"))
+    above: Rows = (("101", "1"), ("102", "2"), ("103", "3"))
+    for partial, fewest in (((), (0, 0)), ((Side.BID,), (expected, 0)), ((Side.ASK,), (0, expected))):
+        assert fewest == auditor.fewest(content(10, three, above, partial))
+    book = content(10, three, above, (Side.BID, Side.ASK))
+    for number, price in enumerate(("100", "99", "98"), start=11):
+        assert (expected, expected) == auditor.fewest(book)
+        assert (book.trusted_count(Side.BID) < expected) == auditor.wants_horizon(book)
+        book.apply(changes([(price, "0")]), (), number)
+    assert auditor.wants_horizon(book)

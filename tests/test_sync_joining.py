@@ -91,6 +91,16 @@ def test_a_snapshot_that_stays_ahead_is_dropped() -> None:
     assert kinds(timed.check(3 * SECOND)) == ["NeedSnapshot"]
 
 
+def test_a_venue_beyond_a_snapshot_that_the_stream_does_not_reach_is_no_confirmation() -> None:
+    """The snapshot may be of another count than the stream, wherever the venue is by now."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(10), SECOND)
+    sync.receive_snapshot(snapshot(20), SECOND)
+    sync.receive_probe(25, SECOND)
+    assert kinds(sync.check(3 * SECOND)) == ["NeedSnapshot"]
+    assert sync.state is SYNCING
+
+
 def test_a_quiet_symbol_is_joined_but_live_only_after_a_probe() -> None:
     """Nothing was heard, so only the venue's own word says that nothing is missing."""
     sync = BookSync("kucoin", SYMBOL)

@@ -15,14 +15,17 @@ from tests.kucoin_frames import SYMBOL, delta, kinds, live, snapshot
 
 ASKS = (("101", "1"),)
 WINDOW = SyncSettings().reset_window
+SECOND = 1_000_000_000
 
 
-def swapped() -> BookSync:
+def swapped(now_ns: int = 0) -> BookSync:
     """A book that is built of a snapshot at 10 and of 11, which came after 12."""
     sync = BookSync("kucoin", SYMBOL)
-    sync.receive(delta(12))
-    sync.receive(delta(11))
-    sync.receive_snapshot(snapshot(10), depth="full")
+    sync.connection_opened(now_ns)
+    sync.subscribed(now_ns)
+    sync.receive(delta(12), now_ns)
+    sync.receive(delta(11), now_ns)
+    sync.receive_snapshot(snapshot(10), now_ns, depth="full")
     return sync
 
 
@@ -139,26 +142,53 @@ def test_a_hole_that_was_filled_is_no_sign_of_another_count() -> None:
     assert (BookState.LIVE, 14, 0) == (sync.state, sync.book.sequence, sync.counters.resets)
 
 
+@pytest.mark.parametrize("ahead", [13, 15])
 @pytest.mark.parametrize(
     ("after_s", "expected"),
     [(1, (BookState.STALE, ["StateChanged", "StateChanged", "NeedSnapshot"])), (6, (BookState.SYNCING, []))],
     ids=["the link is alive", "the link is silent, too"],
 )
 def test_a_venue_that_stays_ahead_of_swapped_deltas_does_not_make_them_live(
-    after_s: int, expected: tuple[BookState, list[str]]
+    after_s: int, expected: tuple[BookState, list[str]], ahead: int
 ) -> None:
     """The stream had its moment to show what the venue said: the book stands, but is STALE at once."""
-    second = 1_000_000_000
-    sync = BookSync("kucoin", SYMBOL)
-    sync.connection_opened(second)
-    sync.subscribed(second)
-    sync.receive(delta(12), second)
-    sync.receive(delta(11), second)
-    sync.receive_snapshot(snapshot(10), second, depth="full")
-    sync.receive_probe(15, second)
-    told = kinds(sync.check((1 + after_s) * second + 1))
+    sync = swapped(SECOND)
+    sync.receive_probe(ahead, SECOND)
+    told = kinds(sync.check((1 + after_s) * SECOND + 1))
     assert expected == (sync.state, told)
     assert 12 == sync._machine.last
+
+
+def test_what_ended_the_wait_for_another_count_ends_no_later_doubt() -> None:
+    """The wait is over once: a frame that is lost afterwards is missing, whatever the venue said before."""
+    sync = swapped(SECOND)
+    sync.receive_probe(15, SECOND)
+    sync.check(7 * SECOND)
+    told = kinds(sync.receive(delta(13, bids=[("x", "1")]), 7 * SECOND))
+    assert (BookState.SYNCING, ["FrameRejected", "NeedSnapshot"]) == (sync.state, told)
+
+
+def test_swapped_deltas_that_nothing_confirms_are_given_up() -> None:
+    """Neither the stream nor the venue went beyond them. Then nothing is built, so no answer is awaited any more."""
+    sync = swapped(SECOND)
+    assert ["NeedSnapshot"] == kinds(sync.check(3 * SECOND))
+    assert (BookState.SYNCING, None) == (sync.state, sync._machine.base)
+    due_ns = sync.next_check_ns
+    sync.receive_probe(15, 3 * SECOND)
+    assert due_ns == sync.next_check_ns
+
+
+def test_a_venue_that_was_where_swapped_deltas_end_says_nothing_of_what_follows() -> None:
+    """A count that it has left may have ended there, too: only what is beyond tells."""
+    sync = BookSync("kucoin", SYMBOL)
+    for number in (14, 12, 11):
+        sync.receive(delta(number), SECOND)
+    sync.receive_snapshot(snapshot(10), SECOND, depth="full")
+    sync.receive_probe(14, SECOND)
+    sync.receive(delta(13), SECOND)
+    assert (BookState.SYNCING, 14) == (sync.state, sync._machine.last)
+    sync.check(3 * SECOND)
+    assert (BookState.SYNCING, None, True) == (sync.state, sync._machine.base, sync.wants_snapshot)
 
 
 def deltas_of(buffer: DeltaBuffer, *numbers: int) -> None:
@@ -183,6 +213,7 @@ def test_turns_are_those_of_arrival(arrivals: tuple[int, ...], expected: list[bo
         assert following is not None
         found.append(is_out_of_turn)
     assert expected == found
+    assert ([], None, False) == buffer.take(13)
 
 
 def test_what_did_not_have_to_wait_has_its_turn_too() -> None:

@@ -116,17 +116,42 @@ def test_the_last_deltas_are_remembered_and_no_more() -> None:
         assert kept == len(list(small))
 
 
+def test_frames_are_decoded_when_they_are_looked_at_and_only_once() -> None:
+    """They stand behind what came before them, in their order, and push out the oldest as deltas do."""
+    decoded = []
+
+    def decode(frame: bytes | str) -> Delta:
+        decoded.append(frame)
+        return delta(int(frame))
+
+    recent = RecentDeltas(3)
+    recent.add(delta(1))
+    recent.add_frames([b"2", "3"], decode)
+    assert [] == decoded
+    for _ in range(2):
+        assert [delta(1), delta(2), delta(3)] == list(recent)
+    assert [b"2", "3"] == decoded
+    recent.add_frames([b"4"], decode)
+    recent.add(delta(5))
+    assert [delta(3), delta(4), delta(5)] == list(recent)
+    assert [b"2", "3", b"4"] == decoded
+    assert [False, True] == [recent.holds(delta(number)) for number in (2, 4)]
+
+
 def test_a_number_given_to_another_row_contradicts() -> None:
     """Another price, size or side; however the rows are cut. A row without a number says nothing."""
     recent = RecentDeltas(4)
     recent.add(delta(1, 2, bids=(row("100", 1), row("99", 2)), asks=(row("105"),)))
     assert not recent.contradicts(delta(2, bids=(row("99", 2),)))
     assert not recent.contradicts(delta(2, 3, bids=(row("99", 2), row("98", 3))))
-    assert not recent.contradicts(delta(3, bids=(row("98", 3), row("97"))))
+    assert not recent.contradicts(delta(2, 3, bids=(row("98", 3), row("97"))))
     assert recent.contradicts(delta(2, bids=(row("98", 2),)))
     assert recent.contradicts(delta(2, bids=(row("99", 2, size="3"),)))
     assert recent.contradicts(delta(2, asks=(row("99", 2),)))
     assert recent.contradicts(delta(2, 3, bids=(row("98", 3), row("98", 2))))
+    recent.add(delta(5, 6, bids=(row("97", 5),)))
+    assert not recent.contradicts(delta(4, 5, bids=(row("97", 5),)))
+    assert recent.contradicts(delta(4, 5, bids=(row("96", 5),)))
 
 
 # -- where a book came from --
