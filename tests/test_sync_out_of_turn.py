@@ -99,6 +99,18 @@ def test_a_new_count_below_what_waits_is_noticed(is_moving: bool) -> None:
     assert (BookState.LIVE, number + 1) == (sync.state, sync.book.sequence)
 
 
+def test_the_book_that_betrayed_a_new_count_is_none_of_the_old_one() -> None:
+    """It was begun while a delta of the old count waited; when it comes again, it is built on."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(13))
+    sync.receive(delta(11))
+    found = [kind for _ in range(OLDER_MAX + 1) for kind in kinds(sync.receive_snapshot(snapshot(11), depth="full"))]
+    assert 1 == found.count("SequenceReset")
+    assert ["NeedProbe"] == kinds(sync.receive_snapshot(snapshot(11), depth="full"))
+    sync.receive(delta(12))
+    assert (BookState.LIVE, 12) == (sync.state, sync.book.sequence)
+
+
 @pytest.mark.parametrize("asks", [lambda sync: sync.receive_probe(11), lambda _: None], ids=["probe", "snapshot"])
 def test_a_cache_that_stands_still_does_not_confirm_itself(asks: Callable[[BookSync], object]) -> None:
     """11 and 13 were swapped and 12 was lost, and no count was left: five old answers must not make 13 unheard."""
