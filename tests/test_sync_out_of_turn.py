@@ -190,6 +190,36 @@ def test_swapped_deltas_that_nothing_confirms_are_given_up() -> None:
     assert due_ns == sync.next_check_ns
 
 
+@pytest.mark.parametrize(
+    "ended",
+    [
+        lambda sync: sync.receive(delta(13, bids=[("105", "1")]), SECOND),
+        lambda sync: [sync.connection_lost(SECOND), sync.connection_opened(SECOND), sync.subscribed(SECOND)],
+    ],
+    ids=["crossed", "a new link"],
+)
+def test_once_swapped_deltas_are_given_up_nothing_is_awaited_for_their_sake(
+    ended: Callable[[BookSync], object],
+) -> None:
+    """No word of the venue starts the wait for the stream of another count."""
+    sync = swapped(SECOND)
+    ended(sync)
+    assert (BookState.SYNCING, None) == (sync.state, sync._machine.base)
+    sync.receive_probe(15, SECOND)
+    assert not sync._desk.waits.running("ahead")
+
+
+def test_swapped_deltas_that_were_joined_leave_no_doubt_to_be_ended() -> None:
+    """A frame that is lost later is missing, however long the venue is ahead then."""
+    sync = swapped(SECOND)
+    sync.receive(delta(13), SECOND)
+    assert BookState.LIVE is sync.state
+    sync.receive(delta(14, bids=[("x", "1")]), SECOND)
+    sync.receive_probe(20, SECOND)
+    sync.check(3 * SECOND)
+    assert (BookState.SYNCING, 13) == (sync.state, sync._machine.last)
+
+
 def test_a_venue_that_was_where_swapped_deltas_end_says_nothing_of_what_follows() -> None:
     """A count that it has left may have ended there, too: only what is beyond tells."""
     sync = BookSync("kucoin", SYMBOL)
