@@ -233,6 +233,23 @@ def test_a_venue_that_was_where_swapped_deltas_end_says_nothing_of_what_follows(
     assert (BookState.SYNCING, None, True) == (sync.state, sync._machine.base, sync.wants_snapshot)
 
 
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [((13, 10), BookState.SYNCING), ((10, 13), BookState.LIVE), ((10, 13, 10), BookState.LIVE)],
+    ids=["for the first time", "before", "again"],
+)
+def test_a_covered_delta_passes_those_that_wait_if_it_is_new(heard: tuple[int, ...], expected: BookState) -> None:
+    """A repetition says nothing of the order in which the venue said it."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(9))
+    for number in heard[:-1]:
+        sync.receive(delta(number))
+    sync.receive_snapshot(snapshot(10), depth="full")
+    sync.receive(delta(heard[-1]))
+    sync.receive_snapshot(snapshot(12), depth="full")
+    assert (expected, 13) == (sync.state, sync._machine.last)
+
+
 def deltas_of(buffer: DeltaBuffer, *numbers: int) -> None:
     """Put deltas in, in this order of arrival."""
     sync = BookSync("kucoin", SYMBOL)
