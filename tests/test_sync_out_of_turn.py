@@ -111,6 +111,22 @@ def test_the_book_that_betrayed_a_new_count_is_none_of_the_old_one() -> None:
     assert (BookState.LIVE, 12) == (sync.state, sync.book.sequence)
 
 
+def test_what_was_seen_of_a_new_count_is_forgotten_once_a_book_is_joined() -> None:
+    """The count was the old one after all; the next hole with an older delta behind it is judged by itself."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(13))
+    sync.receive(delta(11))
+    for _ in range(OLDER_MAX):
+        sync.receive_snapshot(snapshot(11), depth="full")
+    sync.receive(delta(12))
+    sync.receive(delta(14))
+    assert BookState.LIVE is sync.state
+    sync.receive(delta(18))
+    sync.receive(delta(15))
+    found = [kinds(sync.receive_snapshot(snapshot(15), depth="full")) for _ in range(OLDER_MAX + 1)]
+    assert [*[False] * OLDER_MAX, True] == ["SequenceReset" in told for told in found]
+
+
 @pytest.mark.parametrize("asks", [lambda sync: sync.receive_probe(11), lambda _: None], ids=["probe", "snapshot"])
 def test_a_cache_that_stands_still_does_not_confirm_itself(asks: Callable[[BookSync], object]) -> None:
     """11 and 13 were swapped and 12 was lost, and no count was left: five old answers must not make 13 unheard."""
