@@ -142,6 +142,46 @@ def test_old_answers_do_not_outvote_a_venue_that_is_ahead_of_a_mute_stream(has_s
     assert STALE is sync.state
 
 
+def refuted(sync: BookSync, *, count: int) -> None:
+    """A probe named what the venue is not at; so many old answers are not beyond the book, and the stream goes on."""
+    sync.receive_probe(1_000_000, SECOND)
+    sync.check(2 * SECOND)
+    for number in range(12, 12 + count):
+        sync.receive(delta(number), 3 * SECOND)
+        sync.receive_snapshot(snapshot(11), 3 * SECOND, depth="full")
+
+
+def test_old_answers_do_not_make_up_for_a_lost_frame() -> None:
+    """They may tell that the venue was not ahead, not that the book is whole; the stream does, when it goes on."""
+    sync = live()
+    refuted(sync, count=OLDER_MAX)
+    sync.receive(b'{"topic": "/market/level2:BTC-USDT", "type": "message", "data": {}}', 3 * SECOND)
+    for _ in range(3):
+        sync.receive_snapshot(snapshot(11), 3 * SECOND, depth="full")
+        assert SYNCING is sync.state
+    sync.receive(delta(12 + OLDER_MAX), 3 * SECOND)
+    sync.receive_snapshot(snapshot(11), 3 * SECOND, depth="full")
+    assert (LIVE, 12 + OLDER_MAX) == (sync.state, sync.book.sequence)
+
+
+@pytest.mark.parametrize("is_unasked", [False, True])
+def test_a_venue_that_is_seen_ahead_again_is_believed_as_at_first(is_unasked: bool) -> None:
+    """What was said against it before it was seen there again is void: the stream may have fallen mute since."""
+    sync = live()
+    refuted(sync, count=OLDER_MAX + 1)
+    assert LIVE is sync.state
+    sync.receive(delta(13 + OLDER_MAX), 3 * SECOND)
+    if is_unasked:
+        sync.doubt(3 * SECOND)
+        sync.receive(b'{"type": "pong"}', 13 * SECOND)
+        assert STALE is sync.state
+    sync.receive_probe(1_000_000, 13 * SECOND)
+    sync.check(14 * SECOND)
+    for _ in range(2 * OLDER_MAX):
+        sync.receive_snapshot(snapshot(11), 15 * SECOND, depth="full")
+        assert STALE is sync.state
+
+
 def test_a_stream_that_catches_up_in_time_is_never_stale() -> None:
     """The probe was ahead for a moment only."""
     sync = live()

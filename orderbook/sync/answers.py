@@ -174,6 +174,7 @@ class Answers:
         if was_unasked or (desk.state is BookState.STALE and machine.owed > machine.high):
             machine.owed = max(machine.owed, sequence)
             if was_unasked:
+                machine.provenance.seen_ahead()
                 desk.ask("venue ahead")
         elif desk.state is not BookState.SYNCING:
             desk.await_venue()

@@ -30,7 +30,7 @@ class Provenance:
         """Nothing is known. But a cache may give answers of the old count on the next link, too."""
         self._taken = self._dropped = self._answer = (NEVER, NEVER)
         self._behind = (NEVER, 0)
-        self._refuted = (NEVER, NEVER, 0)
+        self.seen_ahead()
         self.lost = NEVER
 
     def take(self, sequence: int, frames: int) -> None:
@@ -66,6 +66,7 @@ class Provenance:
         """The venue moved on, and the stream, which has shown so many deltas, did not show it."""
         deltas_then, times = self._behind
         self._behind = (deltas, times + 1 if deltas == deltas_then else 1)
+        self.seen_ahead()
 
     def distrust_answers(self, deltas: int) -> None:
         """They were no use before, however many came: the stream, which has shown so many deltas, must be heard."""
@@ -75,15 +76,22 @@ class Provenance:
         """Whether that happened before, and none came in between."""
         return self._behind[0] == deltas and self._behind[1] > 1
 
+    def seen_ahead(self) -> None:
+        """The venue was seen ahead of the book: what was said against that before is void."""
+        self._refuted = (NEVER, NEVER, 0)
+
     def refute(self, owed: int, high: int) -> None:
         """An answer was not beyond the book, though the venue was seen at ``owed``."""
         owed_then, high_then, times = self._refuted
         self._refuted = (owed, high_then, times + 1) if owed == owed_then else (owed, high, 1)
 
     def refuted(self, owed: int, high: int) -> int:
-        """How often that happened, if the stream has gone on since the first time: else it may be mute."""
+        """How often that happened, if the stream has gone on since the first time, and beyond a lost frame.
+
+        Else the stream may be mute, and of a lost frame such answers, which may be old, tell nothing.
+        """
         owed_then, high_then, times = self._refuted
-        return times if owed == owed_then and high > high_then else 0
+        return times if owed == owed_then and high > high_then and high >= self.lost else 0
 
     def subscribed(self) -> None:
         """The stream was subscribed anew: it may be quiet, until it is found behind again."""
