@@ -273,6 +273,34 @@ def test_a_cache_that_is_a_moment_old_is_no_reset_where_holes_open_and_close() -
     assert 1_010 + 130 + 250 + 500 + 1_000 == now_ms
 
 
+def waiting() -> BookSync:
+    """14 came before 12, 13 is missing, and the book stands in front of it."""
+    sync = live()
+    sync.receive(delta(14), SECOND)
+    sync.receive(delta(12), SECOND)
+    sync.check(2 * SECOND)
+    assert (BookState.SYNCING, 12, True) == (sync.state, sync.book.sequence, sync.wants_snapshot)
+    return sync
+
+
+def test_a_cache_behind_the_book_is_no_reset_where_nothing_is_overdue() -> None:
+    """12 and 14 were swapped, 13 was lost, and a cache stands still: what the new count had said was never heard."""
+    sync = waiting()
+    for _ in range(12):
+        assert ["SnapshotRejected", "NeedSnapshot"] == kinds(sync.receive_snapshot(snapshot(11), SECOND, depth="full"))
+    sync.receive_snapshot(snapshot(14), SECOND, depth="full")
+    assert (LIVE, 14) == (sync.state, sync.book.sequence)
+
+
+@pytest.mark.parametrize("number", [12, 9])
+def test_a_new_count_in_front_of_a_hole_is_noticed(number: int) -> None:
+    """Its answers are where the book is; or before that, and so was a delta that was never heard."""
+    sync = waiting()
+    sync.receive(delta(number), SECOND)
+    told = [kinds(sync.receive_snapshot(snapshot(number), SECOND, depth="full")) for _ in range(5)]
+    assert [False] * 4 + [True] == ["SequenceReset" in one for one in told]
+
+
 def test_rows_that_share_a_number_do_not_contradict_each_other() -> None:
     """A venue that gives one number to both sides of a change, and cuts its messages anew, does not count anew."""
     bids, asks = [("98", "1", "13")], [("103", "1", "13")]

@@ -388,6 +388,7 @@ def test_a_probe_counts_anew_only_below_the_window_and_in_a_still_stream(state: 
         ("fell back while joining", SNAPSHOT._replace(overtaken=OLDER_MAX - 1, first=1_002), False),
         ("fell back while joining", SNAPSHOT._replace(overtaken=OLDER_MAX, first=1_002), True),
         ("fell back while joining", SNAPSHOT._replace(overtaken=OLDER_MAX, first=1_001), False),
+        ("fell back while joining", SNAPSHOT._replace(overtaken=OLDER_MAX, first=1_002, last=1_001), False),
         ("older than the book", SNAPSHOT._replace(sequence=1_001), False),
         ("ahead of the stream", SNAPSHOT, False),
     ],

@@ -63,6 +63,7 @@ class Answers:
         """All that the table wants to know of a snapshot."""
         machine, auditor, sequence = self._machine, self._auditor, content.sequence
         provenance, frames, deltas = machine.provenance, self._desk.counters.frames, self._desk.counters.deltas
+        is_joined = machine.base is machine.book.content
         if machine.base is not None:
             provenance.old.reached(machine.last)
         again = provenance.answered(sequence, frames)
@@ -78,13 +79,13 @@ class Answers:
             last=machine.last,
             copied=auditor.copied_at(machine.last),
             older=auditor.older if self._is_late else 0,
-            overdue=auditor.is_overdue,
+            overdue=auditor.is_overdue or not is_joined,
             high=machine.high,
             old_high=provenance.old.nearest(sequence),
             outdated=provenance.old.have(content, machine.buffer),
             void=is_void and provenance.old.may_reach(sequence),
             overtaken=machine.overtaken,
-            behind=machine.base is machine.book.content and machine.owed > machine.high,
+            behind=is_joined and machine.owed > machine.high,
             refuted=provenance.refuted(machine.owed, machine.high),
             mute=provenance.is_mute(deltas),
             doubtful=provenance.is_doubtful(machine.high, frames),
