@@ -60,8 +60,7 @@ class Machine:
         self.base: BookContent | None = None
         self.high = NEVER
         self.owed = NEVER
-        self._gapped = False
-        self._silent = False
+        self._gapped = self._silent = False
         self.overtaken = 0
         self.is_turned = False
         self.probed = NEVER
@@ -169,7 +168,8 @@ class Machine:
             return
         if verdict is Verdict.RESET:
             self.reset(end)
-        self.high = max(self.high, end)
+        if end > self.high:
+            self.high, self.overtaken = end, 0  # a new count in front of a hole does not go on behind it
         if not repeats:
             self.recent.add(delta)  # a repetition would push out what it repeats
         desk.waits.take_delta(desk.now_ns)
