@@ -21,7 +21,6 @@ class Answers:
         self._auditor = machine.auditor
         self._settings = settings
         self._was_empty = False
-        self._older_ns = 0
 
     @property
     def _is_whole(self) -> bool:
@@ -54,7 +53,7 @@ class Answers:
                 machine.overtaken += machine.buffer.is_out_of_turn
                 self._refuse(facts, wished=wished)
             case Verdict.INCONCLUSIVE:
-                self._count_older()
+                self._auditor.older += self._auditor.busy
                 self._refuse(facts, wished=wished)
             case _:
                 desk.counters.snapshots_rejected[desk.state.value] += 1
@@ -78,7 +77,7 @@ class Answers:
             first=machine.buffer.first if machine.buffer else heard_next,
             last=machine.last,
             copied=auditor.copied_at(machine.last),
-            older=auditor.older if self._is_late else 0,
+            older=auditor.older,
             overdue=auditor.is_overdue or not is_joined,
             high=machine.high,
             old_high=provenance.old.nearest(sequence),
@@ -92,23 +91,6 @@ class Answers:
             unsure=provenance.lost > machine.high and not again,
             probed=machine.probed,
         )
-
-    @property
-    def _is_late(self) -> bool:
-        """Whether an answer that is older than the audit's copy comes as late as a wish that has to wait is served.
-
-        For where holes open and close, no wish waits, and a cache that is only a moment old answers five of them.
-        """
-        desk = self._desk
-        # The driver may serve a wish after half of its delay.
-        waited_ns = 2 * (desk.now_ns - self._older_ns)
-        return not desk.now_ns or waited_ns >= desk.delay_ms(self._auditor.older) * 1_000_000
-
-    def _count_older(self) -> None:
-        """An answer is older than the audit's copy."""
-        if self._auditor.busy and self._is_late:
-            self._auditor.older += 1
-            self._older_ns = self._desk.now_ns
 
     def _refute(self, facts: SnapshotFacts) -> None:
         """A snapshot is not beyond the book: was the venue seen ahead of it by mistake?"""

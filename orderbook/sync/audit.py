@@ -137,7 +137,7 @@ class Auditor:
     """At most one audit at a time, and the question whether a horizon should be moved out.
 
     Attributes:
-        older: Answers in a row, since a delta was overdue, that were older than the copy.
+        older: Answers in a row, since a delta was overdue or the stream went on, that were older than the copy.
     """
 
     __slots__ = ("_audit", "_deltas_max", "_overdue_at", "_trusted_share", "older")

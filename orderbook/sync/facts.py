@@ -66,15 +66,15 @@ class SnapshotFacts(NamedTuple):
     """Of a snapshot.
 
     ``first`` is the start of the oldest delta that is still to be had: the buffer's first, or, when nothing is
-    buffered, the one after ``high``. ``copied`` is where the audit's copy stands; ``older``, how many answers since
-    were older than it, if there was time for a newer one; ``overdue``, whether a delta came for the first time that the
-    book was beyond, or none is joined that could tell. ``old_high`` is where the venue was before it began to count
-    anew, until a book of the new count is joined; ``outdated``, whether it is suspected to be a book of the old count,
-    and ``void``, whether it was asked for before the venue counted anew. ``overtaken``: so many in a row could not be
-    joined, because the stream has a hole, and what lies behind the hole came before what lies in front of it.
-    ``behind``: the venue was seen ahead of a joined book; ``refuted``, how many answers since were not, if the stream
-    goes on. ``hollow``: it holds not one level, and the answer before it did. ``whole``, ``mute``, ``doubtful``,
-    ``unsure``, ``probed``: see ``ProbeFacts``.
+    buffered, the one after ``high``. ``copied`` is where the audit's copy stands; ``older``, how many answers since,
+    while the stream stood still, were older than it; ``overdue``, whether a delta came for the first time that the book
+    was beyond, or none is joined that could tell. ``old_high`` is where the venue was before it began to count anew,
+    until a book of the new count is joined; ``outdated``, whether it is suspected to be a book of the old count, and
+    ``void``, whether it was asked for before the venue counted anew. ``overtaken``: so many in a row could not be
+    joined, because the stream has a hole, and what lies behind the hole came before what lies in front of it and did
+    not go on. ``behind``: the venue was seen ahead of a joined book; ``refuted``, how many answers since were not, if
+    the stream goes on. ``hollow``: it holds not one level, and the answer before it did. ``whole``, ``mute``,
+    ``doubtful``, ``unsure``, ``probed``: see ``ProbeFacts``.
     """
 
     sequence: int

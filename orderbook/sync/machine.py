@@ -169,7 +169,7 @@ class Machine:
         if verdict is Verdict.RESET:
             self.reset(end)
         if end > self.high:
-            self.high, self.overtaken = end, 0  # a new count in front of a hole does not go on behind it
+            self.high, self.overtaken, self.auditor.older = end, 0, 0  # a venue that fell back would not be so far
         if not repeats:
             self.recent.add(delta)  # a repetition would push out what it repeats
         desk.waits.take_delta(desk.now_ns)
