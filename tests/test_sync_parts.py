@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import tracemalloc
 
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from orderbook.events import LevelDifference
 from orderbook.fixedpoint import parse_number
 from orderbook.sync.buffer import DeltaBuffer, RecentDeltas
 from orderbook.sync.facts import NEVER, TimerFacts
 from orderbook.sync.journal import GapJournal, Loss, SyncCounters
 from orderbook.sync.provenance import Provenance
 from orderbook.sync.waits import Name, Wait, Waits
-from orderbook.types import Change, Delta
+from orderbook.types import Change, Delta, Side
 
 MS = 1_000_000
 
@@ -364,6 +369,53 @@ def test_a_loss_lasts_from_a_known_time_to_a_known_time() -> None:
     assert Loss("x", 1, since_ns=2, until_ns=0).duration_ns is None
     new = Loss("x", 1, 2)
     assert (None, None, 0, ()) == (new.until_ns, new.missing, new.snapshots_asked, new.wrong_levels)
+
+
+@given(
+    cause=st.text(st.characters()),
+    sequence=st.integers(0, 2**63),
+    times=st.tuples(st.integers(), st.integers()),
+    missing=st.none() | st.tuples(st.integers(0, 2**63), st.integers(0, 2**63)),
+    asked=st.integers(0, 9),
+    wrong=st.sampled_from([(), (LevelDifference(Side.BID, "1", "2", "3"),)]),
+)
+@example("no clock like this", 1, (0, 2**64), None, 0, ())
+@example("no text like this: \ud800", 1, (2, 3), (2, 2), 1, ())
+def test_what_is_over_is_told_as_it_was(
+    cause: str,
+    sequence: int,
+    times: tuple[int, int],
+    missing: tuple[int, int] | None,
+    asked: int,
+    wrong: tuple[LevelDifference, ...],
+) -> None:
+    """However it is kept, and whatever is in it: a driver's clock may be anything, and so may a text."""
+    journal = GapJournal(2)
+    journal.lost(cause, sequence, times[0])
+    loss = journal.open
+    assert loss is not None
+    loss.snapshots_asked, loss.wrong_levels = asked, wrong
+    if missing is not None:
+        journal.missing(*missing)
+    journal.regained(times[1])
+    assert journal.open is None
+    assert [Loss(cause, sequence, *times, missing, asked, wrong)] == list(journal)
+
+
+def test_what_is_over_takes_little_room() -> None:
+    """A thousand losses of a book are some 120 kB, where objects would be three times that."""
+    tracemalloc.start()
+    try:
+        journal = GapJournal(1_000)
+        for number in range(2_000):
+            journal.lost(f"waiting for {10**10 + number}", 10**10 + number, 10**18 + number)
+            journal.missing(10**10 + number, 10**10 + number + 5)
+            journal.regained(10**18 + 10**9 + number)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 1_000 == len(journal)
+    assert taken < 150_000
 
 
 def test_a_journal_keeps_the_last_losses_and_the_first_word_on_each() -> None:

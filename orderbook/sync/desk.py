@@ -91,22 +91,19 @@ class Desk:
         """Wish for a snapshot, unless one is wished for already or nothing is subscribed."""
         if self.wish is not None or not self.subscribed:
             return
+        settings = self._settings
         if delay_ms is None:
-            delay_ms = self.delay_ms(self.attempts)
+            # The exponent is bounded so that years of failures do not make a long integer.
+            doubled = settings.snapshot_retry_ms * 2 ** min(self.attempts - 1, 30) if self.attempts else 0
+            delay_ms = min(int(doubled), settings.snapshot_retry_max_ms)
         self.wish = NeedSnapshot(self._book.symbol, reason, delay_ms, self._depth)
         self.is_awaited = True
         self.counters.snapshots_asked += 1
         if self.journal.open is not None:
             self.journal.open.snapshots_asked += 1
         self.waits.stop("first_delta")
-        self.waits.start("unanswered", self.now_ns, delay_ms + self._settings.snapshot_timeout_ms)
+        self.waits.start("unanswered", self.now_ns, delay_ms + settings.snapshot_timeout_ms)
         self.emit(self.wish)
-
-    def delay_ms(self, attempts: int) -> int:
-        """Before asking again after so many answers in a row that were no use."""
-        # The exponent is bounded so that years of failures do not make a long integer.
-        doubled = self._settings.snapshot_retry_ms * 2 ** min(attempts - 1, 30) if attempts else 0
-        return min(int(doubled), self._settings.snapshot_retry_max_ms)
 
     def relapse(self, reason: str) -> None:
         """A book proved wrong: ask, and if that happens again and again, later each time."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from operator import attrgetter
+from typing import Final
 
 from orderbook.events import LevelDifference
 
@@ -118,29 +120,51 @@ class Loss:
         return self.until_ns - self.since_ns
 
 
+_PACKED: Final = struct.Struct("<6q")
+_NOTHING: Final = (-1, -1)
+
+
+def _packed(loss: Loss) -> Loss | bytes:
+    """A loss that is over, in a quarter of the room where that can be: hundreds of books have many of them."""
+    if loss.wrong_levels or loss.until_ns is None:
+        return loss
+    numbers = (loss.sequence, loss.since_ns, loss.until_ns, *(loss.missing or _NOTHING), loss.snapshots_asked)
+    try:
+        return _PACKED.pack(*numbers) + loss.cause.encode()
+    except (struct.error, UnicodeError):  # a driver's clock may be anything, and so may a text
+        return loss
+
+
+def _unpacked(kept: Loss | bytes) -> Loss:
+    if isinstance(kept, Loss):
+        return kept
+    sequence, since_ns, until_ns, first, last, asked = _PACKED.unpack_from(kept)
+    missing = None if (first, last) == _NOTHING else (first, last)
+    return Loss(kept[_PACKED.size :].decode(), sequence, since_ns, until_ns, missing, asked)
+
+
 class GapJournal:
-    """The last losses of LIVE, oldest first; bounded."""
+    """The last losses of LIVE, oldest first; bounded. What is over stays as it was; some 120 bytes each."""
 
     __slots__ = ("_losses",)
 
     def __init__(self, losses_max: int) -> None:
-        self._losses: deque[Loss] = deque(maxlen=losses_max)
+        self._losses: deque[Loss | bytes] = deque(maxlen=losses_max)
 
     def __repr__(self) -> str:
-        return f"<GapJournal of {len(self)}, oldest first: {list(self._losses)}>"
+        return f"<GapJournal of {len(self)}, oldest first: {list(self)}>"
 
     def __len__(self) -> int:
         return len(self._losses)
 
     def __iter__(self) -> Iterator[Loss]:
-        return iter(self._losses)
+        return map(_unpacked, self._losses)
 
     @property
     def open(self) -> Loss | None:
         """The loss that still lasts, if any."""
-        if self._losses and self._losses[-1].until_ns is None:
-            return self._losses[-1]
-        return None
+        last = self._losses[-1] if self._losses else None
+        return last if isinstance(last, Loss) and last.until_ns is None else None
 
     def lost(self, cause: str, sequence: int, now_ns: int) -> None:
         """LIVE ended."""
@@ -155,3 +179,4 @@ class GapJournal:
         """LIVE again."""
         if (loss := self.open) is not None:
             loss.until_ns = now_ns
+            self._losses[-1] = _packed(loss)

@@ -53,7 +53,7 @@ class Recovery:
 
     Attributes:
         is_healed: Set when all is well again: from then on no book is lost.
-        unseen: But these may be: the venue counts anew in them, and only their next delta will show it.
+        unseen: But these may be, once: the venue counts anew in them, and only their next delta will show it.
         terms: What may be asked of the run.
         longest_ms: The longest that a book was lost while nothing struck it.
     """
@@ -109,8 +109,10 @@ class Recovery:
         now_ns = self._now_ns()
         self._lost[symbol] = _Loss(now_ns, now_ns)
         self._losses[symbol] += 1
-        if self.is_healed and _UNANSWERED not in reason and symbol not in self.unseen:
-            self._broken("I5", symbol, f"lost when all was healed: {reason}")
+        if self.is_healed and _UNANSWERED not in reason:
+            if symbol not in self.unseen:
+                self._broken("I5", symbol, f"lost when all was healed: {reason}")
+            self.unseen -= {symbol}
         allowed = self._strikes[symbol] * max(LOSSES_A_FAULT, self.terms.shuffled)
         if self.terms.is_plain and self._losses[symbol] > allowed:
             self._broken(
