@@ -87,6 +87,7 @@ class FrameError(VenueError):
         reason: A short code for counters: ``size``, ``utf8``, ``json``, ``nesting``, ``fields``, ``number``,
             ``sequence``, ``symbol``, ``error`` or ``crossed``.
         symbol: Whose book the frame belongs to, when that much could be read.
+        topic: Which of the streams beside the books it belongs to, as it stands on the wire; ``None``: none.
     """
 
     def __init__(self, reason: str, detail: str, symbol: str | None = None) -> None:
@@ -94,6 +95,7 @@ class FrameError(VenueError):
         self.reason = reason
         self.detail = detail
         self.symbol = symbol
+        self.topic: str | None = None
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

@@ -48,8 +48,8 @@ class Number(NamedTuple):
         return -self.exponent if self.exponent < 0 else 0
 
     def to_decimal(self) -> Decimal:
-        """The same value as a ``Decimal``, exactly."""
-        return Decimal((0, tuple(int(digit) for digit in str(self.mantissa)), self.exponent))
+        """The same value as a ``Decimal``, exactly, and written without an exponent or trailing zeros."""
+        return Decimal(plain(self.mantissa * 10 ** max(self.exponent, 0), self.decimals))
 
 
 ZERO: Final = Number(0, 0)

@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.redact", "orderbook.secret"),
     ("orderbook.fixedpoint",),
     ("orderbook.types",),
+    ("orderbook.streams",),
     ("orderbook.accelerator", "orderbook.compiled"),
     ("orderbook.ladder",),
     ("orderbook.twin",),

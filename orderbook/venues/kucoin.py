@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from orderbook.errors import FrameError, NumberError, UsageError, shown
 from orderbook.fixedpoint import Number
+from orderbook.streams import Pushed
 from orderbook.types import Change, Control, Delta, Level, Message, OtherData, Snapshot, Ticker
-from orderbook.venues import wire
+from orderbook.venues import kucoin_topics, wire
 from orderbook.venues.layout import Layout, laid_out
 
 _SYMBOL = re.compile(r"[A-Za-z0-9._]{1,32}-[A-Za-z0-9._]{1,32}", re.ASCII)
@@ -119,17 +120,20 @@ class KuCoin:
                 tells whose book lost something; its ``remedy`` is "ignore" where no book can have.
         """
         envelope = wire.load(text)
-        kind = wire.text_of(envelope, "type")
-        if kind is None:
-            raise FrameError("fields", "a message without a type")
-        if kind == "message":
-            return _market_data(envelope)
-        return Control(
-            kind=kind,
-            id=wire.text_of(envelope, "id"),
-            code=wire.integer_of(envelope, "code") if kind == "error" else None,
-            text=wire.text_of(envelope, "data") or "",
-        )
+        return _control(envelope) or _market_data(envelope)
+
+    def decode_pushed(self, text: str, received_ns: int = 0) -> Message | Pushed:
+        """Decode one message of the socket, those of the streams beside the book included.
+
+        Args:
+            text: As it came.
+            received_ns: When it was read.
+
+        Raises:
+            FrameError: As ``decode``; its ``topic`` tells which of those streams lost something.
+        """
+        envelope = wire.load(text)
+        return _control(envelope) or kucoin_topics.decode(envelope, received_ns) or _market_data(envelope)
 
     @laid_out(_SNAPSHOT_LAYOUT)
     def decode_snapshot(self, text: str) -> Snapshot:
@@ -148,6 +152,21 @@ class KuCoin:
             raise FrameError("fields", "a snapshot without data: the symbol may be unknown")
         bids, asks = _snapshot_side(data, "bids"), _snapshot_side(data, "asks")
         return Snapshot(wire.sequence(data.get("sequence"), "sequence"), bids, asks, wire.integer_of(data, "time"))
+
+
+def _control(envelope: dict[str, object]) -> Control | None:
+    """A message that carries no market data; ``None`` if it does."""
+    kind = wire.text_of(envelope, "type")
+    if kind is None:
+        raise FrameError("fields", "a message without a type")
+    if kind == "message":
+        return None
+    return Control(
+        kind=kind,
+        id=wire.text_of(envelope, "id"),
+        code=wire.integer_of(envelope, "code") if kind == "error" else None,
+        text=wire.text_of(envelope, "data") or "",
+    )
 
 
 def _market_data(envelope: dict[str, object]) -> Message:
