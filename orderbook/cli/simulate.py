@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from orderbook.cli.keyfile import KEY_NAMES, write_keys
 from orderbook.cli.live import stop_signals
@@ -207,6 +208,10 @@ def simulate(
         return
     if capture is not None and rate is not None:
         raise click.UsageError("--rate is for a made market; a capture has --speed")
+    if capture is not None and _is_given("profile"):
+        raise click.UsageError("--profile is of a made market; a capture is what it is")
+    if capture is None and (_is_given("speed") or repeat):
+        raise click.UsageError("--speed and --repeat are for a --capture; a made market has --rate")
     if capture is not None and isinstance(symbols, int):
         raise click.UsageError("name the --symbols of the capture that you want; without, all are played")
     if is_tls != (ca_file is not None):
@@ -230,6 +235,11 @@ def simulate(
     if missed := venue.exchange.common.injector.missed(plan):
         # A test that passes because its fault never struck proves nothing.
         click.echo(f"orderbook: warning: never struck: {', '.join(missed)}", err=True)
+
+
+def _is_given(name: str) -> bool:
+    """Whether an option stands on the command line."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 class _Files(NamedTuple):

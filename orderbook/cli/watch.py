@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
+from urllib.parse import urlsplit
 
 import click
 
@@ -52,12 +53,14 @@ def watch(
     """Watch live order books of a venue, with the health of each."""
     credentials, depth = key_and_depth(venue, url, keys, depth)
     feed = open_feed(venue, symbols, url=url, credentials=credentials, depth=depth)
-    asyncio.run(_watch(feed, seconds, form))
+    # Nobody shall take the prices of a simulator for the venue's.
+    shown = venue if url is None else f"{venue} at {urlsplit(url).netloc.rpartition('@')[2]}"
+    asyncio.run(_watch(feed, shown, seconds, form))
 
 
-async def _watch(feed: Feed, seconds: float, form: Literal["table", "json"]) -> None:
+async def _watch(feed: Feed, venue: str, seconds: float, form: Literal["table", "json"]) -> None:
     watching = Watching(feed)
-    screen: Screen = Screen(lambda: watching.panels(screen.levels), watching.health, venue=feed.venue.name, form=form)
+    screen: Screen = Screen(lambda: watching.panels(screen.levels), watching.health, venue=venue, form=form)
     # Within: opening a feed takes long where nobody answers, and can be stopped, too.
     async with stop_signals() as stop:
         await until(stop, watching.show(screen, seconds))
