@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orderbook.cli import record
+from orderbook.cli.watch import name_of
 from orderbook.events import StateChanged
 from orderbook.feed.events import FeedEvent, LinkUp, RecordingFailed, RecordingResumed
 from orderbook.types import BookState
@@ -44,6 +45,15 @@ def replayed(path: Path) -> dict[str, dict[str, Any]]:
 
 
 # --- watch ---
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [(None, "kucoin"), ("http://127.0.0.1:8888", "kucoin at 127.0.0.1:8888"), ("https://me:it@a.b/c", "kucoin at a.b")],
+)
+def test_a_picture_names_another_host(url: str | None, expected: str) -> None:
+    """Else the prices of a simulator look like those of the venue. What might be a password is not shown."""
+    assert expected == name_of("kucoin", url)
 
 
 def test_watch_tells_a_line_a_symbol(venue: Served) -> None:

@@ -53,9 +53,12 @@ def watch(
     """Watch live order books of a venue, with the health of each."""
     credentials, depth = key_and_depth(venue, url, keys, depth)
     feed = open_feed(venue, symbols, url=url, credentials=credentials, depth=depth)
-    # Nobody shall take the prices of a simulator for the venue's.
-    shown = venue if url is None else f"{venue} at {urlsplit(url).netloc.rpartition('@')[2]}"
-    asyncio.run(_watch(feed, shown, seconds, form))
+    asyncio.run(_watch(feed, name_of(venue, url), seconds, form))
+
+
+def name_of(venue: str, url: str | None) -> str:
+    """Whose prices these are: nobody shall take those of a simulator for the venue's."""
+    return venue if url is None else f"{venue} at {urlsplit(url).netloc.rpartition('@')[2]}"
 
 
 async def _watch(feed: Feed, venue: str, seconds: float, form: Literal["table", "json"]) -> None:
