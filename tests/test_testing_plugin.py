@@ -14,6 +14,10 @@ import pytest
 from orderbook.testing import HostedKuCoin
 from tests.source_tree import ROOT
 
+# A pytest run within this process forgets what it was the first to import. Imported once more, the compiled part of
+# picows would go on to raise the exceptions of the first time, which nobody knows any more.
+importlib.import_module("orderbook.feed.picows_socket")
+
 Outcome = tuple[dict[str, int], str]
 Run = Callable[..., Outcome]
 
