@@ -53,7 +53,16 @@ MEMORY_MAX: Final = 4 * 2**30
 
 Stages = tuple[tuple[str, ...], ...]
 SYNC: Final[Stages] = (
-    ("sync_table", "sync_verdicts", "sync_parts", "sync_journal", "sync_comparing", "sync_out_of_turn", "old_count"),
+    (
+        "sync_table",
+        "sync_verdicts",
+        "sync_parts",
+        "sync_journal",
+        "sync_comparing",
+        "sync_out_of_turn",
+        "sync_ahead",
+        "old_count",
+    ),
     (
         *("sync_stream", "sync_joining", "sync_bounds", "sync_audit", "sync_answers", "sync_waits", "sync_desk"),
         *("sync_unasked", "sync_resets", "sync_overdue", "sync_probes", "shared_link", "corners"),

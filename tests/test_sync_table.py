@@ -340,6 +340,7 @@ def test_a_stale_book_takes_a_newer_snapshot_only_when_the_venue_was_seen_ahead(
         assert Verdict.CONFIRM is verdict(Input.SNAPSHOT, T, refuting)
         assert Verdict.CONFIRM is not verdict(Input.SNAPSHOT, T, refuting._replace(refuted=OLDER_MAX - 1))
         assert Verdict.CONFIRM is not verdict(Input.SNAPSHOT, T, refuting._replace(behind=False))
+    assert Verdict.ADOPT is verdict(Input.SNAPSHOT, T, facts._replace(sequence=1_001, refuted=OLDER_MAX))
 
 
 @pytest.mark.parametrize("state", READY)
