@@ -127,6 +127,16 @@ def test_what_was_seen_of_a_new_count_is_forgotten_once_a_book_is_joined() -> No
     assert [*[False] * OLDER_MAX, True] == ["SequenceReset" in told for told in found]
 
 
+def test_older_answers_betray_a_new_count_as_well_while_no_book_is_joined() -> None:
+    """A cache may fall behind what it gave before; only a joined book has a past that it may be answering from."""
+    sync = BookSync("kucoin", SYMBOL)
+    sync.receive(delta(13))
+    sync.receive(delta(11))
+    sync.receive_snapshot(snapshot(11), depth="full")
+    found = [kinds(sync.receive_snapshot(snapshot(10), depth="full")) for _ in range(OLDER_MAX)]
+    assert [*[False] * (OLDER_MAX - 1), True] == ["SequenceReset" in told for told in found]
+
+
 @pytest.mark.parametrize("asks", [lambda sync: sync.receive_probe(11), lambda _: None], ids=["probe", "snapshot"])
 def test_a_cache_that_stands_still_does_not_confirm_itself(asks: Callable[[BookSync], object]) -> None:
     """11 and 13 were swapped and 12 was lost, and no count was left: five old answers must not make 13 unheard."""
