@@ -177,11 +177,12 @@ def test_version_and_no_command() -> None:
 
 
 def test_the_error_of_a_library_call_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the library refuses, or the operating system, it comes out as one line."""
-    for error, message in (
-        (orderbook.UsageError("no such thing"), "no such thing"),
-        (OSError(28, "No space left on device"), "cannot write the output: No space left on device"),
-        (OSError(2, "No such file or directory", "data"), "data: No such file or directory"),
+    """Whatever the library refuses, or the operating system, it comes out as one line; mistakes have their own code."""
+    for error, code, message in (
+        (orderbook.UsageError("no such thing"), 2, "no such thing"),
+        (orderbook.OrderBookError("it is broken"), 1, "it is broken"),
+        (OSError(28, "No space left on device"), 1, "cannot write the output: No space left on device"),
+        (OSError(2, "No such file or directory", "data"), 1, "data: No such file or directory"),
     ):
 
         def fail(*_: object, error: Exception = error) -> None:
@@ -189,7 +190,7 @@ def test_the_error_of_a_library_call_is_one_line(monkeypatch: pytest.MonkeyPatch
 
         monkeypatch.setattr(Replay, "feed", fail)
         result = orderbook_command("replay", BUNDLED)
-        assert (1, f"orderbook: error: {message}\n") == (result.exit_code, result.stderr)
+        assert (code, f"orderbook: error: {message}\n") == (result.exit_code, result.stderr)
 
 
 @pytest.mark.parametrize("where", ["parsing", "running"])

@@ -98,8 +98,11 @@ def test_no_such_host(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_an_address_that_cannot_be(url: str, message: str, command: str, tmp_path: Path) -> None:
-    """Nothing is asked, nothing is written."""
-    assert message in one_line(run(command, tmp_path, "--url", url))
+    """Nothing is asked, nothing is written; it is a mistake on the command line."""
+    result = run(command, tmp_path, "--url", url)
+
+    assert message in one_line(result)
+    assert 2 == result.exit_code
     assert [] == list(tmp_path.iterdir())
 
 
@@ -221,6 +224,17 @@ def test_an_unknown_symbol(command: str, venue: Served, tmp_path: Path) -> None:
 
     assert said.startswith("kucoin has no symbol BTC-USD; did you mean BTC-USDT")
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_symbol_in_small_letters(command: str, tmp_path: Path) -> None:
+    """There is no doubt which one was meant, however like it others are."""
+    with local_venue(symbols=("LTC-USDT", "BTC-USDT")) as venue:
+        said = one_line(run(command, tmp_path, "--url", venue.url, symbol="btc-Usdt"))
+        other = one_line(run(command, tmp_path, "--url", venue.url, symbol="BTC-USD"))
+
+    assert "kucoin has no symbol btc-Usdt; did you mean BTC-USDT?" == said
+    assert "kucoin has no symbol BTC-USD; did you mean BTC-USDT or LTC-USDT?" == other
 
 
 def test_no_snapshot_of_a_listed_symbol_that_is_refused(tmp_path: Path) -> None:

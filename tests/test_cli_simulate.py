@@ -46,8 +46,8 @@ from tests.test_cli_process import environment, started
         (["--capture", BUNDLED, "--symbols", "A-B"], 1, "it holds no snapshot of A-B"),
         (["--capture", "no such file"], 2, "'--capture': Path 'no such file' does not exist"),
         (["--faults", "no such file"], 2, "'--faults': Path 'no such file' does not exist"),
-        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write [{{"),
-        (["--host", "0.0.0.0"], 1, "'0.0.0.0' is not a loopback address"),
+        (["--faults", os.devnull], 2, f"{os.devnull}: the fault plan is empty; write [{{"),
+        (["--host", "0.0.0.0"], 2, "'0.0.0.0' is not a loopback address"),
     ],
 )
 def test_bad_input_is_one_line_with_the_remedy(args: list[str], code: int, message: str) -> None:
@@ -77,7 +77,7 @@ def test_a_wrong_plan_names_its_entry(content: bytes, message: str, tmp_path: Pa
     result = orderbook_command("simulate", "--faults", str(path))
 
     assert message in result.stderr
-    assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+    assert (2, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
 
 
 def test_an_entry_that_never_struck_is_told(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_what_is_not_its_file_of_keys_stays(content: bytes, tmp_path: Path) -> N
     path.write_bytes(content)
     result = orderbook_command("simulate", "--seconds", "0.02", "--keys-file", str(path))
 
-    assert (1, content, [path]) == (result.exit_code, path.read_bytes(), list(tmp_path.iterdir()))
+    assert (2, content, [path]) == (result.exit_code, path.read_bytes(), list(tmp_path.iterdir()))
     assert f"{path}: it exists, and `orderbook simulate` did not write it; choose another name" in result.stderr
     assert ("", 1) == (result.stdout, result.stderr.count("\n"))
 
@@ -194,14 +194,14 @@ def test_a_link_to_a_file_of_keys_is_not_followed(tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "elsewhere.json")
     result = orderbook_command("simulate", "--seconds", "0.02", "--keys-file", str(path))
 
-    assert (1, True, [path]) == (result.exit_code, path.is_symlink(), list(tmp_path.iterdir()))
+    assert (2, True, [path]) == (result.exit_code, path.is_symlink(), list(tmp_path.iterdir()))
 
 
 def test_a_file_of_keys_needs_its_folder(tmp_path: Path) -> None:
     """It names the folder."""
     result = orderbook_command("simulate", "--seconds", "0.02", "--keys-file", str(tmp_path / "none" / "keys.json"))
 
-    assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+    assert (2, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
     assert f"there is no directory {tmp_path / 'none'}" in " ".join(result.stderr.split())
 
 
@@ -255,7 +255,7 @@ def test_what_is_not_its_certificate_stays(content: bytes, tmp_path: Path) -> No
     path.write_bytes(content)
     result = orderbook_command("simulate", "--seconds", "0.02", "--tls", "--ca-file", str(path))
 
-    assert (1, content, [path]) == (result.exit_code, path.read_bytes(), list(tmp_path.iterdir()))
+    assert (2, content, [path]) == (result.exit_code, path.read_bytes(), list(tmp_path.iterdir()))
     assert f"{path}: it exists, and `orderbook simulate` did not write it; choose another name" in result.stderr
     assert ("", 1) == (result.stdout, result.stderr.count("\n"))
 

@@ -22,7 +22,7 @@ from orderbook.cli.terminal import (
     complain,
     is_terminal,
 )
-from orderbook.errors import OrderBookError
+from orderbook.errors import OrderBookError, UsageError
 
 COMMANDS: Final[Mapping[str, str]] = {
     "demo": "Watch live books being kept from a local KuCoin, and compared with the truth.",
@@ -108,6 +108,8 @@ class CommandLine(click.Group):
         except BrokenPipeError:
             abandon_stdout()
             raise click.exceptions.Exit(PIPE_CLOSED) from None
+        except UsageError as error:
+            raise _Mistake(str(error)) from error
         except OrderBookError as error:
             # Before the next one: a NotReady is a TimeoutError, too, and that is an OSError.
             raise click.ClickException(str(error)) from error
@@ -116,6 +118,12 @@ class CommandLine(click.Group):
             if error.filename is None:
                 abandon_stdout()
             raise click.ClickException(f"{where}: {error.strerror or error}") from error
+
+
+class _Mistake(click.ClickException):
+    """An argument, or a file that it names, which cannot mean anything."""
+
+    exit_code = 2
 
 
 def _mistaken(error: click.UsageError) -> int:
@@ -143,8 +151,8 @@ Examples:
   orderbook info                               versions, twin in use, limits
 
 Data goes to stdout, everything else to stderr. The exit code is 0 on success, 1 when a check came out bad or something
-could not be read, 2 for a mistake on the command line. Ctrl-C is how watch, record, simulate and demo are meant to end;
-anything else ends with 130 then.
+could not be read, 2 for a mistake on the command line, or in a file of keys or faults that it names. Ctrl-C is how
+watch, record, simulate and demo are meant to end; anything else ends with 130 then.
 """
 
 

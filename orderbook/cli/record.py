@@ -22,6 +22,7 @@ from orderbook.cli.live import (
 )
 from orderbook.cli.options import checked_seconds, checked_symbols, format_option
 from orderbook.cli.terminal import complain, print_json
+from orderbook.errors import UsageError
 from orderbook.events import StateChanged
 from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
 from orderbook.feed.feed import Feed
@@ -74,7 +75,7 @@ def record(
     if append and overwrite:
         raise click.UsageError("--append and --overwrite contradict each other")
     if out.exists() and not (append or overwrite):
-        raise click.ClickException(f"{out}: it exists; choose another name, or give --append or --overwrite")
+        raise UsageError(f"{out}: it exists; choose another name, or give --append or --overwrite")
     key, wanted = key_and_depth(venue, url, keys, depth)
     earlier = Earlier(out, is_replaced=overwrite)
     teller = Teller(earlier.forget)

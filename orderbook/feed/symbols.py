@@ -36,8 +36,11 @@ def require_listed(venue: Venue, symbols: Iterable[str], listed: Mapping[str, In
 def _alike(symbol: str, listed: Mapping[str, Instrument]) -> list[str]:
     """Symbols that may have been meant, at most three: those alike as a whole whose base currency is alike, too.
 
-    Most symbols end in the same quote currency, so that any two short ones would be alike.
+    Most symbols end in the same quote currency, so that any two short ones would be alike. One that differs by its case
+    alone leaves no doubt.
     """
+    if symbol in listed:
+        return [symbol]
     base, dash, _ = symbol.partition("-")
     near = get_close_matches(symbol, listed, n=10)
     return [name for name in near if not dash or get_close_matches(base, [name.partition("-")[0]])][:3]
