@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,10 +15,11 @@ import pytest
 from click.testing import Result
 
 from orderbook.cli import demo
-from orderbook.errors import UsageError
+from orderbook.errors import OrderBookError
 from orderbook.feed.errors import FeedClosed, NotReady
 from orderbook.feed.feed import Feed
 from orderbook.simulator.faults import FaultPlan
+from orderbook.simulator.profiles import PROFILES
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.types import BookState
 from tests.commands import objects, orderbook_command
@@ -91,7 +93,30 @@ def test_a_market_that_is_chosen_keeps_its_rate(
 
     monkeypatch.setattr(demo, "LocalKuCoin", venue)
     assert isinstance(orderbook_command("demo", *args).exception, Made)
-    assert (profile, rate) == (made["profile"], made["rate"])
+    assert (profile, rate) == (made["profile"].name, made["rate"])
+
+
+@pytest.mark.parametrize("profile", ["tick_change", "delist", "reset"])
+def test_what_is_particular_of_a_market_is_seen_soon(profile: str) -> None:
+    """It happens before the demo ends by itself where nobody looks; otherwise the market is the same."""
+    known = PROFILES[profile]
+    market = known.sooner(demo.SOONER)
+
+    assert (20_000, 4_000) == tuple(min(cast("int", entry["at_ms"]) for entry in one.plan) for one in (known, market))
+    assert 4_000 < demo.SECONDS_ELSEWHERE * 1_000
+    assert known == replace(market, plan=known.plan)
+
+
+def test_symbols_that_go_are_seen_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The books are HALTED meanwhile, not merely quiet, and come back."""
+    market = replace(PROFILES["normal"], plan=({"fault": "delist", "at_ms": 1_000, "ms": 2_500},))
+    monkeypatch.setattr(demo, "PROFILES", {"normal": market})
+    monkeypatch.setattr(demo, "SOONER", 1)
+    result = orderbook_command("demo", "--seconds", "4", "--symbols", "1", "--calm", "--format", "json")
+    told = summary_of(result)
+
+    assert (0, {"delist": 1}) == (result.exit_code, told["faults"])
+    assert "BTC-USDT HALTED  not traded at the moment  " in result.stderr
 
 
 def test_without_a_key_the_books_have_a_horizon() -> None:
@@ -191,7 +216,7 @@ def test_a_comparison_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPa
     """No verdict comes of it."""
 
     def broken(*_: object) -> bool:
-        raise UsageError("no truth here")
+        raise OrderBookError("no truth here")
 
     monkeypatch.setattr(demo.Witness, "is_equal", broken)
     result = orderbook_command("demo", "--seconds", "0.3", "--symbols", "1", "--format", "json")
@@ -286,9 +311,9 @@ def test_what_goes_wrong_unless_it_is_calm(
     [
         (["--calm", "--faults", os.devnull], 2, "--calm and --faults contradict each other"),
         (["--faults", "no such file"], 2, "'--faults': Path 'no such file' does not exist"),
-        (["--faults", os.devnull], 1, f"{os.devnull}: the fault plan is empty; write ["),
+        (["--faults", os.devnull], 2, f"{os.devnull}: the fault plan is empty; write ["),
         (["--symbols", "0"], 2, "'--symbols': 0 is not in the range"),
-        (["--rate", "nan"], 1, "a market's rate is above 0 deltas a second"),
+        (["--rate", "nan"], 2, "a market's rate is above 0 deltas a second"),
         (["--profile", "wild"], 2, "'--profile': 'wild' is not one of 'normal'"),
         (["--seconds", "0"], 2, "'--seconds': '0' is not a positive number of seconds"),
         (["--seconds", "inf"], 2, "'--seconds': 'inf' is not a positive number of seconds"),
@@ -316,4 +341,4 @@ def test_a_wrong_plan_names_its_entry(entry: dict[str, Any], message: str, tmp_p
     result = orderbook_command("demo", "--faults", planned(tmp_path, entry))
 
     assert message in result.stderr
-    assert (1, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+    assert (2, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))

@@ -19,6 +19,7 @@ from orderbook.errors import UsageError
 from orderbook.feed.errors import NotReady
 from orderbook.feed.feed import Feed
 from orderbook.feed.opening import open_feed
+from orderbook.feed.settings import FeedSettings
 from orderbook.results import BookView
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.market import PROFILES
@@ -31,6 +32,10 @@ READ_S: Final = 0.02
 LEVELS_ALL: Final = 100_000
 RATE: Final = 200.0
 """Deltas a second where neither a rate nor a market is chosen: enough to look at."""
+SOONER: Final = 5
+"""What happens to a market's instruments is to be seen after 4 s, and again and again: nobody looks for long."""
+SETTINGS: Final = FeedSettings(instruments_interval_ms=1_000)
+"""A venue is asked for its symbols every ten minutes; this one, where they go for seconds, more often."""
 SETTLE_S: Final = 15.0
 """How long the last book may take to be LIVE at the end."""
 FAULTS: Final[Sequence[dict[str, Any]]] = (
@@ -46,6 +51,7 @@ Examples:
   orderbook demo                               live ladders; q ends
   orderbook demo --calm --symbols 8            with nothing going wrong
   orderbook demo --profile storm               a market of 1,500 deltas a second and symbol; illiquid: one an hour
+  orderbook demo --profile tick_change         its price step changes after 4 s; delist: symbols go; reset: new counts
   orderbook demo --faults plan.json            with your own faults; `orderbook simulate --list-faults` names them
   orderbook demo --format json | tail -n 1     the summary
 
@@ -103,14 +109,15 @@ def demo(
         seconds = SECONDS_ELSEWHERE
     if rate is None and profile is None:
         rate = RATE
-    venue = LocalKuCoin(symbols=symbols, rate=rate, profile=profile or "normal", seed=seed, faults=plan)
+    market = PROFILES[profile or "normal"].sooner(SOONER)
+    venue = LocalKuCoin(symbols=symbols, rate=rate, profile=market, seed=seed, faults=plan)
     ctx.exit(0 if asyncio.run(_demo(venue, seconds, form, is_keyless=keyless)) else 1)
 
 
 async def _demo(venue: LocalKuCoin, seconds: float, form: Literal["table", "json"], *, is_keyless: bool) -> bool:
     async with stop_signals() as stop, venue:
         keys = None if is_keyless else venue.credentials
-        feed = open_feed("kucoin", list(venue.market), url=venue.url, credentials=keys)
+        feed = open_feed("kucoin", list(venue.market), url=venue.url, credentials=keys, settings=SETTINGS)
         try:
             await until(stop, feed.start())
             if stop.is_set():

@@ -185,7 +185,7 @@ class SymbolMarket(TruthTeller):
         return price, scaled_text(size, self._size_decimals, padded=size > 0 and sequence % 7 == 0), str(sequence)
 
 
-def made_market(symbols: int | Sequence[str], seed: int, profile: str, rate: float | None) -> Market:
+def made_market(symbols: int | Sequence[str], seed: int, profile: str | Profile, rate: float | None) -> Market:
     """A market of a venue's settings: ``rate`` is that of all symbols together, and shared by them evenly.
 
     Raises:

@@ -19,6 +19,8 @@ from typing import Final
 from orderbook.errors import UsageError
 
 PRICE_TICKS: Final = 243_000
+_TIMES: Final = ("at_ms", "every_ms", "ms")
+"""What in an entry of a plan is a time."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ class Profile:
     batches: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 1}))
     plan: tuple[Mapping[str, object], ...] = ()
 
+    def sooner(self, times: int) -> Profile:
+        """The same market, but what happens to its instruments comes so many times as soon, and as often."""
+        plan = (
+            {
+                name: value // times if isinstance(value, int) and name in _TIMES else value
+                for name, value in one.items()
+            }
+            for one in self.plan
+        )
+        return replace(self, plan=tuple(map(MappingProxyType, plan)))
+
     @property
     def group_mean(self) -> float:
         """Messages of a group, on the average."""
@@ -111,7 +124,8 @@ _DEEP: Final = replace(
 _ILLIQUID: Final = replace(_QUIET, name="illiquid", rate=1 / 3_600, groups=MappingProxyType({1: 1}))
 _BATCHES: Final = replace(NORMAL, name="batches", batches=MappingProxyType({1: 40, 2: 20, 3: 15, 4: 10, 6: 10, 9: 5}))
 
-# Markets in which something happens to the instruments, first after 20 s and then again and again.
+# Markets in which something happens to the instruments, first after 20 s and then again and again. Seeded runs are
+# told by these times; ``sooner`` has them for somebody who looks.
 _TICK_CHANGE: Final = replace(
     NORMAL,
     name="tick_change",

@@ -28,6 +28,7 @@ from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.framing import framed, framed_close
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.market import made_market
+from orderbook.simulator.profiles import Profile
 from orderbook.simulator.rest import Answer, Drop, Hang, Late, Reply
 from orderbook.simulator.source import Source
 from orderbook.simulator.timeline import NEVER, Abort, Binary, Close, Hole, Sent
@@ -80,7 +81,7 @@ class LocalKuCoin:
         market: The books, by symbol; without them, a seeded market of ``symbols``.
         symbols: Names for the seeded market, or how many of the usual ones.
         seed: Of everything that is left to chance.
-        profile: How the seeded market behaves; see ``market``.
+        profile: How the seeded market behaves: a name, or a ``Profile``; see ``market``.
         rate: Deltas a second, all symbols together; what the profile says by default.
         faults: What goes wrong.
         limits: What clients may do.
@@ -111,7 +112,7 @@ class LocalKuCoin:
         *,
         symbols: int | Sequence[str] = ("BTC-USDT", "ETH-USDT"),
         seed: int = 0,
-        profile: str = "normal",
+        profile: str | Profile = "normal",
         rate: float | None = None,
         faults: FaultPlan | None = None,
         limits: Limits | None = None,
