@@ -21,7 +21,7 @@ from orderbook.cli.live import (
     until,
 )
 from orderbook.cli.options import checked_seconds, checked_symbols, format_option
-from orderbook.cli.terminal import complain, print_json
+from orderbook.cli.terminal import complain, print_json, say, tell
 from orderbook.errors import UsageError
 from orderbook.events import StateChanged
 from orderbook.feed.events import FeedEvent, RecordingFailed, RecordingResumed
@@ -99,7 +99,7 @@ def record(
     if form == "json":
         print_json({"file": str(out), **counters._asdict()})
     else:
-        click.echo(f"{out}: {counters.recorded} records, {counters.written_bytes} bytes, {counters.lost} lost")
+        say(f"{out}: {counters.recorded} records, {counters.written_bytes} bytes, {counters.lost} lost")
     if teller.reason and not teller.was_live:
         complain(f"no book ever was LIVE: {teller.reason}", "warning")
     ctx.exit(0 if is_whole and (teller.was_live or not teller.reason) else 1)
@@ -191,9 +191,13 @@ async def _tell_until(feed: Feed, recorder: Recorder, began: float, seconds: flo
         elapsed = loop.time() - began
         counters = recorder.counters
         live = sum(feed[symbol].is_live for symbol in feed.symbols)
-        click.echo(
-            f"{elapsed:6.0f} s  {live} of {len(feed.symbols)} books LIVE  {counters.recorded} records  "
-            f"{counters.written_bytes} bytes  {counters.lost} lost",
+        tell(
+            f"{elapsed:6.0f} s",
+            f"{live} of {len(feed.symbols)} books LIVE",
+            f"{counters.recorded} records",
+            f"{counters.written_bytes} bytes",
+            f"{counters.lost} lost",
+            indent=8,
             err=True,
         )
         if elapsed >= seconds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,8 @@ from click.core import ParameterSource
 from orderbook.cli.keyfile import KEY_NAMES, write_keys
 from orderbook.cli.live import stop_signals
 from orderbook.cli.options import checked_seconds, format_option
-from orderbook.cli.terminal import print_json
+from orderbook.cli.playback import Playback
+from orderbook.cli.terminal import complain, print_json, say, tell
 from orderbook.errors import UsageError
 from orderbook.simulator.capture import read_market
 from orderbook.simulator.faults import FAULTS, FaultPlan, Knob
@@ -219,8 +220,12 @@ def simulate(
     plan = FaultPlan() if faults is None else read_plan(faults)
     wanted = symbols if isinstance(symbols, tuple) else None
     authority = None if ca_file is None else Authority()
+    playback = None
+    if capture is not None:
+        market = read_market(capture, symbols=wanted, speed=speed, repeat=repeat)
+        playback = Playback(capture, market, speed=speed, repeat=repeat)
     venue = LocalKuCoin(
-        None if capture is None else read_market(capture, symbols=wanted, speed=speed, repeat=repeat),
+        None if playback is None else playback.market,
         symbols=3 if symbols is None else symbols,
         seed=seed,
         profile=profile,
@@ -231,10 +236,10 @@ def simulate(
         tls=authority,
     )
     files = _Files(keys_file, ca_file, authority)
-    asyncio.run(_serve(venue, seconds, every, files, is_json=form == "json"))
+    asyncio.run(_serve(venue, seconds, every, files, playback, is_json=form == "json"))
     if missed := venue.exchange.common.injector.missed(plan):
         # A test that passes because its fault never struck proves nothing.
-        click.echo(f"orderbook: warning: never struck: {', '.join(missed)}", err=True)
+        complain(f"never struck: {', '.join(missed)}", "warning")
 
 
 def _is_given(name: str) -> bool:
@@ -265,20 +270,24 @@ def read_plan(path: Path) -> FaultPlan:
         raise UsageError(f"{path}: the fault plan is not UTF-8") from None
 
 
-async def _serve(venue: LocalKuCoin, seconds: float, every: float, files: _Files, *, is_json: bool) -> None:
+async def _serve(
+    venue: LocalKuCoin, seconds: float, every: float, files: _Files, playback: Playback | None, *, is_json: bool
+) -> None:
     loop = asyncio.get_running_loop()
     async with stop_signals() as stop, venue:
         files.write(venue)
-        _announce(venue, files, is_json=is_json)
+        _announce(venue, files, playback, is_json=is_json)
         start, before = loop.time(), 0
         while not stop.is_set() and (left := start + seconds - loop.time()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(every, left)):
                     await stop.wait()
             state = venue.exchange.state()
-            click.echo(_line(state, loop.time() - start, (state["deltas_sent"] - before) / every), err=is_json)
+            tell(*_line(state, loop.time() - start, (state["deltas_sent"] - before) / every), indent=8, err=is_json)
             before = state["deltas_sent"]
-        _conclude(venue, loop.time() - start, is_json=is_json)
+            if playback is not None and (news := playback.news()):
+                say(news, err=is_json)
+        _conclude(venue, loop.time() - start, playback, is_json=is_json)
 
 
 def _key_of(venue: LocalKuCoin) -> dict[str, str]:
@@ -287,17 +296,25 @@ def _key_of(venue: LocalKuCoin) -> dict[str, str]:
     return dict(zip(KEY_NAMES, (key.key.reveal(), key.secret.reveal(), key.passphrase.reveal()), strict=True))
 
 
-def _announce(venue: LocalKuCoin, files: _Files, *, is_json: bool) -> None:
+def _announce(venue: LocalKuCoin, files: _Files, playback: Playback | None, *, is_json: bool) -> None:
     """Where it is, and what it takes to connect."""
     key, symbols = _key_of(venue), list(venue.market)
     if is_json:
-        told = {"url": venue.url, "symbols": symbols, "key_version": venue.credentials.version, **key}
+        told: dict[str, object] = {
+            "url": venue.url,
+            "symbols": symbols,
+            "key_version": venue.credentials.version,
+            **key,
+        }
         written = {"keys_file": files.keys, "ca_file": files.certificate}
-        print_json(told | {name: str(path) for name, path in written.items() if path is not None})
+        played = {} if playback is None else {"capture": playback.described()}
+        print_json(told | {name: str(path) for name, path in written.items() if path is not None} | played)
         return
     more = f" and {len(symbols) - 5} more" if len(symbols) > 5 else ""
-    click.echo(f"orderbook simulate: a KuCoin at {venue.url} with {', '.join(symbols[:5])}{more}")
-    click.echo("A throw-away key for full snapshots; no other venue knows it:")
+    say(f"orderbook simulate: a KuCoin at {venue.url} with {', '.join(symbols[:5])}{more}")
+    for line in () if playback is None else playback.announced():
+        say(line)
+    say("A throw-away key for full snapshots; no other venue knows it:")
     for name, text in key.items():
         click.echo(f"  {name}={shlex.quote(text)}")
     file = "FILE" if files.keys is None else shlex.quote(str(files.keys))
@@ -307,30 +324,35 @@ def _announce(venue: LocalKuCoin, files: _Files, *, is_json: bool) -> None:
         tls = f",\n{' ' * 30}tls=ssl.create_default_context(cafile={str(files.certificate)!r})"
     click.echo(f"  command line: {trust}orderbook watch {symbols[0]} --url {venue.url} --keys {file}")
     if files.keys is None:
-        click.echo("                (orderbook simulate --keys-file FILE writes that file)")
+        tell("                (orderbook simulate --keys-file FILE", "writes that file)", separator=" ", indent=17)
     click.echo(f'  Python: orderbook.open_feed("kucoin", ["{symbols[0]}"], url="{venue.url}",')
     click.echo(f"                              credentials=orderbook.Credentials.of(key, secret, passphrase){tls})")
-    click.echo(f"Use {venue.url} in place of https://api.kucoin.com; the socket's address comes with the token.")
-    click.echo("Ctrl-C ends it.")
+    say(f"Use {venue.url} in place of https://api.kucoin.com; the socket's address comes with the token.")
+    say("Ctrl-C ends it.")
 
 
-def _line(state: Mapping[str, Any], elapsed_s: float, rate: float) -> str:
+def _line(state: Mapping[str, Any], elapsed_s: float, rate: float) -> Sequence[str]:
     return (
-        f"{elapsed_s:6.0f} s  connections {state['connections']}  topics {state['subscriptions']}  "
-        f"deltas/s {rate:.0f}  REST calls {state['rest_calls']}  faults {sum(state['injected'].values())}  "
-        f"violations {sum(state['violations'].values())}"
+        f"{elapsed_s:6.0f} s",
+        f"connections {state['connections']}",
+        f"topics {state['subscriptions']}",
+        f"deltas/s {rate:.0f}",
+        f"REST calls {state['rest_calls']}",
+        f"faults {sum(state['injected'].values())}",
+        f"violations {sum(state['violations'].values())}",
     )
 
 
-def _conclude(venue: LocalKuCoin, elapsed_s: float, *, is_json: bool) -> None:
+def _conclude(venue: LocalKuCoin, elapsed_s: float, playback: Playback | None, *, is_json: bool) -> None:
     state = venue.exchange.state()
     if is_json:
-        print_json({"seconds": round(elapsed_s, 3), **state})
+        played = {} if playback is None else {"capture_is_over": playback.is_over}
+        print_json({"seconds": round(elapsed_s, 3), **state, **played})
         return
-    click.echo(
+    say(
         f"{elapsed_s:.0f} s, {state['accepted']} connections, {state['deltas_sent']} deltas sent, "
         f"{state['rest_calls']} REST calls"
     )
     for title, counts in (("faults injected", state["injected"]), ("limits violated by clients", state["violations"])):
         told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-        click.echo(f"{title}: {told or 'none'}")
+        say(f"{title}: {told or 'none'}")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import click
@@ -41,7 +42,32 @@ def counted(count: int, noun: str) -> str:
 
 def complain(message: str, kind: str = "error") -> None:
     """One line on stderr: ``error`` or ``warning``."""
-    click.echo(f"orderbook: {kind}: {one_line(message)}", err=True)
+    say(f"orderbook: {kind}: {one_line(message)}", indent=2, err=True)
+
+
+def tell(*items: str, separator: str = "  ", indent: int = 0, err: bool = False) -> None:
+    """A line for people; where the terminal is narrower, several, which end between items.
+
+    Args:
+        items: What stays whole: an address or a command that somebody may want to copy, or a number with its name.
+        separator: Between two of them in one line.
+        indent: Of the lines after the first.
+        err: To stderr.
+    """
+    width = _columns(sys.stderr if err else sys.stdout)
+    lines = list(items[:1])
+    for item in items[1:]:
+        longer = f"{lines[-1]}{separator}{item}"
+        if len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(" " * indent + item)
+    click.echo("\n".join(lines), err=err)
+
+
+def say(text: str, *, indent: int = 0, err: bool = False) -> None:
+    """A sentence for people; lines end between words."""
+    tell(*text.split(" "), separator=" ", indent=indent, err=err)
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -62,9 +88,16 @@ def show(*renderables: RenderableType) -> None:
 
 def stdout_console() -> Console:
     """The console of stdout."""
-    if is_terminal(sys.stdout) or "COLUMNS" in os.environ:
-        return Console(highlight=False)
-    return Console(highlight=False, width=_UNBOUNDED_COLUMNS)
+    return Console(highlight=False, width=None if _is_bounded(sys.stdout) else _UNBOUNDED_COLUMNS)
+
+
+def _is_bounded(stream: object) -> bool:
+    """Whether lines of a stream have an end."""
+    return is_terminal(stream) or "COLUMNS" in os.environ
+
+
+def _columns(stream: object) -> float:
+    return Console().width if _is_bounded(stream) else inf
 
 
 def is_terminal(stream: object) -> bool:

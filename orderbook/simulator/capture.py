@@ -101,6 +101,11 @@ class CaptureMarket(TruthTeller):
         """Deltas up to the end of the capture."""
         return len(self._deltas) - self._next
 
+    @property
+    def duration_ns(self) -> int:
+        """From the opening book to the end of the capture, in ns, at the speed that it is played at. O(deltas)."""
+        return int(sum(delta.gap_ns for delta in self._deltas) / self._speed)
+
     def gap_ns(self) -> int:
         """Time from the last delta to the next one, in ns; ``NEVER_NS`` at the end."""
         if self.remaining:
