@@ -59,7 +59,7 @@ def test_as_many_ladders_as_fit_and_a_line_for_each_other_symbol() -> None:
     ►BTC-USDT  LIVE  seq 1613277186234 │ ETH-USDT  LIVE  seq 1613277186234
      age 12 ms   412 msg/s   for 2 h   │ age 12 ms   412 msg/s   for 2 h
      gaps 0   resyncs 0                │ gaps 0   resyncs 0
-     imbalance +0.16 ██████████░░░░░░░ │ imbalance +0.55 █████████████░░░░
+     imbalance(5) +0.16 ████████░░░░░░ │ imbalance(5) +0.55 ███████████░░░
           ask   size  total            │     ask   size total
                                        │
      67020.00  2      7.75  █████      │
@@ -89,7 +89,7 @@ def test_ladders_of_one_picture_have_their_parts_at_the_same_lines() -> None:
     ►BTC-USDT  LIVE    seq 1613277186234 │ ETH-USDT  LIVE    seq 1613277186234 │ SOL-USDT  SYNCING seq 1613277186234
      age 12 ms   412 msg/s   for 2 h     │ age 12 ms   412 msg/s   for 2 h     │ age 2.3 s   412 msg/s   for 2 h
      gaps 0   resyncs 0                  │ gaps 0   resyncs 0                  │ gaps 2   resyncs 2
-     imbalance +0.16 ███████████░░░░░░░░ │ imbalance +0.55 ███████████████░░░░ │
+     imbalance(5) +0.16 █████████░░░░░░░ │ imbalance(5) +0.55 ████████████░░░░ │
           ask   size  total              │     ask   size total                │
                                          │                                     │
      67020.00  2      7.75  ██████       │                                     │

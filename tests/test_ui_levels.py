@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbook.types import Level
-from orderbook.ui.levels import ASCII, UNICODE, Glyphs, level_lines
+from orderbook.ui.levels import ASCII, TOTALS_FROM, UNICODE, Glyphs, level_lines
 from orderbook.ui.numbers import column, plain
 from tests.panel_data import ASKS, BIDS, Rows
 
@@ -102,7 +102,7 @@ def test_an_empty_book() -> None:
     """It says none."""
     assert golden(
         """
-     total  size             bid │   ask            size total
+      size                   bid │   ask                  size
                             none │  none
     """
     ) == drawn([], [], 60)
@@ -134,13 +134,24 @@ def test_ascii() -> None:
     ) == drawn(BIDS, [], 60, glyphs=ASCII)
 
 
-def test_very_long_numbers_at_110_columns() -> None:
+def test_very_long_numbers_at_140_columns() -> None:
     """All digits that 63 bits can hold, if there is room."""
     assert golden(
         """
-                     size                             bid │                  ask                            size
-     9223372036.854775807 ██████████ 123456789012.3456789 │ 123456789012.3456789 ██████████ 9223372036.854775807
-              0.000000001          ▐ 123456789012.2000000 │ 123456789012.2000000 ▌                   0.000000001
+                    total                 size                       bid │                  ask                      size                total
+     9223372036.854775807 9223372036.854775807 ████ 123456789012.3456789 │ 123456789012.3456789 ████ 9223372036.854775807 9223372036.854775807
+     9223372036.854775808          0.000000001    ▐ 123456789012.2000000 │ 123456789012.2000000 ▌             0.000000001 9223372036.854775808
+    """  # noqa: E501 - as wide as it is
+    ) == drawn(LONG, LONG, 140)
+
+
+def test_very_long_numbers_at_110_columns() -> None:
+    """First the bars give way, then the totals."""
+    assert golden(
+        """
+          total                 size                  bid │                  ask                 size      total
+     ########## 9223372036.854775807 123456789012.3456789 │ 123456789012.3456789 9223372036.854775807 ##########
+     ##########          0.000000001 123456789012.2000000 │ 123456789012.2000000          0.000000001 ##########
     """
     ) == drawn(LONG, LONG, 110)
 
@@ -168,6 +179,17 @@ def test_very_long_numbers_at_40_columns() -> None:
 
 
 # --- whatever the book ---
+
+SIZES = ("0.00000001", "0.5", "5120.5", "123456789.12345678", "9223372036.854775807")
+
+
+@pytest.mark.parametrize("width", range(20, 140))
+def test_the_width_alone_says_whether_there_are_totals(width: int) -> None:
+    """A column that comes and goes with the sizes of the moment is hard to read."""
+    headings = [drawn([("67012.30", size)], [("67012.40", size)], width)[0].split() for size in SIZES]
+
+    assert {width >= 2 * TOTALS_FROM + 5} == {"total" in heading for heading in headings}
+
 
 levels = st.lists(
     st.tuples(

@@ -171,8 +171,8 @@ async def test_a_line_a_symbol(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     health = "sequence 1613277186234  age 12 ms  412 msg/s  gaps 0  resyncs 0"
     assert [
-        f"BTC-USDT LIVE  bid 67012.3 x 0.5  ask 67012.4 x 0.25  spread 0.0149 bps  imbalance +0.16  {health}",
-        f"ETH-USDT LIVE  bid 3521.1 x 12  ask 3521.15 x 3.5  spread 0.142 bps  imbalance +0.55  {health}",
+        f"BTC-USDT LIVE  bid 67012.3 x 0.5  ask 67012.4 x 0.25  spread 0.0149 bps  imbalance(10) +0.16  {health}",
+        f"ETH-USDT LIVE  bid 3521.1 x 12  ask 3521.15 x 3.5  spread 0.142 bps  imbalance(10) +0.55  {health}",
         "SOL-USDT SYNCING  delta 4711 is missing  sequence 1613277186234  age 2.3 s  412 msg/s  gaps 2  resyncs 2",
     ] == capsys.readouterr().out.splitlines()
 
@@ -201,6 +201,7 @@ async def test_an_object_a_symbol(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         "spread": "0.1",
         "spread_bps": pytest.approx(0.0149226, rel=1e-4),
         "imbalance": pytest.approx((10.625 - 7.75) / (10.625 + 7.75)),
+        "imbalance_levels": 10,
     } == first
     assert first.keys() == third.keys()
     assert [None] * 5 == [third[key] for key in ("best_bid", "best_ask", "spread", "spread_bps", "imbalance")]

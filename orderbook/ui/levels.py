@@ -27,8 +27,10 @@ STYLES: Final = {Side.BID: "green", Side.ASK: "red"}
 QUIET: Final = "dim"
 HORIZON: Final = "yellow"
 BAR_MIN: Final = 4
-BAR_MIN_BESIDE_TOTALS: Final = 8
 BAR_MAX: Final = 40
+TOTALS_FROM: Final = 32
+"""Columns of a side from which it has totals: its width alone decides, no column comes and goes with the sizes."""
+TOTAL_MIN: Final = 5
 MARGIN_FROM: Final = 60
 HEADED_FROM: Final = 9
 """Lines from which stacked sides have headings."""
@@ -81,9 +83,12 @@ class _Widths(NamedTuple):
 
     @classmethod
     def fitting(cls, half: int, price: int, size: int, total: int) -> _Widths:
-        """First the totals give way, then the bars, then decimals of the sizes, last of the prices."""
-        if (bar := half - price - size - total - 3) >= BAR_MIN_BESIDE_TOTALS:
-            return cls(price, min(bar, BAR_MAX), size, total)
+        """First the bars give way, then decimals of the totals, then of the sizes, last of the prices."""
+        if half >= TOTALS_FROM:
+            price = min(price, half // 2)
+            size = min(size, half - price - TOTAL_MIN - 2)
+            total = min(total, room := half - price - size - 2)
+            return cls(price, min(max(room - total - 1, 0), BAR_MAX), size, total)
         if (bar := half - price - size - 2) >= BAR_MIN:
             return cls(price, min(bar, BAR_MAX), size, 0)
         price = min(price, max(half - 1 - size, half * 3 // 4))
@@ -127,7 +132,7 @@ class _Columns:
                 column(prices, _PRICE_FILL, glyphs.cut, widths.price),
                 bars,
                 column(sizes, _SIZE_FILL, glyphs.cut, widths.size),
-                column(totals, _SIZE_FILL, glyphs.cut),
+                column(totals, _SIZE_FILL, glyphs.cut, widths.total or None),
                 strict=True,
             )
         ]

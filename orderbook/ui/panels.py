@@ -60,12 +60,14 @@ class Touch:
         spread_bps: The same relative to mid.
         mid: Halfway.
         imbalance: Of the sizes of the first levels, in [-1, 1].
+        levels: So many a side, or fewer where there are no more.
     """
 
-    __slots__ = ("ask", "bid", "imbalance", "mid", "spread", "spread_bps")
+    __slots__ = ("ask", "bid", "imbalance", "levels", "mid", "spread", "spread_bps")
 
     def __init__(self, view: BookView[Decimal], levels: int) -> None:
         live = view.is_live
+        self.levels = levels
         self.bid: Level[Decimal] | None = view.bids[0] if live and view.bids else None
         self.ask: Level[Decimal] | None = view.asks[0] if live and view.asks else None
         self.spread = self.spread_bps = self.mid = self.imbalance = None
@@ -214,7 +216,7 @@ def _imbalance(touch: Touch, width: int, glyphs: Glyphs) -> Text:
     """The number, and a gauge if there is room: the bids' share of the sizes from the left, the asks' the rest."""
     if touch.imbalance is None:
         return Text()
-    line = Text(" ").append("imbalance ", QUIET).append(f"{touch.imbalance:+.2f} ")
+    line = Text(" ").append(f"imbalance({touch.levels}) ", QUIET).append(f"{touch.imbalance:+.2f} ")
     if (room := min(width - line.cell_len - 1, GAUGE_MAX)) >= GAUGE_MIN:
         share = round((touch.imbalance + 1) / 2 * room)
         line.append(glyphs.full * share, STYLES[Side.BID]).append(glyphs.shade * (room - share), STYLES[Side.ASK])

@@ -25,7 +25,7 @@ def told(data: PanelData) -> str:
             if touch.spread_bps is not None:
                 parts.append(f"spread {rounded(touch.spread_bps)} bps")
             if touch.imbalance is not None:
-                parts.append(f"imbalance {touch.imbalance:+.2f}")
+                parts.append(f"imbalance({touch.levels}) {touch.imbalance:+.2f}")
         else:
             parts.append(printable(status.reason, ASCII))
         parts += [
@@ -73,6 +73,7 @@ def to_json(data: PanelData, ts: int) -> dict[str, object]:
             "spread": None if touch.spread is None else plain(touch.spread),
             "spread_bps": None if touch.spread_bps is None else float(touch.spread_bps),
             "imbalance": None if touch.imbalance is None else float(touch.imbalance),
+            "imbalance_levels": touch.levels,
         }
 
 
