@@ -40,7 +40,7 @@ parallel := --numprocesses=auto --dist=worksteal
 one_more = $(shell expr $$(nproc) + 1)
 
 .PHONY: help demo test rest coverage campaigns simulation fuzz fuzz-sanitized mutation bench instructions faults \
-	schedule long-days awaits crashes soak lint test-suite interpreter clean anew
+	schedule cold-start long-days awaits crashes soak lint test-suite interpreter clean anew
 .DELETE_ON_ERROR:
 
 help: ## This list
@@ -74,6 +74,9 @@ faults: $(VENV)/.dev ## The faults at which other clients were measured, 100 run
 
 schedule: $(VENV)/.dev ## One book lost, and 300 at once, within a budget; virtual time
 	@$(run) benchmarks.virtual recovery && $(run) benchmarks.virtual mass
+
+cold-start: $(VENV)/.dev ## 400 books from a cold start, in virtual time and on real sockets; CPU and memory under load
+	@$(run) benchmarks.cold_start && $(run) benchmarks.cold_start --sockets
 
 long-days: $(VENV)/.dev ## 30 days of expiring tokens, and of quiet symbols; virtual time, some 15 minutes
 	@$(run) benchmarks.long_days tokens && $(run) benchmarks.long_days quiet

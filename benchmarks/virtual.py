@@ -167,7 +167,7 @@ def recovery(seeds: int, gaps: int, seed: int, form: Form) -> None:
     """One lost delta after another: from losing LIVE to LIVE again."""
     began = time.perf_counter()
     figures = recovery_figures(range(seed, seed + seeds), gaps)
-    _report({f"one lost delta, 50 ms to the venue and back, seeds {seed} to {seed + seeds - 1}": figures}, form, began)
+    report({f"one lost delta, 50 ms to the venue and back, seeds {seed} to {seed + seeds - 1}": figures}, form, began)
 
 
 @main.command(name="mass")
@@ -181,10 +181,11 @@ def mass_command(seeds: int, seed: int, form: Form) -> None:
     found = {}
     for one, weather in track(games, "Games", console=Console(stderr=True), transient=True):
         found[f"{weather}, seed {one}"] = run(partial(mass, one, weather))
-    _report(found, form, began)
+    report(found, form, began)
 
 
-def _report(found: dict[str, list[Figure]], form: Form, began: float) -> None:
+def report(found: dict[str, list[Figure]], form: Form, began: float) -> None:
+    """Print figures, game by game, and exit: with code 1 if a bar was missed."""
     missed = [figure for figures in found.values() for figure in figures if not figure.is_met]
     if form == "json":
         games = {name: [asdict(one) | {"is_met": one.is_met} for one in figures] for name, figures in found.items()}
