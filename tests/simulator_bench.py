@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -44,7 +44,7 @@ class Metronome(TruthTeller):
     def advance(self) -> Tick:
         number = self.truth.events + 1
         price, size = 100 + number % 5, number
-        self.truth.happen(price, size)
+        self.happen(price, size)
         sequence = self.truth.sequence
         return Tick(self.symbol, sequence, sequence, ((str(price), str(size), str(sequence)),), ())
 
@@ -57,14 +57,16 @@ class Bench:
         plan: Sequence[object] = (),
         *,
         symbols: Sequence[str] = (A, B),
+        market: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
         seed: int = 0,
         **manners: Any,
     ) -> None:
-        self.market = {symbol: Metronome(symbol) for symbol in symbols}
+        self.market: Mapping[str, Any] = market or {symbol: Metronome(symbol) for symbol in symbols}
         self.exchange = Exchange(
             self.market, limits=limits, faults=FaultPlan(plan), seed=seed, credentials=KEYS, **manners
         )
+        self.account = self.exchange.driver(lambda: self.now_ns, self._collect)
         self.now_ns = 1_000 * MS
         #: (connection, ms since the beginning, payload) in order.
         self.sent: list[tuple[int, int, Payload]] = []
@@ -113,6 +115,15 @@ class Bench:
         """A connection that has subscribed, with its first frames out of the way."""
         conn = self.connect()
         self.say(conn, id=1, type="subscribe", topic=f"{channel}:{','.join(symbols or (A,))}", response=True)
+        self.sent.clear()
+        return conn
+
+    def owner(self, *topics: str) -> int:
+        """A connection with a private token that has subscribed to topics of the account, and to others."""
+        token = json.loads(self.signed("POST", "/api/v1/bullet-private").body)["data"]["token"]
+        conn = self.connect(token)
+        for topic in topics:
+            self.say(conn, id=1, type="subscribe", topic=topic, privateChannel=":" not in topic)
         self.sent.clear()
         return conn
 

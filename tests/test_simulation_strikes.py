@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from orderbook.simulator.swarm import FAMILIES, swarm
+from orderbook.simulator.families import FAMILIES
+from orderbook.simulator.swarm import swarm
 from tests.simulation import strikes
 from tests.simulation.case import SYMBOLS, Case
 from tests.simulation.strikes import SHARE_MIN, Strikes, strikes_of

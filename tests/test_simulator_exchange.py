@@ -147,15 +147,24 @@ def test_no_ack_without_response() -> None:
     assert ["pong"] == [frame["type"] for frame in bench.frames()]
 
 
-def test_a_private_token_may_ask_for_private_topics() -> None:
-    """Login is not required of it; there are no private topics here, though."""
-    bench = Bench()
-    token = json.loads(bench.signed("POST", "/api/v1/bullet-private").body)["data"]["token"]
-    conn = bench.connect(token)
+@pytest.mark.parametrize("topic", ["/account/balance", "/spotMarket/tradeOrders", "/spotMarket/tradeOrdersV2"])
+@pytest.mark.parametrize("unknown_symbol", ["silent", "error"])
+def test_private_topics_need_a_private_token_that_says_so(topic: str, unknown_symbol: str) -> None:
+    """``privateChannel`` on a token that was signed for; anything else is told to log in. They list no symbols."""
+    bench = Bench(unknown_symbol=unknown_symbol)
+    private, public = bench.owner(), bench.connect()
     bench.sent.clear()
-    bench.say(conn, id="x", type="subscribe", topic="/account/balance:x", privateChannel=True)
+    for conn, is_private, name in (
+        *((private, True, topic), (private, False, topic), (public, True, topic), (public, False, topic)),
+        (private, True, f"{topic}:x"),
+    ):
+        bench.say(conn, id="x", type="subscribe", topic=name, privateChannel=is_private, response=True)
+    bench.say(private, id="x", type="unsubscribe", topic=topic, privateChannel=True, response=True)
+    refused = error(403, "login is required", "x")
 
-    assert [error(404, "topic does not exist", "x")] == bench.frames()
+    assert [{"id": "x", "type": "ack"}, refused, error(404, "topic does not exist", "x")] == bench.frames(private)[:3]
+    assert {"id": "x", "type": "ack"} == bench.frames(private)[3]
+    assert [refused, refused] == bench.frames(public)
 
 
 def test_an_unknown_symbol_can_be_an_error() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any, Final
 
 import pytest
 
+from orderbook.errors import Refused
 from orderbook.secret import Credentials
 from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.limits import Limits, Quota
 from orderbook.simulator.rest import Reply
+from orderbook.venues.kucoin_auth import signed_headers
+from orderbook.venues.kucoin_rest import answer_problem
+from orderbook.venues.rest import RestRequest
 from tests.simulator_bench import BASE, BOOK_20, BOOK_FULL, KEYS, MS, A, B, Bench
 
 
@@ -85,6 +90,69 @@ def test_without_a_key_of_its_own_nobody_is_let_in() -> None:
 
     assert isinstance(answer, Reply)
     assert (401, "400003") == (answer.status, json.loads(answer.body)["code"])
+
+
+REFUSED: Final[list[tuple[Credentials | None, int, dict[str, Any], str, str]]] = [
+    (None, 0, {}, "400001", "give key, secret and passphrase"),
+    (KEYS, -5_001, {}, "400002", "clock right"),
+    (Credentials.of("other", "secret", "passphrase"), 0, {}, "400003", "check the API key"),
+    (Credentials.of("key", "secret", "wrong"), 0, {}, "400004", "check the passphrase"),
+    (KEYS, 0, {"key_addresses": ("203.0.113.7",)}, "400006", "public address to the key's list"),
+    (KEYS, 0, {"key_permissions": ("Spot",)}, "400007", "General permission"),
+    (Credentials.of("key", "secret", "passphrase", version=2), 0, {}, "400008", "version"),
+]
+"""Key, ms that the client's clock is ahead, settings of the venue; its code, and what our error says to do."""
+
+
+@pytest.mark.parametrize("target", [BOOK_FULL, "/api/v1/orders?status=active", "/api/v1/bullet-private"])
+@pytest.mark.parametrize(("keys", "ahead_ms", "manners", "code", "remedy"), REFUSED)
+def test_each_refusal_of_a_key_is_one_clear_error(
+    target: str, keys: Credentials | None, ahead_ms: int, manners: dict[str, Any], code: str, remedy: str
+) -> None:
+    """Whatever was signed: the code of the venue, and our typed error: what to do, and nothing of the key."""
+    bench = Bench(**manners)
+    method = "POST" if "bullet" in target else "GET"
+    headers = {} if keys is None else bench.signature(method, target, keys, ahead_ms=ahead_ms)
+    reply = bench.call(method, target, headers)
+    problem = answer_problem(reply.status, reply.body.decode(), reply.headers)
+
+    assert isinstance(problem, Refused)
+    assert code == problem.code == json.loads(reply.body)["code"]
+    assert remedy in str(problem)
+    assert not [part for part in ("wrong", "passphrase=", "secret=") if part in str(problem)]
+
+
+def test_a_signature_that_was_changed_on_its_way_is_one_clear_error() -> None:
+    """The seventh refusal: the key is right, and the signature is of something else."""
+    bench = Bench()
+    reply = bench.call("GET", BOOK_FULL, bench.signature("GET", "/api/v1/orders"))
+    problem = answer_problem(reply.status, reply.body.decode(), reply.headers)
+
+    assert isinstance(problem, Refused)
+    assert "400005" == problem.code
+    assert "rewrites requests" in str(problem)
+
+
+def test_a_key_that_is_used_from_where_it_may_be() -> None:
+    """This machine is among its addresses, or none is named."""
+    for addresses in ((), ("203.0.113.7", "127.0.0.1")):
+        assert 200 == Bench(key_addresses=addresses).signed("GET", BOOK_FULL).status
+
+
+def test_a_key_of_version_2() -> None:
+    """Signed alike; only the header's value differs."""
+    keys = Credentials.of("key", "secret", "passphrase", version=2)
+    exchange = Exchange(Bench().market, credentials=keys)
+    request = RestRequest("POST", "/api/v1/bullet-private")
+    headers = signed_headers(keys, exchange.common.wall_ms(0), request)
+    answer = exchange.rest("POST", request.target, headers, "", 0)
+    newer = signed_headers(KEYS, exchange.common.wall_ms(0), request)
+
+    assert isinstance(answer, Reply)
+    assert 200 == answer.status
+    assert {"KC-API-KEY-VERSION": ("2", "3")} == {
+        name: (value, newer[name]) for name, value in headers.items() if value != newer[name]
+    }
 
 
 def test_a_signature_for_another_request_is_refused() -> None:

@@ -9,31 +9,21 @@ from typing import Any
 import pytest
 
 from orderbook.errors import UsageError
+from orderbook.simulator.families import COSTLY, FAMILIES, LIES, MARKETS, PUSHES, Apart, Span, Template
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
 from orderbook.simulator.profiles import PROFILES
 from orderbook.simulator.sparing import is_sparing
-from orderbook.simulator.swarm import (
-    COSTLY,
-    FAMILIES,
-    LIES,
-    MARKETS,
-    Apart,
-    Span,
-    Template,
-    from_text,
-    swarm,
-    to_text,
-)
+from orderbook.simulator.swarm import from_text, swarm, to_text
 from tests.simulator_bench import A, B
 
 SEEDS = 300
 DURATION_MS = 60_000
-EVERYTHING = FAMILIES | LIES
+EVERYTHING = FAMILIES | LIES | PUSHES
 
 
 @cache
 def plans(duration_ms: int = DURATION_MS) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Profile and entries of each seed, lies included."""
+    """Profile and entries of each seed, with all that is off by default."""
     return [swarm(seed, symbols=(A, B), duration_ms=duration_ms, families=EVERYTHING) for seed in range(SEEDS)]
 
 
@@ -84,11 +74,11 @@ def test_each_choice_of_a_knob_has_its_turn() -> None:
 
 
 def test_what_nothing_can_reveal_is_off_by_default() -> None:
-    """No lies unless they are asked for; those that any book can notice are never among them."""
+    """No lies unless they are asked for, and nothing that is not about books; what any book can notice is no lie."""
     usual = [entry for seed in range(SEEDS) for entry in swarm(seed, symbols=(A, B), duration_ms=DURATION_MS)[1]]
     names = {entry["fault"] for entry in usual}
 
-    assert {"corrupt", "shallow_snapshot"} == FAULTS.keys() - names
+    assert {"corrupt", "shallow_snapshot", *(one.fault for one in PUSHES["pushes"])} == FAULTS.keys() - names
     assert "flip" not in {entry["how"] for entry in usual if entry["fault"] == "garble"}
     assert {"unsorted", "crossed", "null"} == {entry["how"] for entry in usual if entry["fault"] == "bad_snapshot"}
 

@@ -128,9 +128,9 @@ class CaptureMarket(TruthTeller):
         start = self.truth.sequence + 1
         rows: dict[Side, list[Row]] = {Side.BID: [], Side.ASK: []}
         for sequence, (side, key, size, is_shown) in enumerate(happenings, start):
-            self.truth.happen(key, size)
+            left = self.happen(key, size)
             if is_shown:
-                rows[side].append((*self._texts(key, size), str(sequence)))
+                rows[side].append((*self._texts(key, left), str(sequence)))
         return Tick(self.symbol, start, self.truth.sequence, tuple(rows[Side.BID]), tuple(rows[Side.ASK]))
 
     def _way_back(self) -> tuple[Happening, ...]:

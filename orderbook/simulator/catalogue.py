@@ -15,6 +15,7 @@ class Point(Enum):
     """Where a fault can strike. Its value is what ``on`` calls it."""
 
     DELTA = "delta"
+    PUSH = "push"
     CONNECT = "connect"
     WELCOME = "welcome"
     MESSAGE = "message"
@@ -98,6 +99,19 @@ FAULTS: Final[Mapping[str, Kind]] = MappingProxyType(
             Point.DELTA, {"bytes": Knob(5_000_000, 1)}, "a frame is filled up with blanks to so many bytes"
         ),
         "garble": Kind(Point.DELTA, {"how": _text("cut", *GARBLES)}, "a frame is damaged"),
+        # -- the streams beside the book --
+        "lost_push": Kind(
+            Point.PUSH, {"path": _text("")}, "a message beside the deltas is not sent; path: a part of its topic"
+        ),
+        "double_push": Kind(Point.PUSH, {"path": _text("")}, "such a message comes twice"),
+        "late_push": Kind(
+            Point.PUSH,
+            {"path": _text(""), "ms": _MS, "jitter_ms": _JITTER},
+            "such a message comes late, others pass it",
+        ),
+        "garbled_push": Kind(
+            Point.PUSH, {"path": _text(""), "how": _text("cut", *GARBLES)}, "such a message is damaged"
+        ),
         # -- order book answers --
         "stale_snapshot": Kind(
             Point.BOOK, {"by": Knob(None, 1), "ms": Knob(None, 1)}, "the book as it was a while ago"

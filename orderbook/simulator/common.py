@@ -42,6 +42,10 @@ class Common:
         """The venue's wall clock, in ms since 1970."""
         return (now_ns + self.wall_offset_ns + self.skew_ns) // MS
 
+    def wall_ns(self, now_ns: int) -> int:
+        """The same in nanoseconds."""
+        return now_ns + self.wall_offset_ns + self.skew_ns
+
     def wall_us(self, now_ns: int) -> int:
         """The same in microseconds."""
         return (now_ns + self.wall_offset_ns + self.skew_ns) // 1_000

@@ -7,7 +7,8 @@ Real sockets do that in ``server``; tests do it by hand; a virtual clock can do 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 from orderbook.errors import UsageError
 from orderbook.secret import Credentials
 from orderbook.simulator import messages
+from orderbook.simulator.account import Account
 from orderbook.simulator.actions import Actions
+from orderbook.simulator.broadcast import Broadcast
 from orderbook.simulator.chance import stream
 from orderbook.simulator.common import MS, Common, Past, Tokens
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
@@ -27,7 +30,9 @@ from orderbook.simulator.rest import Answer, Reply, RestDesk
 from orderbook.simulator.session import BYE, Session
 from orderbook.simulator.source import Source
 from orderbook.simulator.stream import Stream
+from orderbook.simulator.tape import Tape
 from orderbook.simulator.timeline import Close, Sent
+from orderbook.simulator.trading import Driver, Trading
 
 ADDED_MAX: Final = 1_000
 _JSON: Final = {"content-type": "application/json"}
@@ -43,9 +48,11 @@ class Exchange:
         seed: Of all chance but the market's.
         credentials: The key that it accepts for private requests.
         endpoint: What token answers give as the socket's address.
+        funds: What the account has at first, by currency; a million of any other.
         manners: Fields of ``Manners``: how it behaves where it has a choice.
 
     Attributes:
+        trading: The account, and where its orders go.
         violations: How often clients went beyond a documented limit, by name.
         added: The last faults that were added while it ran, each as JSON, with the ns since its start.
 
@@ -62,6 +69,7 @@ class Exchange:
         seed: int = 0,
         credentials: Credentials | None = None,
         endpoint: str = "ws://127.0.0.1/",
+        funds: Mapping[str, str | Decimal] | None = None,
         **manners: Any,
     ) -> None:
         unknown = manners.keys() - Manners.__slots__
@@ -75,9 +83,14 @@ class Exchange:
         self._past = Past()
         self._tokens = Tokens(stream(seed, "tokens"), self.common.manners.token_life_ms * MS)
         self._stream = Stream(self.common, market, self._strike)
-        self._reception = Reception(self.common, self._stream, market, self._strike)
+        self._broadcast = Broadcast(self.common, market, self._stream, seed)
+        account = Account(stream(seed, "account"), funds)
+        self.trading = Trading(self.common, market, self._stream, self._broadcast, account)
+        self._reception = Reception(self.common, self._stream, self._broadcast, market, self._strike)
         self._actions = Actions(self.common, market, self.sessions, self._stream)
-        self._rest = RestDesk(self.common, market, tokens=self._tokens, past=self._past, credentials=credentials)
+        self._rest = RestDesk(
+            self.common, market, tokens=self._tokens, past=self._past, account=account, credentials=credentials
+        )
         limit = self.common.limits
         self._connects = Recent(limit.connects_max, limit.connects_window_ms * MS)
         self._accepted = 0
@@ -102,6 +115,16 @@ class Exchange:
         """When ``advance`` is wanted next; 0 before the first time."""
         return self.common.timeline.next_ns if self._is_running else 0
 
+    @property
+    def pushed(self) -> Counter[str]:
+        """How many messages beside the deltas were handed to connections, by the whole topic."""
+        return self._broadcast.pushed
+
+    @property
+    def tapes(self) -> Mapping[str, Tape]:
+        """The trades of each symbol, from when a client first asked for anything that they decide."""
+        return self._broadcast.tapes
+
     def state(self) -> dict[str, Any]:
         """Numbers about the present, for people."""
         return {
@@ -109,6 +132,7 @@ class Exchange:
             "accepted": self._accepted,
             "subscriptions": sum(len(session.topics) for session in self.sessions.values()),
             "deltas_sent": self._stream.sent,
+            "pushed": self.pushed.total(),
             "rest_calls": self._rest.calls,
             "weight_used": {pool: quota.used for pool, quota in self._rest.quotas.items()},
             "violations": dict(self.violations),
@@ -146,15 +170,24 @@ class Exchange:
         self.common.timeline.at(now_ns + source.gap_ns(), partial(self._market_moves, source))
 
     def _market_moves(self, source: Source, now_ns: int) -> None:
-        tick = source.advance()
+        ticks = self.trading.advance(source)
         self._await_market(source, now_ns)
-        self._past.note(tick.symbol, now_ns, source.epoch, source.sequence)
-        if tick.symbol not in self.common.delisted:
-            self._stream.publish(tick, now_ns)
+        self._past.note(source.symbol, now_ns, source.epoch, source.sequence)
+        self.trading.publish(ticks, source, now_ns)
 
     def _tickers(self, now_ns: int) -> None:
-        self._stream.tell_tickers(now_ns)
+        self._broadcast.tell_tickers(now_ns)
         self.common.timeline.at(now_ns + self.common.manners.ticker_ms * MS, self._tickers)
+
+    def driver(self, clock: Callable[[], int], flush: Callable[[], None]) -> Driver:
+        """The hands of the account's owner, for whoever has a clock and carries out what is to be sent."""
+
+        def now_ns() -> int:
+            at_ns = clock()
+            self.advance(at_ns)
+            return at_ns
+
+        return Driver(self.trading, now_ns, flush)
 
     # -- REST --
 

@@ -55,6 +55,10 @@ class Manners:
     """How long every REST answer takes; the book is that of the request."""
     link_delay_ms: int = 0
     """How long every frame takes to the client."""
+    key_permissions: tuple[str, ...] = ("General",)
+    """What the accepted key may do; without General every signed request is refused with 400007."""
+    key_addresses: tuple[str, ...] = ()
+    """Where the accepted key may be used from; without 127.0.0.1 among them 400006, without any from everywhere."""
 
     def __post_init__(self) -> None:
         if min(self.ping_interval_ms, self.ping_timeout_ms, self.token_life_ms, self.ticker_ms) < 1:

@@ -95,6 +95,35 @@ def listing(symbol: str) -> Listing:
     return Listing(Rules(symbol, base, quote, tick, lot), price)
 
 
+def listed(rules: Rules, *, is_trading: bool) -> dict[str, object]:
+    """An instrument as the venue's list of symbols has it."""
+    return {
+        "symbol": rules.symbol,
+        "name": rules.symbol,
+        "baseCurrency": rules.base,
+        "quoteCurrency": rules.quote,
+        "feeCurrency": rules.quote,
+        "market": rules.area,
+        "baseMinSize": rules.lot,
+        "quoteMinSize": "0.1",
+        "baseMaxSize": "10000000000",
+        "quoteMaxSize": "99999999",
+        "baseIncrement": rules.lot,
+        "quoteIncrement": rules.tick,
+        "priceIncrement": rules.tick,
+        "priceLimitRate": "0.1",
+        "minFunds": "0.1",
+        "isMarginEnabled": True,
+        "enableTrading": is_trading,
+        "feeCategory": 1,
+        "makerFeeCoefficient": "1.00",
+        "takerFeeCoefficient": "1.00",
+        "st": False,
+        "callauctionIsEnabled": False,
+        "tradingStartTime": None,
+    }
+
+
 def step(decimals: int) -> str:
     """``10**-decimals`` as decimal text."""
     return format(Decimal(1).scaleb(-decimals), "f")

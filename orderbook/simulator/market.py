@@ -133,7 +133,7 @@ class SymbolMarket(TruthTeller):
         if count > 1:
             return self._batched(start, count)
         is_bid, key, size = next(self._changes)
-        truth.happen(key, size)
+        size = self.happen(key, size)
         rows = (self._row(key, size, start),)
         return Tick(self._symbol, start, start, rows, ()) if is_bid else Tick(self._symbol, start, start, (), rows)
 
@@ -169,7 +169,7 @@ class SymbolMarket(TruthTeller):
         sides: dict[bool, dict[int, Row]] = {True: {}, False: {}}
         for sequence in range(start, start + count):
             is_bid, key, size = next(self._changes)
-            self.truth.happen(key, size)
+            size = self.happen(key, size)
             # A number that changes nothing need not show at all.
             if key or sequence % 3:
                 sides[is_bid].pop(key, None)

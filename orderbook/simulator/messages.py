@@ -12,15 +12,16 @@ BOOK: Final = "/market/level2"
 TICKER: Final = "/market/ticker"
 
 
-def _rows(rows: Iterable[tuple[str, ...]]) -> str:
-    return ",".join(['["' + '","'.join(row) + '"]' for row in rows])
+def rows(wanted: Iterable[tuple[str, ...]]) -> str:
+    """Rows of texts, without the brackets around all of them."""
+    return ",".join(['["' + '","'.join(row) + '"]' for row in wanted])
 
 
 def delta_2026(tick: Tick, time_ms: int) -> str:
     """A delta as the venue words it today."""
     return (
         f'{{"topic":"/market/level2:{tick.symbol}","type":"message","subject":"trade.l2update","data":{{"changes":'
-        f'{{"asks":[{_rows(tick.asks)}],"bids":[{_rows(tick.bids)}]}},"sequenceEnd":{tick.sequence_end},'
+        f'{{"asks":[{rows(tick.asks)}],"bids":[{rows(tick.bids)}]}},"sequenceEnd":{tick.sequence_end},'
         f'"sequenceStart":{tick.sequence_start},"symbol":"{tick.symbol}","time":{time_ms}}}}}'
     )
 
@@ -29,7 +30,7 @@ def delta_2021(tick: Tick, _time_ms: int) -> str:
     """A delta as it was before September 2022: without a time, and its keys in another order."""
     return (
         f'{{"data":{{"sequenceStart":{tick.sequence_start},"symbol":"{tick.symbol}","changes":'
-        f'{{"asks":[{_rows(tick.asks)}],"bids":[{_rows(tick.bids)}]}},"sequenceEnd":{tick.sequence_end}}},'
+        f'{{"asks":[{rows(tick.asks)}],"bids":[{rows(tick.bids)}]}},"sequenceEnd":{tick.sequence_end}}},'
         f'"subject":"trade.l2update","topic":"/market/level2:{tick.symbol}","type":"message"}}'
     )
 
@@ -54,15 +55,21 @@ def merged(ticks: list[Tick]) -> Tick:
 
 
 def ticker(
-    topic: str, subject: str, sequence: int, bid: tuple[str, ...] | None, ask: tuple[str, ...] | None, time_ms: int
+    topic: str,
+    subject: str,
+    sequence: int,
+    bid: tuple[str, ...] | None,
+    ask: tuple[str, ...] | None,
+    time_ms: int,
+    last: tuple[str, str] | None = None,
 ) -> str:
-    """The touch at one sequence. The last trade is that of a buyer who took a little of the best ask."""
+    """The touch at one sequence, and the last trade; before the first, that of a buyer who took all of the best ask."""
     (bid_price, bid_size), (ask_price, ask_size) = (bid or ("", ""))[:2], (ask or ("", ""))[:2]
+    price, size = last or (ask_price or bid_price, ask_size or bid_size)
     return (
         f'{{"topic":"{topic}","type":"message","subject":"{subject}","data":{{"bestAsk":"{ask_price}",'
         f'"bestAskSize":"{ask_size}","bestBid":"{bid_price}","bestBidSize":"{bid_size}",'
-        f'"price":"{ask_price or bid_price}","sequence":"{sequence}","size":"{ask_size or bid_size}",'
-        f'"time":{time_ms}}}}}'
+        f'"price":"{price}","sequence":"{sequence}","size":"{size}","time":{time_ms}}}}}'
     )
 
 
@@ -70,7 +77,7 @@ def book_body(sequence: int, bids: Iterable[tuple[str, ...]], asks: Iterable[tup
     """The answer of the three order book endpoints. Complexity: O(levels)."""
     return (
         f'{{"code":"200000","data":{{"time":{time_ms},"sequence":"{sequence}",'
-        f'"bids":[{_rows(bids)}],"asks":[{_rows(asks)}]}}}}'
+        f'"bids":[{rows(bids)}],"asks":[{rows(asks)}]}}}}'
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from orderbook.simulator import messages
+from orderbook.simulator.account import PRIVATE
+from orderbook.simulator.broadcast import CHANNELS, Broadcast, symbol_of
 from orderbook.simulator.common import Common
 from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import FAULTS, Point
@@ -37,10 +39,11 @@ class _Outcome(NamedTuple):
 class Reception:
     """Reads what clients say."""
 
-    def __init__(self, common: Common, stream: Stream, known: Collection[str], act: Act) -> None:
+    def __init__(self, common: Common, stream: Stream, broadcast: Broadcast, known: Collection[str], act: Act) -> None:
         self._act = act
         self._common = common
         self._stream = stream
+        self._broadcast = broadcast
         self._known = known
 
     def receive(self, session: Session, text: str, now_ns: int) -> None:
@@ -115,9 +118,12 @@ class Reception:
         outcome = self._struck(session, request_id, _Outcome(channel, symbols, wants_ack, request_id), now_ns)
         if outcome is None:
             return
-        change = self._stream.subscribe if request["type"] == "subscribe" else self._stream.unsubscribe
         for symbol in outcome.symbols:
-            change(session, channel, symbol)
+            if request["type"] == "subscribe":
+                self._stream.subscribe(session, channel, symbol)
+                self._broadcast.begin(channel, symbol, now_ns)
+            else:
+                self._stream.unsubscribe(session, channel, symbol)
         if outcome.is_acked:
             session.send(now_ns, messages.ack(outcome.ack_id), outcome.delay_ns)
 
@@ -132,7 +138,7 @@ class Reception:
             if fault.name in ("lost_ack", "late_ack", "wrong_ack") and not outcome.is_acked:
                 continue
             detail = f"{outcome.channel}:{','.join(symbols)}"[:200]
-            injector.note(now_ns, fault, symbol=symbols[0], conn=session.conn, detail=detail)
+            injector.note(now_ns, fault, symbol=symbols[0] or None, conn=session.conn, detail=detail)
             match fault.name:
                 case "lost_ack":
                     outcome = outcome._replace(is_acked=False)
@@ -153,9 +159,11 @@ class Reception:
             return 406, "topic is required"
         if parsed is None:
             return _MALFORMED
-        if request.get("privateChannel") in (True, "true") and not session.is_private:
+        wants_private, needs_private = request.get("privateChannel") in (True, "true"), parsed[0] in PRIVATE
+        # Without privateChannel a private topic is refused in the same words: our reading.
+        if wants_private > session.is_private or needs_private > wants_private:
             return 403, "login is required"
-        return None if parsed[0] in (messages.BOOK, messages.TICKER) else (404, "topic does not exist")
+        return None if parsed[0] in CHANNELS or parsed[1] == [""] else (404, "topic does not exist")
 
     def _beyond_limits(self, session: Session, channel: str, symbols: list[str]) -> Problem | None:
         limits, violations = self._common.limits, self._common.violations
@@ -169,9 +177,11 @@ class Reception:
 
     def _unknown(self, channel: str, symbols: list[str]) -> Problem | None:
         """A symbol that the venue does not have; today that is no error."""
-        if self._common.manners.unknown_symbol == "silent":
+        if self._common.manners.unknown_symbol == "silent" or channel in PRIVATE:
             return None
-        known = (symbol in self._known or (channel, symbol) == (messages.TICKER, "all") for symbol in symbols)
+        if (channel, symbols) == (messages.TICKER, ["all"]):
+            return None
+        known = (symbol_of(channel, symbol) in self._known for symbol in symbols)
         missing = [symbol for symbol, is_known in zip(symbols, known, strict=True) if not is_known]
         return (404, f"topic {channel}:{missing[0]} is not found") if missing else None
 
@@ -180,6 +190,8 @@ def _parsed(topic: object) -> Topics | None:
     """Channel and symbols of a topic; ``None`` if it is malformed."""
     if not isinstance(topic, str):
         return None
+    if topic in PRIVATE:
+        return topic, [""]
     channel, colon, rest = topic.partition(":")
     symbols = list(dict.fromkeys(rest.split(",")))
     if not channel.startswith("/") or not colon or not all(symbols) or any(char.isspace() for char in topic):

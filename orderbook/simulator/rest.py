@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from orderbook.errors import UsageError
 from orderbook.secret import Credentials
-from orderbook.simulator import damage, messages
+from orderbook.simulator import damage, messages, rest_orders
+from orderbook.simulator.account import Account
 from orderbook.simulator.answers import (
     JSON,
     SPOILERS,
@@ -31,7 +32,8 @@ from orderbook.simulator.damage import Draw
 from orderbook.simulator.faults import Fault, Point
 from orderbook.simulator.injector import delay_ns as late_ns
 from orderbook.simulator.limits import Quota
-from orderbook.simulator.source import Rules, Source, TrueBook
+from orderbook.simulator.listings import listed
+from orderbook.simulator.source import Source, TrueBook
 from orderbook.venues import kucoin_auth
 
 __all__ = ["ROUTES", "Answer", "Drop", "Hang", "Late", "Reply", "Request", "RestDesk", "Route"]
@@ -77,15 +79,22 @@ ROUTES: Final[Mapping[str, Route]] = {
     f"{_BOOKS}level2_20": Route("GET", 2, depth=20),
     f"{_BOOKS}level2_100": Route("GET", 2, depth=100),
     "/api/v3/market/orderbook/level2": Route("GET", 3, "spot"),
+    rest_orders.PATH: Route("GET", 2, "spot"),
 }
 """Every path there is; ``/api/v2/symbols/{symbol}`` counts as its parent."""
 
+CLIENT: Final = "127.0.0.1"
+"""Where every client of this machine comes from."""
+PERMISSION: Final = "General"
+"""What a key needs for all that is signed here."""
 _REFUSALS: Final = {
     "400001": (401, "Please check the header of your request for KC-API-KEY, KC-API-SIGN, KC-API-TIMESTAMP"),
     "400002": (400, "KC-API-TIMESTAMP Invalid"),
     "400003": (401, "KC-API-KEY not exists"),
     "400004": (401, "KC-API-PASSPHRASE error"),
     "400005": (401, "Signature error"),
+    "400006": (403, "The requested ip address is not in the api whitelist"),
+    "400007": (403, "Access denied, require more permission"),
     "400008": (401, "the version of the API key is not supported"),
 }
 
@@ -98,6 +107,7 @@ class RestDesk:
         market: The books.
         tokens: Where tokens are entered.
         past: Where the books stood a while ago.
+        account: The key's.
         credentials: The key that may sign; ``None``: every signed request is refused with 400003.
     """
 
@@ -108,6 +118,7 @@ class RestDesk:
         *,
         tokens: Tokens,
         past: Past,
+        account: Account,
         credentials: Credentials | None,
     ) -> None:
         limits = common.limits
@@ -115,6 +126,7 @@ class RestDesk:
         self._market = market
         self._tokens = tokens
         self._past = past
+        self._account = account
         self._credentials = credentials
         self.quotas = {
             "public": Quota(limits.public_weight_max, limits.weight_window_ms),
@@ -202,8 +214,14 @@ class RestDesk:
         refusal = self._refusal(request) if route.is_signed else None
         if refusal is not None:
             return envelope(delay_ns, _REFUSALS[refusal][0], refusal, _REFUSALS[refusal][1], headers)
+        return self._granted(request, route, path, delay_ns, headers)
+
+    def _granted(self, request: Request, route: Route, path: str, delay_ns: int, headers: dict[str, str]) -> Answer:
+        """The answer to a request that may be made."""
         if "orderbook" in path:
             return self._book(request, route, delay_ns, headers)
+        if path == rest_orders.PATH:
+            return self._orders(request, delay_ns, headers)
         return Reply(delay_ns, 200, JSON | headers, self._plain(request, path).encode())
 
     def _refusal(self, request: Request) -> str | None:
@@ -211,9 +229,13 @@ class RestDesk:
         if self._credentials is None:
             return "400003"
         now_ms = request.now_ms + self._common.skew_ns // MS
-        return kucoin_auth.verify(
+        refusal = kucoin_auth.verify(
             self._credentials, request.headers, request.method, request.target, request.body, now_ms=now_ms
         )
+        manners = self._common.manners
+        if refusal is None and manners.key_addresses and CLIENT not in manners.key_addresses:
+            return "400006"
+        return "400007" if refusal is None and PERMISSION not in manners.key_permissions else refusal
 
     # -- everything but books --
 
@@ -227,6 +249,13 @@ class RestDesk:
             status = "close" if request.now_ns < common.closed_until_ns else "open"
             return f'{{"code":"200000","data":{{"status":"{status}","msg":""}}}}'
         return self._token(request, is_private=path.endswith("-private"))
+
+    def _orders(self, request: Request, delay_ns: int, headers: dict[str, str]) -> Answer:
+        found = rest_orders.listing(self._account, self._market, request.query)
+        if isinstance(found, str):
+            return envelope(delay_ns, 400, "400100", found, headers)
+        body = json.dumps({"code": "200000", "data": found}, separators=(",", ":"))
+        return Reply(delay_ns, 200, JSON | headers, body.encode())
 
     def _token(self, request: Request, *, is_private: bool) -> str:
         common = self._common
@@ -258,39 +287,15 @@ class RestDesk:
     def _symbols(self, request: Request) -> str:
         wanted = request.path.removeprefix(_SYMBOLS).removeprefix("/")
         if not wanted:
-            listed: object = [self._listed(source.rules) for source in self._market.values()]
+            found: object = [self._listed(symbol) for symbol in self._market]
         elif wanted in self._market:
-            listed = self._listed(self._market[wanted].rules)
+            found = self._listed(wanted)
         else:
             return '{"code":"900001","msg":"symbol not exists"}'
-        return json.dumps({"code": "200000", "data": listed}, separators=(",", ":"))
+        return json.dumps({"code": "200000", "data": found}, separators=(",", ":"))
 
-    def _listed(self, rules: Rules) -> dict[str, object]:
-        return {
-            "symbol": rules.symbol,
-            "name": rules.symbol,
-            "baseCurrency": rules.base,
-            "quoteCurrency": rules.quote,
-            "feeCurrency": rules.quote,
-            "market": "USDS" if rules.quote.startswith("USD") else rules.quote,
-            "baseMinSize": rules.lot,
-            "quoteMinSize": "0.1",
-            "baseMaxSize": "10000000000",
-            "quoteMaxSize": "99999999",
-            "baseIncrement": rules.lot,
-            "quoteIncrement": rules.tick,
-            "priceIncrement": rules.tick,
-            "priceLimitRate": "0.1",
-            "minFunds": "0.1",
-            "isMarginEnabled": True,
-            "enableTrading": rules.symbol not in self._common.delisted,
-            "feeCategory": 1,
-            "makerFeeCoefficient": "1.00",
-            "takerFeeCoefficient": "1.00",
-            "st": False,
-            "callauctionIsEnabled": False,
-            "tradingStartTime": None,
-        }
+    def _listed(self, symbol: str) -> dict[str, object]:
+        return listed(self._market[symbol].rules, is_trading=symbol not in self._common.delisted)
 
     # -- books --
 

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -86,6 +87,7 @@ class LocalKuCoin:
         faults: What goes wrong.
         limits: What clients may do.
         credentials: The key it accepts; by default a throw-away key, made from the seed.
+        funds: What its account has at first, by currency; a million of any other.
         host: A loopback address.
         port: 0 is any free one.
         tls: Serve https and wss alone: with a certificate of this authority, or with a context of one's own.
@@ -100,6 +102,7 @@ class LocalKuCoin:
         exchange: The protocol behind the sockets.
         market: The books, with what is true of them.
         credentials: The key it accepts.
+        account: Places and cancels orders of one's own.
 
     Raises:
         UsageError: The host is not a loopback address; a setting that cannot be.
@@ -117,6 +120,7 @@ class LocalKuCoin:
         faults: FaultPlan | None = None,
         limits: Limits | None = None,
         credentials: Credentials | None = None,
+        funds: Mapping[str, str | Decimal] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         tls: Authority | ssl.SSLContext | None = None,
@@ -133,7 +137,7 @@ class LocalKuCoin:
         self.market: Mapping[str, Source] = made_market(symbols, seed, profile, rate) if market is None else market
         self.credentials = credentials or throwaway_credentials(seed)
         self.exchange = Exchange(
-            self.market, limits=limits, faults=faults, seed=seed, credentials=self.credentials, **manners
+            self.market, limits=limits, faults=faults, seed=seed, credentials=self.credentials, funds=funds, **manners
         )
         self.port = port
         self._host = host
@@ -141,6 +145,7 @@ class LocalKuCoin:
         self._endpoint = endpoint
         self._fragment_bytes = fragment_bytes
         self._clock = clock or loop_clock
+        self.account = self.exchange.driver(self._clock, self._flush)
         self._wall = wall
         self._links: dict[int, _Link] = {}
         self._timer: asyncio.TimerHandle | None = None

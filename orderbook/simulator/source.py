@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from orderbook.simulator.matching import Matching
+    from orderbook.simulator.truth import Truth
 
 ZERO_ROW: Final = ("0", "0")
 """Price and size of a row that moves nothing but the sequence."""
@@ -23,6 +27,11 @@ class Rules(NamedTuple):
     quote: str
     tick: str
     lot: str
+
+    @property
+    def area(self) -> str:
+        """The trading area that lists it."""
+        return "USDS" if self.quote.startswith("USD") else self.quote
 
 
 class Tick(NamedTuple):
@@ -44,7 +53,15 @@ class TrueBook(NamedTuple):
 
 
 class Source(Protocol):
-    """One symbol of the simulated venue, whether made from a seed or played from a capture. It has no clock."""
+    """One symbol of the simulated venue, whether made from a seed or played from a capture. It has no clock.
+
+    Attributes:
+        truth: What happened so far.
+        matching: Where its orders meet; ``None`` as long as nobody wants to know of trades.
+    """
+
+    truth: Truth
+    matching: Matching | None
 
     @property
     def symbol(self) -> str:

@@ -1,4 +1,4 @@
-"""What goes out without being asked for: deltas and tickers to their subscribers, with the faults of the stream.
+"""Who gets what, and the deltas that go out to their subscribers, with the faults of the stream.
 
 The faults change what is sent, never the market: the truth at a sequence stays what it is.
 """
@@ -62,7 +62,7 @@ class Lane:
 
 
 class Stream:
-    """The subscribers of every topic, and what is sent to them."""
+    """The subscribers of every topic, and the deltas that are sent to them."""
 
     def __init__(self, common: Common, market: Mapping[str, Source], act: Act) -> None:
         self._act = act
@@ -71,7 +71,6 @@ class Stream:
         self._format = messages.DIALECTS[common.manners.dialect]
         self._subscribers: dict[tuple[str, str], dict[int, Session]] = {}
         self._lanes: dict[Key, Lane] = {}
-        self._told: dict[str, tuple[int, int]] = {}
         self.sent = 0
         """Deltas that were handed to connections."""
 
@@ -89,7 +88,8 @@ class Stream:
         subscribers.pop(session.conn, None)
         if not subscribers:
             self._subscribers.pop((channel, symbol), None)
-        self._lanes.pop((session.conn, symbol), None)
+        if channel == messages.BOOK:
+            self._lanes.pop((session.conn, symbol), None)
 
     def forget(self, session: Session) -> None:
         """The connection is gone."""
@@ -98,7 +98,15 @@ class Stream:
 
     def subscribers(self, symbol: str) -> list[Session]:
         """The connections that get the symbol's deltas."""
-        return list(self._subscribers.get((messages.BOOK, symbol), {}).values())
+        return self.listeners(messages.BOOK, symbol)
+
+    def listeners(self, channel: str, name: str) -> list[Session]:
+        """The connections that get a topic, in the order in which they asked for it."""
+        return list(self._subscribers.get((channel, name), {}).values())
+
+    def names(self, channel: str) -> list[str]:
+        """What is subscribed of a channel by anybody. O(topics)."""
+        return [name for one, name in self._subscribers if one == channel]
 
     # -- deltas --
 
@@ -322,28 +330,6 @@ class Stream:
     def _tidy(self, key: Key, lane: Lane) -> None:
         if not lane.held and not lane.merging and lane.shuffle is None:
             self._lanes.pop(key, None)
-
-    # -- tickers --
-
-    def tell_tickers(self, now_ns: int) -> None:
-        """Send the touch of each symbol whose book has moved since the last time. O(topics + frames)."""
-        everything = self._subscribers.get((messages.TICKER, "all"), {})
-        symbols = [symbol for channel, symbol in self._subscribers if channel == messages.TICKER]
-        for symbol in self._market if everything else symbols:
-            source = self._market.get(symbol)
-            if source is None or symbol in self._common.delisted:
-                continue
-            position = (source.epoch, source.sequence)
-            if self._told.get(symbol) == position:
-                continue
-            self._told[symbol] = position
-            time_ms, (bid, ask) = self._common.wall_ms(now_ns), source.ticker()
-            for topic, subject in ((symbol, "trade.ticker"), ("all", symbol)):
-                listeners = self._subscribers.get((messages.TICKER, topic))
-                if listeners:
-                    text = messages.ticker(f"{messages.TICKER}:{topic}", subject, source.sequence, bid, ask, time_ms)
-                    for session in listeners.values():
-                        session.send(now_ns, text)
 
 
 def _reworded(fault: Fault, draw: Draw, payload: Payload, symbol: str) -> Payload:

@@ -16,11 +16,14 @@ from functools import reduce
 from hashlib import blake2b
 from itertools import islice, pairwise
 from operator import attrgetter, xor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orderbook.errors import UsageError
 from orderbook.simulator.source import Level, Numeric, Row, Tick, TrueBook
 from orderbook.types import Side
+
+if TYPE_CHECKING:
+    from orderbook.simulator.matching import Matching
 
 CHECKPOINT_EVENTS: Final = 1000
 """Events between two checkpoints; more in a book that has more levels than that."""
@@ -114,6 +117,7 @@ class Truth:
         sizes: Size of each key.
         events: How many events happened.
         price_decimals: Of the keys now.
+        size_decimals: Of the sizes.
 
     Complexity: O(log n) an event. 24 bytes an event, and at each checkpoint 16 bytes a level.
     """
@@ -134,7 +138,7 @@ class Truth:
         self.asks = sorted(key for key in self.sizes if key < 0)
         self.events = 0
         self.price_decimals = price_decimals
-        self._size_decimals = size_decimals
+        self.size_decimals = size_decimals
         self._history = history
         self._hashes = {key: self._hashed(key, size) for key, size in self.sizes.items()}
         self._digest = reduce(xor, self._hashes.values(), 0)
@@ -314,11 +318,11 @@ class Truth:
             del chunks[0]
 
     def _level(self, key: int, size: int, price_decimals: int) -> Level:
-        return scaled_text(abs(key), price_decimals), scaled_text(size, self._size_decimals)
+        return scaled_text(abs(key), price_decimals), scaled_text(size, self.size_decimals)
 
     def _hashed(self, key: int, size: int) -> int:
         price = scaled_text(abs(key), self.price_decimals)
-        return _hash("BID" if key > 0 else "ASK", price, scaled_text(size, self._size_decimals))
+        return _hash("BID" if key > 0 else "ASK", price, scaled_text(size, self.size_decimals))
 
 
 class TruthTeller:
@@ -326,9 +330,18 @@ class TruthTeller:
 
     Attributes:
         truth: What happened so far.
+        matching: Where its orders meet, once somebody wants to know of trades.
     """
 
     truth: Truth
+    matching: Matching | None = None
+
+    def happen(self, key: int, size: int) -> int:
+        """The market's next event, as ``Truth.happen``; returns the size that the level has since."""
+        if self.matching is not None:
+            size = self.matching.met(key, size)
+        self.truth.happen(key, size)
+        return size
 
     @property
     def sequence(self) -> int:

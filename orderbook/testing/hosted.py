@@ -12,6 +12,7 @@ from orderbook.simulator.exchange import Exchange
 from orderbook.simulator.faults import FaultPlan
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.simulator.source import Source
+from orderbook.simulator.trading import Driver
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class HostedKuCoin:
         credentials: The key that it accepts.
         exchange: The protocol; to be asked by way of ``ask`` while it runs.
         market: The books; see ``exchange``.
+        account: Places and cancels orders of one's own: ``venue.ask(venue.account.place, "BTC-USDT", ...)``.
 
     Raises:
         UsageError: A setting that cannot be.
@@ -43,6 +45,7 @@ class HostedKuCoin:
         self.credentials: Credentials = self._venue.credentials
         self.exchange: Exchange = self._venue.exchange
         self.market: Mapping[str, Source] = self._venue.market
+        self.account: Driver = self._venue.account
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="local KuCoin", daemon=True)

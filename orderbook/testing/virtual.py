@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -55,12 +56,14 @@ class VirtualKuCoin:
         faults: What goes wrong, see ``orderbook.simulator.faults``.
         limits: What clients may do.
         route: The way between client and venue.
+        funds: What its account has at first, by currency; a million of any other.
         manners: Fields of ``orderbook.simulator.limits.Manners``.
 
     Attributes:
         exchange: The protocol, with its violations and its ledger of faults.
         market: The books, with what is true of them.
         credentials: The key it accepts.
+        account: Places and cancels orders of one's own.
         route: May be changed while it runs.
         url: Stands for its address.
         delivered: Frames that reached a client's socket and were taken from it.
@@ -81,6 +84,7 @@ class VirtualKuCoin:
         faults: FaultPlan | Sequence[Mapping[str, object]] | None = None,
         limits: Limits | None = None,
         route: Route | None = None,
+        funds: Mapping[str, str | Decimal] | None = None,
         **manners: Any,
     ) -> None:
         self.market: Mapping[str, Source] = made_market(symbols, seed, profile, rate) if market is None else market
@@ -92,8 +96,10 @@ class VirtualKuCoin:
             seed=seed,
             credentials=self.credentials,
             endpoint=_ENDPOINT,
+            funds=funds,
             **manners,
         )
+        self.account = self.exchange.driver(self.now_ns, self.flush)
         self.route = route or Route()
         self.url = URL
         self.delivered = 0

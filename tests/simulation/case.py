@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from orderbook.feed.settings import FeedSettings
 from orderbook.simulator.chance import stream
+from orderbook.simulator.families import FAMILIES, LIES, MARKETS, Families
 from orderbook.simulator.faults import Fault, FaultPlan, Point
-from orderbook.simulator.swarm import FAMILIES, LIES, MARKETS, Families, swarm
+from orderbook.simulator.swarm import swarm
 from orderbook.venues.rest import Depth
 
 Entry = Mapping[str, object]

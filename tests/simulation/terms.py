@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from orderbook.simulator.families import LIES
 from orderbook.simulator.faults import FAULTS, Fault, FaultPlan, Point
 from orderbook.simulator.source import Source
 from orderbook.simulator.sparing import is_sparing
-from orderbook.simulator.swarm import LIES
 from orderbook.simulator.virtual_time import BEGIN_S
 from tests.simulation.case import AUDIT_MS, CAP_MS, Case
 
