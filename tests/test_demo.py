@@ -49,7 +49,7 @@ def test_the_summary_is_one_object_and_true() -> None:
     assert set(PROMISED) <= told.keys()
     assert told["frames"] >= told["applied"] > 10
     assert {"all": 2, "live": 2, "equal": 2} == told["books"]
-    assert (0, True) == (told["reads"]["wrong"], told["reads"]["equal"] > 10)
+    assert (0, True) == (told["reads"]["wrong"], told["reads"]["equal"] > 0)
     assert 1 <= told["seconds"] < 20
     assert {} == told["violations"]
     assert {"BTC-USDT", "ETH-USDT"} == {line.split()[0] for line in result.stderr.splitlines()}
