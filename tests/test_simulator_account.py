@@ -161,7 +161,7 @@ def test_several_orders_stand_in_line() -> None:
         first, second = (bench.account.place(A, "sell", "110", "8") for _ in range(2))
         source.script = [(-110, 0)]
         bench.run(10)
-        orders = bench.exchange.trading.account.orders
+        orders = bench.account.orders
         fills[int(orders[first].filled), int(orders[second].filled)] += 1
         left = sum(int(order.left) for order in orders.values())
         assert left == source.sizes().get(-110, 0)
@@ -179,7 +179,7 @@ def test_an_order_alone_at_the_touch_is_taken_when_the_market_would_leave() -> N
         order_id = bench.account.place(A, "sell", "105", "8")
         source.script = [(-105, 0)]
         bench.run(10)
-        filled.add(int(bench.exchange.trading.account.orders[order_id].filled))
+        filled.add(int(bench.account.orders[order_id].filled))
 
     assert {0, 2, 4, 6, 8} == filled
 
@@ -205,8 +205,10 @@ def test_the_market_moves_past_an_order() -> None:
     assert ("buy", "105", "3", mine) == tuple(trade[key] for key in ("side", "price", "size", "makerOrderId"))
     assert "filled" == kinds(bench)[-1]
     assert (106, -110) == (source.truth.bids[-1], source.truth.asks[-1])
+    below = bench.account.place(A, "buy", "90", "3")
     source.script = [(-103, 4)]
     bench.run(10)
+    assert bench.account.orders[below].is_active
     assert source.truth.bids[-1] > -source.truth.asks[-1], "crossed without us is the market's business"
 
 
@@ -330,7 +332,7 @@ def test_what_is_over_is_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -
         bench.account.cancel(placed[-1])
     bench.account.place(A, "buy", "90", "1")
 
-    assert [kept, *placed[-3:]] == list(bench.exchange.trading.account.orders)[:4]
+    assert [kept, *placed[-3:]] == list(bench.account.orders)[:4]
 
 
 def test_what_an_account_begins_with() -> None:

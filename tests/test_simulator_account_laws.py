@@ -18,6 +18,7 @@ from orderbook.simulator.truth import book_digest, plain
 from orderbook.streams import BalanceUpdate, OrderUpdate, Pushed, StreamMessage
 from tests.simulator_accounts import BALANCE, BTC, KUCOIN, LOT, V1, V2, events, scripted
 from tests.simulator_bench import MS, A, Bench
+from tests.simulator_streams import steps
 
 ENVELOPE: Final = {"topic", "type", "subject", "userId", "channelType", "data"}
 BALANCE_KEYS: Final = {
@@ -130,12 +131,11 @@ def test_what_is_told_is_what_is_true(seed: int, moments: list[int], profile: st
     opening = source.book()
     bench.owner(BALANCE, V1, V2, f"/market/match:{BTC}", f"/market/level2:{BTC}")
     played(bench, moments, seed)
-    account = bench.exchange.trading.account
 
     check_book(bench, opening)
-    check_orders(bench, account.orders)
+    check_orders(bench, bench.account.orders)
     check_balances(bench)
-    check_trades(bench, account.orders)
+    check_trades(bench, bench.account.orders)
 
 
 def check_book(bench: Bench, opening: Any) -> None:
@@ -212,6 +212,35 @@ def check_trades(bench: Bench, orders: dict[str, Order]) -> None:
     assert mine == [(one["tradeId"], one["orderId"], one["matchPrice"], one["matchSize"]) for one in told]
     numbers = [int(trade["tradeId"]) for trade in trades]
     assert numbers == sorted(set(numbers))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), offsets=st.lists(st.integers(0, 3), min_size=1, max_size=6))
+def test_nobody_passes_in_the_queue(seed: int, offsets: list[int]) -> None:
+    """Change by change: an order is filled once all that was ahead of it is, never before; nobody gets ahead of it."""
+    bench = Bench(market=Market([BTC], seed, rate=300.0), seed=seed)
+    bench.owner(f"/market/match:{BTC}")
+    for place, offset in enumerate(offsets):
+        book = bench.market[BTC].book(depth=4)
+        side, rows = ("buy", book.bids) if place % 2 else ("sell", book.asks)
+        bench.account.place(BTC, side, rows[offset][0], LOT * 5_000_000)
+    ahead = {order.order_id: bench.account.ahead(order.order_id) for order in bench.account.active()}
+    for texts in steps(bench, 2_000):
+        taken: defaultdict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
+        for trade in (json.loads(text)["data"] for text in texts):
+            key = ("buy" if trade["side"] == "sell" else "sell", Decimal(trade["price"]))
+            order = bench.account.orders.get(trade["makerOrderId"])
+            if order is None:
+                taken[key] += Decimal(trade["size"])
+            else:
+                assert (order.side, order.price) == key
+                assert ahead[order.order_id] == taken[key]
+        for order in bench.account.active():
+            before, now = ahead[order.order_id], bench.account.ahead(order.order_id)
+            gone = taken[order.side, order.price]
+            assert now <= before
+            assert not gone or now == max(Decimal(0), before - gone)
+            ahead[order.order_id] = now
 
 
 def test_the_market_fills_whole_and_in_part() -> None:

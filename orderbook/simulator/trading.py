@@ -199,6 +199,11 @@ class Driver:
         self._trading.deposit(currency, amount, self._clock())
         self._flush()
 
+    @property
+    def orders(self) -> Mapping[str, Order]:
+        """Every order that is remembered, by its id: those in the book, and the last ones that are over."""
+        return self._trading.account.orders
+
     def balance(self, currency: str) -> Balance:
         """What there is of a currency."""
         return self._trading.account.balance(currency)
