@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.market import Market
 from orderbook.streams import Pushed, StreamMessage
 from orderbook.venues.kucoin import KuCoin
 from orderbook.venues.kucoin_market import INTERVALS
+from tests.kucoin_pushes import Path, Stream, meant, value_at
 from tests.simulator_bench import MS, Bench
 
 BTC: Final = "BTC-USDT"
@@ -33,9 +35,9 @@ TOPICS: Final = [
 """All of them, of one symbol."""
 
 
-def bench_of(*topics: str, seed: int = 1, rate: float = RATE, symbols: int = 1) -> Bench:
+def bench_of(*topics: str, seed: int = 1, rate: float = RATE, symbols: int = 1, profile: str = "normal") -> Bench:
     """A seeded market, and one connection that has subscribed."""
-    bench = Bench(market=Market(symbols, seed, rate=rate), seed=seed, limits=PATIENT)
+    bench = Bench(market=Market(symbols, seed, profile, rate), seed=seed, limits=PATIENT)
     conn = bench.connect()
     for topic in topics:
         bench.say(conn, id=1, type="subscribe", topic=topic)
@@ -57,3 +59,20 @@ def pushed(texts: list[str]) -> list[StreamMessage]:
     """What our decoders make of them, without the deltas."""
     found = [KUCOIN.decode_pushed(text) for text in texts]
     return [one.message for one in found if isinstance(one, Pushed)]
+
+
+def checked(stream: Stream, frame: dict[str, Any]) -> set[Path]:
+    """The fields of a message that is one of this stream, after each was found where its decoder puts it."""
+    found = KUCOIN.decode_pushed(json.dumps(frame))
+    assert isinstance(found, Pushed)
+    present = set()
+    for path, field in stream.fields.items():
+        try:
+            value = value_at(frame["data"], path)
+        except (KeyError, IndexError):
+            assert not field.is_needed
+            continue
+        said = str(value) if isinstance(value, float) else value
+        assert field.kind.meaning(said) == meant(found.message, field.attribute)
+        present.add(path)
+    return present

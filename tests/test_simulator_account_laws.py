@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,9 +17,10 @@ from orderbook.simulator.account import Order
 from orderbook.simulator.market import Market
 from orderbook.simulator.truth import book_digest, plain
 from orderbook.streams import BalanceUpdate, OrderUpdate, Pushed, StreamMessage
+from tests.kucoin_pushes import STREAMS
 from tests.simulator_accounts import BALANCE, BTC, KUCOIN, LOT, V1, V2, events, scripted
 from tests.simulator_bench import MS, A, Bench
-from tests.simulator_streams import steps
+from tests.simulator_streams import checked, steps
 
 ENVELOPE: Final = {"topic", "type", "subject", "userId", "channelType", "data"}
 BALANCE_KEYS: Final = {
@@ -119,6 +121,17 @@ def test_every_field_stands_as_the_page_has_it() -> None:
     assert {BalanceUpdate, OrderUpdate} == {type(one) for one in messages([*of(bench, V2), *of(bench, BALANCE)])}
 
 
+@pytest.mark.parametrize("name", ["balance", "order", "order V1"])
+def test_our_decoders_find_every_field_where_it_is(name: str) -> None:
+    """Each field of the page, against the attribute that it becomes, for everything that was sent."""
+    bench = Bench(market=Market([BTC], 3, rate=300.0))
+    bench.owner(BALANCE, V1, V2)
+    played(bench, range(60))
+    stream = STREAMS[name]
+
+    assert set(stream.fields) == {path for frame in of(bench, stream.topic) for path in checked(stream, frame)}
+
+
 # --- laws ---
 
 
@@ -164,7 +177,7 @@ def check_book(bench: Bench, opening: Any) -> None:
                 assert 0 <= bench.account.ahead(order.order_id) <= there - left
 
 
-def check_orders(bench: Bench, orders: dict[str, Order]) -> None:
+def check_orders(bench: Bench, orders: Mapping[str, Order]) -> None:
     """The last event of each order tells how it stands; V1 tells the same but for what it never tells."""
     v2 = events(bench)
     assert [one for one in v2 if one["type"] != "received"] == events(bench, V1)
@@ -199,7 +212,7 @@ def check_balances(bench: Bench) -> None:
     }
 
 
-def check_trades(bench: Bench, orders: dict[str, Order]) -> None:
+def check_trades(bench: Bench, orders: Mapping[str, Order]) -> None:
     """What was matched of an order stands among the trades of the market, and nowhere twice."""
     trades = [frame["data"] for frame in of(bench, "/market/match")]
     mine = [

@@ -12,8 +12,9 @@ import pytest
 from orderbook.simulator.market import Market
 from orderbook.streams import Candle as CandleUpdate
 from orderbook.streams import Pushed, TickerUpdate, TopLevels, Touch, Trade
+from tests.kucoin_pushes import STREAMS
 from tests.simulator_bench import MS, A, Bench
-from tests.simulator_streams import BTC, KUCOIN, RATE, SPAN, TOPICS, bench_of, pushed, steps
+from tests.simulator_streams import BTC, KUCOIN, RATE, SPAN, TOPICS, bench_of, checked, pushed, steps
 
 KEYS: Final[dict[str, tuple[str, set[str]]]] = {
     "/spotMarket/level2Depth5": ("level2", {"asks", "bids", "timestamp"}),
@@ -87,6 +88,17 @@ def test_the_kinds_of_json_are_the_pages() -> None:
     assert not [key for key in NUMBERS_OF_STATS if type(stats["data"][key]) not in (int, float)]
 
 
+@pytest.mark.parametrize("name", [name for name, stream in STREAMS.items() if not stream.is_private])
+def test_our_decoders_find_every_field_where_it_is(name: str) -> None:
+    """Each field of the page, against the attribute that it becomes, for everything that was sent."""
+    bench = bench_of(*TOPICS, "/market/ticker:all")
+    bench.run(3_000)
+    stream = STREAMS[name]
+    frames = [frame for frame in bench.frames() if frame["topic"] == stream.topic]
+
+    assert set(stream.fields) == {path for frame in frames for path in checked(stream, frame)}
+
+
 def test_units_of_time() -> None:
     """Trades and candles tell ns, the others ms, all of the venue's wall clock."""
     bench = bench_of(*TOPICS)
@@ -102,9 +114,10 @@ def test_units_of_time() -> None:
 # --- who gets what, and when ---
 
 
-def test_nobody_listens_and_nothing_is_different() -> None:
+@pytest.mark.parametrize("profile", ["normal", "batches", "trending", "storm"])
+def test_nobody_listens_and_nothing_is_different(profile: str) -> None:
     """The market is the same with every stream and without any; without, no trade is even looked for."""
-    silent, loud = bench_of(), bench_of(*TOPICS, "/market/ticker:all")
+    silent, loud = bench_of(profile=profile), bench_of(*TOPICS, "/market/ticker:all", profile=profile)
     for bench in (silent, loud):
         bench.run(2_000)
     quiet, busy = silent.market[BTC], loud.market[BTC]

@@ -58,7 +58,7 @@ async def test_an_order_is_told_over_sockets() -> None:
             await socket.send(json.dumps({"id": 1, "type": "subscribe", **topic}))
             assert "ack" == json.loads(await socket.recv())["type"]
             order_id = venue.account.place(BTC, "buy", "60000", "1", client_id="mine")
-            told = [KuCoin().decode_pushed(await socket.recv()) for _ in range(2)]
+            told = [KuCoin().decode_pushed(str(await socket.recv())) for _ in range(2)]
         request = RestRequest("GET", "/api/v1/orders", (("status", "active"),), signed=True)
         headers = signed_headers(venue.credentials, time.time_ns() // 1_000_000, request)
         status, body = await fetched(f"{venue.url}{request.target}", headers=headers)

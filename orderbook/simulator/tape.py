@@ -22,7 +22,7 @@ INTERVALS_S: Final = MappingProxyType(
     }
 )
 """Length of each candle, by the venue's word for it. All begin at multiples of their length since 1970: our reading."""
-DEALS_MAX: Final = 100_000
+DEALS_MAX: Final = 20_000
 """Trades that a tape remembers one by one."""
 _EXACT: Final = Context(prec=100)
 
