@@ -57,6 +57,7 @@ from orderbook.events import (
 from orderbook.results import Band, BookView, Depth, Fill, Marked
 from orderbook.secret import Credentials
 from orderbook.settings import SyncSettings
+from orderbook.streams import Missed
 from orderbook.sync import BookSync
 from orderbook.sync.journal import Loss, SyncCounters
 from orderbook.sync.tape import Recorded
@@ -80,9 +81,13 @@ if typing.TYPE_CHECKING:
         LoopBlocked,
         MassResync,
         MassResyncEnded,
+        MessageRejected,
+        NoCredentials,
         NotReady,
         RecordingFailed,
         RecordingResumed,
+        Stream,
+        StreamNotReady,
         SubscribeError,
         Subscription,
         SubscriptionRefused,
@@ -137,8 +142,11 @@ __all__ = [
     "Marked",
     "MassResync",
     "MassResyncEnded",
+    "MessageRejected",
+    "Missed",
     "NeedProbe",
     "NeedSnapshot",
+    "NoCredentials",
     "NotReady",
     "NumberError",
     "OrderBook",
@@ -154,6 +162,8 @@ __all__ = [
     "Side",
     "SnapshotRejected",
     "StateChanged",
+    "Stream",
+    "StreamNotReady",
     "SubscribeError",
     "Subscription",
     "SubscriptionRefused",

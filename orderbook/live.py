@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from orderbook.feed.delivery import Subscription, Update
-from orderbook.feed.errors import FeedClosed, FeedError, ForkedFeed, LinkError, NotReady, SubscribeError
+from orderbook.feed.errors import (
+    FeedClosed,
+    FeedError,
+    ForkedFeed,
+    LinkError,
+    NoCredentials,
+    NotReady,
+    StreamNotReady,
+    SubscribeError,
+)
 from orderbook.feed.events import (
     CallbackFailed,
     FeedEvent,
@@ -13,6 +22,7 @@ from orderbook.feed.events import (
     LoopBlocked,
     MassResync,
     MassResyncEnded,
+    MessageRejected,
     RecordingFailed,
     RecordingResumed,
     SubscriptionRefused,
@@ -21,6 +31,7 @@ from orderbook.feed.feed import Feed
 from orderbook.feed.health import FeedHealth, LinkHealth, SymbolStatus
 from orderbook.feed.opening import open_feed
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.stream import Stream
 from orderbook.feed.threaded import ThreadedFeed
 
 __all__ = [
@@ -40,9 +51,13 @@ __all__ = [
     "LoopBlocked",
     "MassResync",
     "MassResyncEnded",
+    "MessageRejected",
+    "NoCredentials",
     "NotReady",
     "RecordingFailed",
     "RecordingResumed",
+    "Stream",
+    "StreamNotReady",
     "SubscribeError",
     "Subscription",
     "SubscriptionRefused",

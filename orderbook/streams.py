@@ -31,6 +31,25 @@ class StreamMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(StreamMessage):
+    """Stands in a stream at the place where messages of it are missing, or may be.
+
+    Attributes:
+        path: Of which stream, as the venue calls it: ``/market/match``.
+        symbols: Of which symbols; ``all`` or an empty text where the stream has no such names.
+        reason: Why, in words.
+        count: How many are missing; ``None``: nobody can tell.
+        is_over: Whether messages come again, or still; else none do before another of these says so.
+    """
+
+    path: str
+    symbols: tuple[str, ...]
+    reason: str
+    count: int | None = None
+    is_over: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trade(StreamMessage):
     """Two orders met.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orderbook.clock import loop_clock
-from orderbook.errors import FrameError, RestError
+from orderbook.errors import RestError
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.errors import LinkError
 from orderbook.feed.events import Notice
@@ -27,10 +27,11 @@ from orderbook.feed.metrics import FeedMetrics
 from orderbook.feed.pacing import Connects
 from orderbook.feed.placement import Placement
 from orderbook.feed.seams import SocketClosed, World
+from orderbook.feed.served import Brought, Kind, books_of
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
 from orderbook.secret import Secret
-from orderbook.types import BookState, Message
+from orderbook.types import BookState
 from orderbook.venues import venue_named
 from orderbook.venues.base import decode_frame
 from orderbook.venues.rest import Depth, Instrument, Priority, Server, Token
@@ -39,6 +40,7 @@ from tests.feed_books import Stage, until
 from tests.waiting import elapse
 
 VENUE = venue_named("kucoin")
+BOOKS = books_of(VENUE)
 PEM = Path(__file__).with_name("loopback.pem")
 """Key and certificate of this machine's names, valid for a hundred years and trusted by nobody."""
 
@@ -239,9 +241,9 @@ class Scene:
         self.placement = Placement(self.settings, self._make_link)
         self.books: dict[str, BookKeeper] = {}
 
-    def _make_link(self, name: str, home: Home) -> LinkKeeper:
+    def _make_link(self, name: str, kind: Kind, home: Home) -> LinkKeeper:
         return LinkKeeper(
-            name, VENUE, self.world, self.settings, self.connects, self.metrics, home=home, tell=self._tell
+            name, kind, self.world, self.settings, self.connects, self.metrics, home=home, tell=self._tell
         )
 
     def _tell(self, symbol: str | None, notice: Notice) -> None:
@@ -251,14 +253,14 @@ class Scene:
         """Keep more books."""
         for symbol in symbols:
             self.books[symbol] = BookKeeper(
-                VENUE, symbol, "full", self.world, self.settings, self._tell, lambda _dump: None
+                VENUE, symbol, BOOKS, "full", self.world, self.settings, self._tell, lambda _dump: None
             )
             self.placement.put(self.books[symbol])
 
     async def remove(self, symbol: str) -> None:
         """Keep one less."""
-        del self.books[symbol]
-        await self.placement.take(symbol).close()
+        self.placement.take(symbol)
+        await self.books.pop(symbol).close()
 
     async def close(self) -> None:
         """End everything."""
@@ -306,13 +308,13 @@ class Ear:
     """Takes note of what a link hands on."""
 
     def __init__(self) -> None:
-        self.messages: list[Message | FrameError] = []
+        self.messages: list[Brought] = []
         self.wakes = 0
 
     def taker(self, frame: bytes) -> None:
         """Everything is to be decoded."""
 
-    def take(self, message: Message | FrameError, now_ns: int) -> None:
+    def take(self, message: Brought, now_ns: int) -> None:
         assert now_ns <= loop_clock()
         self.messages.append(message)
 
@@ -327,7 +329,7 @@ def link_over(
     scene = Scene(settings=settings or FeedSettings())
     server = scene.venue.servers[0]
     return Link(
-        "wss://one.example/", socket, server, VENUE, scene.world, scene.settings, pulse or Pulse(), ear or Ear()
+        "wss://one.example/", socket, server, BOOKS.decode, scene.world, scene.settings, pulse or Pulse(), ear or Ear()
     )
 
 

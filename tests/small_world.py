@@ -121,6 +121,10 @@ class SmallVenue:
         """Broken frames of ours say so."""
         return SYMBOL if text == "broken ours" else None
 
+    def decode_pushed(self, text: str, received_ns: int = 0) -> Message:  # noqa: ARG002 - as Venue has it
+        """It has no streams beside its book."""
+        return self.decode(text)
+
     def decode(self, text: str) -> Message:
         """Look the frame up."""
         if text.startswith("broken"):

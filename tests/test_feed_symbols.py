@@ -89,8 +89,8 @@ def test_any_coming_and_going_ends_with_what_is_wanted() -> None:
             await elapse(rng.choice((0, 0, 0.01, 1)))
         scene.add(*(symbol for symbol in symbols if symbol not in scene.books))
         await scene.acknowledged(*symbols)
-        assert all(len(link.books) <= 8 for link in scene.placement.links)
-        assert set(symbols) == {name for link in scene.placement.links for name in link.books}
+        assert all(len(link.served) <= 8 for link in scene.placement.links)
+        assert set(symbols) == {name for link in scene.placement.links for name in link.served}
         await scene.close()
 
     virtual_time.run(main)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from orderbook.secret import Secret
-from orderbook.venues.kucoin_session import connect_url, learnt_limit, ping, public_url, subscription
+from orderbook.venues.kucoin_session import BOOK_TOPIC, connect_url, learnt_limit, ping, public_url, subscription
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,12 @@ def test_requests() -> None:
         "privateChannel": False,
         "response": True,
     }
-    assert expected == json.loads(subscription("subscribe", "7", ["BTC-USDT", "ETH-USDT"]))
+    assert expected == json.loads(subscription("subscribe", "7", BOOK_TOPIC, ["BTC-USDT", "ETH-USDT"]))
     assert expected | {"type": "unsubscribe", "topic": "/market/level2:BTC-USDT"} == json.loads(
-        subscription("unsubscribe", "7", ["BTC-USDT"])
+        subscription("unsubscribe", "7", BOOK_TOPIC, ["BTC-USDT"])
     )
+    private = expected | {"topic": "/account/balance", "privateChannel": True}
+    assert private == json.loads(subscription("subscribe", "7", "/account/balance", [], is_private=True))
     assert {"id": "8", "type": "ping"} == json.loads(ping("8"))
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from orderbook.clock import loop_clock
-from orderbook.errors import FrameError
 from orderbook.feed.errors import LinkError
 from orderbook.feed.events import LinkDown, LinkUp
 from orderbook.feed.link import Link, label
 from orderbook.feed.seams import SocketClosed
+from orderbook.feed.served import Brought
 from orderbook.feed.sockets import BATCH_MAX
 from orderbook.simulator import virtual_time
 from orderbook.simulator.limits import Limits
-from orderbook.types import Delta, Message
+from orderbook.types import Delta
 from tests.feed_books import stage, until
 from tests.feed_world import (
     Ear,
@@ -294,7 +294,7 @@ def test_nothing_is_read_behind_the_end() -> None:
     class Enough(Ear):
         link: Link
 
-        def take(self, message: Message | FrameError, now_ns: int) -> None:
+        def take(self, message: Brought, now_ns: int) -> None:
             super().take(message, now_ns)
             if len(self.messages) == 3:
                 self.link.end("enough")

@@ -20,17 +20,17 @@ from orderbook.events import (
     FrameRejected,
     NeedProbe,
     NeedSnapshot,
-    SequenceReset,
     SnapshotRejected,
     StateChanged,
 )
+from orderbook.feed.alarm import Alarm
 from orderbook.feed.delivery import Subscribers
 from orderbook.feed.errands import Errands
 from orderbook.feed.events import Dump
 from orderbook.feed.interest import Interest
 from orderbook.feed.metrics import SymbolMetrics
-from orderbook.feed.pacing import MS
 from orderbook.feed.seams import World
+from orderbook.feed.served import Behind, Kind
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.silence import Silence
 from orderbook.feed.suspicion import Suspicions
@@ -54,6 +54,7 @@ class BookKeeper:
     Args:
         venue: Its venue.
         symbol: The venue's identifier.
+        kind: On what connections it is.
         depth: How deep snapshots are asked for.
         world: The seams.
         settings: Bounds.
@@ -61,11 +62,11 @@ class BookKeeper:
         keep: Gets a dump when an audit fails.
 
     Attributes:
+        key, kind: The symbol, and as given.
         sync: The synchroniser.
         metrics: What was counted beside the synchroniser's own counters.
         subscriptions: Who gets updates, in this order.
         since_ns: When the state last changed.
-        behind: Called when the stream stays behind the venue, with this symbol and how many deltas of it ever came.
         interest: How much it matters.
     """
 
@@ -73,30 +74,29 @@ class BookKeeper:
         self,
         venue: Venue,
         symbol: str,
+        kind: Kind,
         depth: Depth,
         world: World,
         settings: FeedSettings,
         tell: Callable[[str, Event], None],
         keep: Callable[[Dump], None],
     ) -> None:
-        self.symbol = symbol
+        self.symbol = self.key = symbol
+        self.kind = kind
         self.since_ns = self._spoke_ns = world.clock()
         self.metrics = SymbolMetrics()
         self.subscriptions = Subscribers()
-        self.behind: Callable[[str, int], None] = lambda _symbol, _received: None
+        self._behind: Behind = lambda _symbol, _received: None
         self.pulse = Pulse()
         self.interest = Interest(self.subscriptions)
         self._depth = depth
         self._world = world
-        self._settings = settings
         self._tell = tell
         self._keep = keep
         self._published = 0
         self._compared = b""
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ns = 0
+        self._alarm = Alarm(world.clock, settings.lag_ms, self._ring)
         self._changed = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
         self.sync = world.new_sync(
             venue,
             symbol,
@@ -129,14 +129,29 @@ class BookKeeper:
 
     # -- what the link tells --
 
-    def share(self, pulse: Pulse) -> None:
-        """From now on the book is as fresh as that link."""
-        self.sync.book.pulse = pulse
-        self.pulse = pulse
+    @property
+    def is_live(self) -> bool:
+        """Whether the book is."""
+        return self.sync.state is BookState.LIVE
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the venue does not trade it."""
+        return self.sync.state is BookState.HALTED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether only the user can help."""
+        return self.sync.state is BookState.FAILED
+
+    def share(self, pulse: Pulse, behind: Behind) -> None:
+        """From now on the book is as fresh as that link, which gets its stream anew if it stays behind."""
+        self.sync.book.pulse = self.pulse = pulse
+        self._behind = behind
 
     def opened(self) -> None:
         """A new link is up. To a symbol that the venue does not trade, links mean nothing."""
-        if self.sync.state is BookState.HALTED:
+        if self.is_halted:
             return
         self._is_subscribed = False
         now_ns = self._world.clock()
@@ -144,19 +159,22 @@ class BookKeeper:
 
     def subscribed(self) -> None:
         """The venue acknowledged the subscription."""
-        if self.sync.state is BookState.HALTED:
+        if self.is_halted:
             return
         self._is_subscribed = True
         now_ns = self._world.clock()
         self._follow(self.sync.subscribed(now_ns), now_ns)
 
-    def lost(self) -> None:
+    def lost(self, _reason: str) -> None:
         """The link is gone. What was asked for on its account is not waited for any more."""
         self._errands.drop()
         self.metrics.reconnects += 1
-        if self.sync.state is not BookState.HALTED:
+        if not self.is_halted:
             now_ns = self._world.clock()
             self._follow(self.sync.connection_lost(now_ns), now_ns)
+
+    def unreachable(self, reason: str) -> None:
+        """The book is not LIVE anyway, and whoever waits for it is told why."""
 
     def halt(self, reason: str) -> None:
         """The venue does not trade it at the moment."""
@@ -188,7 +206,7 @@ class BookKeeper:
         else:
             if self.subscriptions:
                 self._publish(sync.recent[-1] if self.subscriptions.want_deltas else None, now_ns)
-            if self._timer is None:
+            if self._alarm.timer is None:
                 self._arm()
         if self._suspicions.may_be_due(sync.book.content.remove_absent_count, now_ns):
             self._compare_if_odd(now_ns)
@@ -204,7 +222,7 @@ class BookKeeper:
                 self._publish(message, now_ns)
         if events:
             self._follow(events, now_ns, message if type(message) is Delta else None)
-        elif sync.state is not BookState.LIVE or self._timer is None:
+        elif sync.state is not BookState.LIVE or self._alarm.timer is None:
             self._arm()
         if type(message) is Delta:
             self._compare_if_odd(now_ns)
@@ -237,12 +255,12 @@ class BookKeeper:
     @property
     def is_comparing(self) -> bool:
         """Whether an audit or a wider horizon waits for its snapshot."""
-        return self.sync.wants_snapshot and self.sync.state is BookState.LIVE
+        return self.sync.wants_snapshot and self.is_live
 
     @property
     def is_waiting(self) -> bool:
         """Whether it is not LIVE, and waits for the snapshot that would change that."""
-        return self.sync.wants_snapshot and self.sync.state is not BookState.LIVE
+        return self.sync.wants_snapshot and not self.is_live
 
     def move(self) -> None:
         """It may matter more, or less, than before: its place in the line follows."""
@@ -279,9 +297,7 @@ class BookKeeper:
         """The end of this symbol: no task and no timer is left."""
         now_ns = self._world.clock()
         self._follow(self.sync.close(now_ns), now_ns)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.cancel()
         tasks = self._errands.drop()
         for subscription in self.subscriptions:
             subscription.close(drain=True)
@@ -299,11 +315,11 @@ class BookKeeper:
                 case NeedSnapshot():
                     self._errands.want_snapshot(event)
                     if event.reason == "venue ahead":
-                        self.behind(self.symbol, self.metrics.received)
+                        self._behind(self.symbol, self.metrics.received)
                 case NeedProbe():
                     self._errands.want_probe()
-                case AuditFailed() | SequenceReset():
-                    self._was_wrong(event)
+                case AuditFailed():
+                    self._audit_failed(event)
                 case FrameRejected() | SnapshotRejected():
                     log.info("%s: %s: %s", self.symbol, type(event).__name__, event.reason)
             self._tell(self.symbol, event)
@@ -339,7 +355,7 @@ class BookKeeper:
         for subscription in self.subscriptions:
             subscription.publish(None, now_ns, state_changed=True)
         if event.new is BookState.STALE and event.reason.startswith("venue ahead"):
-            self.behind(self.symbol, self.metrics.received)
+            self._behind(self.symbol, self.metrics.received)
 
     def _publish(self, delta: Delta | None, now_ns: int) -> None:
         sequence = self.sync.book.sequence
@@ -370,31 +386,15 @@ class BookKeeper:
         self._answers += 1
         if self._answers >= ANSWERS_MAX and self.sync.state in (BookState.SYNCING, BookState.STALE):
             self._answers = 0
-            self.behind(self.symbol, self.metrics.received)
+            self._behind(self.symbol, self.metrics.received)
 
-    def _was_wrong(self, event: AuditFailed | SequenceReset) -> None:
-        if isinstance(event, AuditFailed):
-            log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
-            self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
-
-    # -- timers --
+    def _audit_failed(self, event: AuditFailed) -> None:
+        log.error("%s: audit failed at %d: %d levels differ", self.symbol, event.sequence, len(event.differences))
+        self._keep(Dump(self.symbol, event, self.sync.recent, self._compared))
 
     def _arm(self) -> None:
         """Have ``check`` called when the synchroniser's next wait is over."""
-        due_ns = self.sync.next_check_ns
-        if due_ns is None or (self._timer is not None and self._timer_ns <= due_ns):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_ns = due_ns
-        self._timer = self._loop.call_later(max(due_ns - self._world.clock(), 0) / 1e9, self._ring, due_ns)
+        self._alarm.set(self.sync.next_check_ns)
 
-    def _ring(self, due_ns: int) -> None:
-        now_ns = self._world.clock()
-        self._timer = None
-        if now_ns - due_ns > self._settings.lag_ms * MS:
-            # The loop was blocked: let it read what came meanwhile before anything is judged.
-            self._timer_ns = now_ns + self._settings.lag_ms * MS
-            self._timer = self._loop.call_later(self._settings.lag_ms / 1000, self._ring, self._timer_ns)
-            return
+    def _ring(self, now_ns: int) -> None:
         self._follow(self.sync.check(now_ns), now_ns)

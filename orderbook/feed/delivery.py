@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Self
-from weakref import WeakValueDictionary
 
 from orderbook.book import OrderBook
 from orderbook.errors import UsageError, shown
+from orderbook.feed.held import Held
 from orderbook.feed.metrics import SymbolMetrics
 from orderbook.guard import Clock
 from orderbook.results import BookView
@@ -148,34 +148,10 @@ class Subscription:
             self._gone(self)
 
 
-class Subscribers(Collection[Subscription]):
-    """Subscriptions in the order in which they came, each for as long as somebody holds it.
-
-    Whoever lets go of one need not close it. Others are told in the same order in every run, which a set would not do.
-    """
-
-    def __init__(self) -> None:
-        self._held: WeakValueDictionary[int, Subscription] = WeakValueDictionary()
-
-    def add(self, subscription: Subscription) -> None:
-        """One more, behind all others."""
-        self._held[id(subscription)] = subscription
-
-    def discard(self, subscription: Subscription) -> None:
-        """One less, if it is there."""
-        self._held.pop(id(subscription), None)
+class Subscribers(Held[Subscription]):
+    """The subscriptions to a book."""
 
     @property
     def want_deltas(self) -> bool:
         """Whether one of them hands on every delta."""
         return any(one.deliver == "every" for one in self)
-
-    def __contains__(self, subscription: object) -> bool:
-        return any(one is subscription for one in self)
-
-    def __iter__(self) -> Iterator[Subscription]:
-        """Over those that are there now, whatever comes or goes meanwhile."""
-        return iter([*self._held.values()])
-
-    def __len__(self) -> int:
-        return len(self._held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orderbook.errors import OrderBookError, VenueError
+from orderbook.errors import OrderBookError, UsageError, VenueError
 from orderbook.types import BookState
 
 
@@ -40,6 +40,41 @@ class NotReady(FeedError, TimeoutError):
         return f"the book of {self.symbol} is not ready: {self.state.value}, {self.reason}"
 
 
+class StreamNotReady(FeedError, TimeoutError):
+    """A stream was not subscribed in time.
+
+    Attributes:
+        topic: Which, as it stands on the wire.
+        reason: Why, in words.
+    """
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(topic, reason)
+        self.topic = topic
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the stream {self.topic} is not ready: {self.reason}"
+
+
+class NoCredentials(FeedError, UsageError):
+    """A stream of one's own account was asked for, and the feed was opened without an API key.
+
+    Attributes:
+        topic: Which stream.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.topic = topic
+
+    def __str__(self) -> str:
+        return (
+            f"{self.topic} is of an account, and needs its API key: open the feed with credentials=, or set "
+            "KUCOIN_API_KEY, KUCOIN_API_SECRET and KUCOIN_API_PASSPHRASE"
+        )
+
+
 class LinkError(VenueError):
     """A connection could not be made, or ended. The feed connects anew."""
 
@@ -47,10 +82,10 @@ class LinkError(VenueError):
 
 
 class SubscribeError(VenueError):
-    """The venue refused to subscribe a symbol.
+    """The venue refused to subscribe a topic.
 
     Attributes:
-        symbol: The symbol.
+        symbol: The symbol of a book; or the topic of another stream, as it stands on the wire.
         code: The venue's code.
         text: The venue's words.
     """

@@ -36,7 +36,10 @@ class LinkReplaced:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRefused:
-    """The venue does not stream a symbol to us; its book is FAILED."""
+    """The venue does not stream a topic to us; a book is FAILED.
+
+    ``symbol`` is the symbol of a book, or the topic of another stream as it stands on the wire.
+    """
 
     symbol: str
     code: int | None
@@ -44,8 +47,20 @@ class SubscriptionRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRejected:
+    """A message of a stream beside the books could not be used; the stream goes on, and its readers get ``Missed``.
+
+    ``topic`` is that stream as it stands on the wire; ``reason`` is a short code, ``detail`` names the field.
+    """
+
+    topic: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackFailed:
-    """A subscriber's callback raised; it goes on with the next update."""
+    """A subscriber's callback raised; it goes on with the next update. ``symbol`` as in ``SubscriptionRefused``."""
 
     symbol: str
     problem: str
@@ -103,6 +118,7 @@ Notice = (
     | LinkDown
     | LinkReplaced
     | SubscriptionRefused
+    | MessageRejected
     | CallbackFailed
     | RecordingFailed
     | RecordingResumed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable
@@ -12,31 +11,31 @@ from types import TracebackType
 from typing import Any, Self
 
 from orderbook.book import OrderBook
-from orderbook.errors import UsageError
 from orderbook.feed import forks
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.delivery import Deliver, Subscription
-from orderbook.feed.errors import FeedClosed, ForkedFeed, NotReady
+from orderbook.feed.errors import FeedClosed, ForkedFeed
 from orderbook.feed.events import CallbackFailed, Dump, FeedEvent
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.herald import EVENTS_MAX, EventStream, Herald
 from orderbook.feed.housekeeping import Housekeeping
 from orderbook.feed.linkkeeper import Home, LinkKeeper
-from orderbook.feed.listeners import Callback, Listeners
+from orderbook.feed.listeners import Callback, Heard, Listeners, check_callback
+from orderbook.feed.listings import Listings
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
-from orderbook.feed.overview import health_of, status_of
+from orderbook.feed.overview import health_of, status_of, until_live
 from orderbook.feed.pacing import Connects
 from orderbook.feed.placement import Placement
 from orderbook.feed.resyncs import Resyncs
 from orderbook.feed.seams import World
+from orderbook.feed.served import Kind, books_of
 from orderbook.feed.settings import FeedSettings
-from orderbook.feed.symbols import checked, not_here, require_listed, why_halted
+from orderbook.feed.streaming import Streams
+from orderbook.feed.symbols import checked, not_here
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.types import BookState
 from orderbook.venues.base import Venue
 from orderbook.venues.rest import Depth, Instrument
-
-log = logging.getLogger("orderbook.feed")
 
 OpenWorld = Callable[["Feed", AsyncExitStack], Awaitable[World]]
 """Makes the seams of a feed when it starts; what has to be closed again goes on the stack."""
@@ -53,7 +52,8 @@ class Feed:
         settings: Every bound.
         metrics: What the feed counted as a whole; see ``symbol_metrics`` for the rest.
         dumps: What the last failed audits saw, oldest first.
-        instruments: The venue's rules of every symbol, by name.
+        trades, candles, tickers, touches, top_levels, market_stats, balances, orders: Streams beside the books; each
+            is a method that ``Streams`` describes.
     """
 
     def __init__(
@@ -69,14 +69,22 @@ class Feed:
         self.settings = settings
         self.metrics = FeedMetrics()
         self.dumps: deque[Dump] = deque(maxlen=settings.dumps_max)
-        self.instruments: dict[str, Instrument] = {}
         self._first = checked(venue, symbols)
         self._depth: Depth = depth
         self._placement = Placement(settings, self._make_link)
         self._open_world = open_world
         self.herald = Herald(on_event)
         self._books: dict[str, BookKeeper] = {}
+        self._kind = books_of(venue)
+        self._listings = Listings(venue, self._books, self._resume)
         self._listeners = Listeners(self._callback_failed)
+        streams = self._streams = Streams(
+            *(venue, self._placement, settings, self._listings, self._listeners, self.herald, self.metrics),
+            require_open=self._require_open,
+        )
+        self.trades, self.candles, self.tickers = streams.trades, streams.candles, streams.tickers
+        self.touches, self.top_levels, self.market_stats = streams.touches, streams.top_levels, streams.market_stats
+        self.balances, self.orders = streams.balances, streams.orders
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
         self._opened = self._is_open = False
@@ -122,13 +130,15 @@ class Feed:
         self._clock = self._world.clock
         self._connects = Connects(self.settings.connects_max)
         await self.read_instruments()
-        require_listed(self.venue, self._first, self.instruments)
-        self._placement.require_room(len(self._first))
+        self._listings.require(self._first)
+        self._placement.require_room(len(self._first), self._kind)
+        self._streams.start(self._world)
         for symbol in self._first:
             self._add(symbol)
         self._resyncs = Resyncs(self._books, self._depth, self._world, self.settings.mass_resync_min, self.herald.tell)
         self._housekeeping = Housekeeping(
-            self._books, self._world, self.settings, self.herald, self.metrics, self.read_instruments, self._resyncs
+            *(self._books, self._world, self.settings, self.herald, self.metrics, self.read_instruments),
+            *(self._resyncs, self._streams),
         )
         self._stack.push_async_callback(self._housekeeping.close)
         self._housekeeping.start()
@@ -151,6 +161,7 @@ class Feed:
         forks.forget(self)
         for book in self._books.values():
             await book.close()
+        self._streams.end()
         await self._listeners.close(caller)
         await self._placement.close()
         self.herald.close()
@@ -187,21 +198,7 @@ class Feed:
             UsageError: Not a symbol of this feed.
             FeedClosed: The feed is not open, or was closed meanwhile.
         """
-        keeper = self._book(symbol)
-        book = keeper.sync.book
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not book.is_live:
-                    if book.state is BookState.CLOSED:
-                        raise FeedClosed(f"the book of {symbol} was closed")
-                    if book.state is BookState.FAILED:
-                        raise NotReady(symbol, book.state, book.reason)
-                    await keeper.changed()
-        except TimeoutError as error:
-            if isinstance(error, NotReady):
-                raise
-            raise NotReady(symbol, book.state, self._why(symbol)) from None
-        return book
+        return await until_live(self._book(symbol), timeout_s, lambda: self._why(symbol))
 
     def _why(self, symbol: str) -> str:
         """Why a book is not LIVE; that its link cannot be made says more than that it is not there."""
@@ -223,8 +220,8 @@ class Feed:
             # Much may have happened meanwhile.
             self._require_open()
             new = [symbol for symbol in new if symbol not in self._books]
-        require_listed(self.venue, new, self.instruments)
-        self._placement.require_room(len(new))
+        self._listings.require(new)
+        self._placement.require_room(len(new), self._kind)
         for symbol in new:
             self._add(symbol)
 
@@ -241,7 +238,8 @@ class Feed:
             # Somebody else may have removed it while this waited for another one.
             if (book := self._books.pop(symbol, None)) is not None:
                 self._resyncs.forget(book)
-                await self._placement.take(symbol).close()
+                self._placement.take(symbol)
+                await book.close()
 
     def prioritise(self, *symbols: str) -> None:
         """Say which symbols matter most: when many books wait for snapshots, theirs come first.
@@ -300,15 +298,16 @@ class Feed:
         Returns:
             The subscription; close it to end this.
         """
-        if not callable(callback):
-            raise UsageError(f"a callback is a function that takes an update, not {type(callback).__name__}")
+        check_callback(callback, "an update")
         subscription = self.updates(symbol, deliver=deliver, limit=limit, levels=levels)
         self._listeners.add(subscription, callback)
         return subscription
 
-    def _callback_failed(self, subscription: Subscription, problem: str) -> None:
+    def _callback_failed(self, subscription: Heard[object], problem: str) -> None:
         if (book := self._books.get(subscription.symbol)) is not None:
             book.metrics.callback_errors += 1
+        else:
+            self.metrics.stream_callback_errors += 1
         self.herald.tell(subscription.symbol, CallbackFailed(subscription.symbol, problem))
 
     def events(self, *, limit: int = EVENTS_MAX) -> EventStream:
@@ -317,6 +316,11 @@ class Feed:
         return self.herald.stream(limit)
 
     # -- how it is doing --
+
+    @property
+    def instruments(self) -> dict[str, Instrument]:
+        """The venue's rules of every symbol, by name."""
+        return self._listings.instruments
 
     def counters(self, symbol: str) -> SyncCounters:
         """What was counted of a symbol since it was added: a copy, as it is now."""
@@ -338,7 +342,8 @@ class Feed:
     def health(self) -> FeedHealth:
         """How the feed is doing at this moment."""
         self._require_open()
-        return health_of(self._placement, self._world, self._resyncs)
+        books, streams = self._books.values(), self._streams.keepers.values()
+        return health_of(books, streams, self._placement, self._world, self._resyncs)
 
     def audit_all(self) -> None:
         """Compare every LIVE book with a fresh snapshot, in the background and within the budget."""
@@ -349,35 +354,24 @@ class Feed:
 
     async def read_instruments(self) -> None:
         """Read the rules of all symbols; books of those that are not traded are HALTED. Raises ``RestError``."""
-        self.instruments = {one.symbol: one for one in await self._world.rest.symbols()}
-        for symbol, book in self._books.items():
-            self._judge_trading(symbol, book)
+        await self._listings.read(self._world.rest)
 
-    def _judge_trading(self, symbol: str, book: BookKeeper) -> None:
-        why, is_halted = why_halted(self.instruments.get(symbol)), book.sync.state is BookState.HALTED
-        if why is not None and not is_halted:
-            book.halt(why)
-        elif why is None and is_halted:
-            self._placement[symbol].renew(symbol)
+    def _resume(self, book: BookKeeper) -> None:
+        link = self._placement[book.key]
+        book.resume(is_connected=link.is_up)
+        link.renew(book.key)
 
     def _add(self, symbol: str) -> None:
+        venue, tell = self.venue, self.herald.tell
         book = self._books[symbol] = BookKeeper(
-            self.venue, symbol, self._depth, self._world, self.settings, self.herald.tell, self.dumps.append
+            *(venue, symbol, self._kind, self._depth, self._world, self.settings, tell, self.dumps.append)
         )
         self._placement.put(book)
-        self._judge_trading(symbol, book)
+        self._listings.judge(book)
 
-    def _make_link(self, name: str, home: Home) -> LinkKeeper:
-        return LinkKeeper(
-            name,
-            self.venue,
-            self._world,
-            self.settings,
-            self._connects,
-            self.metrics,
-            home=home,
-            tell=self.herald.tell,
-        )
+    def _make_link(self, name: str, kind: Kind, home: Home) -> LinkKeeper:
+        connects, tell = self._connects, self.herald.tell
+        return LinkKeeper(name, kind, self._world, self.settings, connects, self.metrics, home=home, tell=tell)
 
     def _book(self, symbol: str) -> BookKeeper:
         self._require_open()
@@ -398,3 +392,4 @@ class Feed:
         """This process is a fork of the one that the connections belong to: no book may be read any more."""
         for book in self._books.values():
             book.sync.book.mark(BookState.CLOSED, "the feed belongs to the parent process", 0)
+        self._streams.end()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from orderbook.errors import FrameError
-from orderbook.types import Delta, Message
+from orderbook.feed.served import Brought
+from orderbook.streams import Pushed
+from orderbook.types import Delta
 
 HELD_MAX: Final = 100_000
 """Messages that are kept of either link; a handover that would need more is given up."""
@@ -25,16 +26,16 @@ class Handover:
 
     def __init__(self) -> None:
         self.is_full = False
-        self._held: list[tuple[Message | FrameError, int]] = []
-        self._frames: list[tuple[bytes, Message | FrameError]] = []
-        self._brought: set[Delta] = set()
+        self._held: list[tuple[Brought, int]] = []
+        self._frames: list[tuple[bytes, Brought]] = []
+        self._brought: set[Delta | Pushed] = set()
         self._switched = False
         self._keep: Callable[[bytes], None] = lambda _frame: None
 
     def taker(self, frame: bytes) -> None:
         """Nobody: the new link is not in charge yet."""
 
-    def take(self, message: Message | FrameError, now_ns: int) -> None:
+    def take(self, message: Brought, now_ns: int) -> None:
         """A message of the new link, before it is in charge."""
         self.is_full = self.is_full or len(self._held) >= HELD_MAX
         if not self.is_full:
@@ -43,7 +44,7 @@ class Handover:
     def wake(self) -> None:
         """The new link was silent; that concerns nobody yet."""
 
-    def tape(self, frame: bytes, message: Message | FrameError) -> None:
+    def tape(self, frame: bytes, message: Brought) -> None:
         """A frame of the new link, to be recorded if the books get what it says."""
         if self._switched:
             if self._is_new(message):
@@ -53,16 +54,21 @@ class Handover:
         if not self.is_full:
             self._frames.append((frame, message))
 
-    def passes(self, delta: Delta) -> bool:
-        """Whether a delta is for its book: all of the old link before the switch, then only what is new. O(rows)."""
+    def passes(self, message: Brought) -> bool:
+        """Whether a message is to be handed on: all of the old link before the switch, then only what is new. O(rows).
+
+        What is wrong with a message does not tell which one it was: that comes through from both.
+        """
+        if not isinstance(message, Delta | Pushed):
+            return True
         if self._switched:
-            return self._is_new(delta)
+            return self._is_new(message)
         self.is_full = self.is_full or len(self._brought) >= HELD_MAX
         if not self.is_full:
-            self._brought.add(delta)
+            self._brought.add(message)
         return True
 
-    def switch(self, keep: Callable[[bytes], None]) -> list[tuple[Message | FrameError, int]]:
+    def switch(self, keep: Callable[[bytes], None]) -> list[tuple[Brought, int]]:
         """The new link is in charge from now on.
 
         Args:
@@ -79,5 +85,5 @@ class Handover:
         self._frames.clear()
         return held
 
-    def _is_new(self, message: Message | FrameError) -> bool:
-        return not isinstance(message, Delta) or message not in self._brought
+    def _is_new(self, message: Brought) -> bool:
+        return not isinstance(message, Delta | Pushed) or message not in self._brought

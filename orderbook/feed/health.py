@@ -41,7 +41,7 @@ class LinkHealth:
     connected: bool
     """Whether the venue has welcomed it and it has not been lost since."""
     symbols: int
-    """Symbols whose topics are on it."""
+    """Topics that are on it: one for each symbol, where it carries books."""
     rtt_ms: float | None
     """From the last ping to its pong; ``None`` before the first."""
     reconnects: int
@@ -66,6 +66,8 @@ class FeedHealth:
             in force.
         books: Books of the feed.
         books_live: Those that can be read.
+        streams: Topics of streams beside the books that somebody reads.
+        streams_live: Those whose messages come.
     """
 
     links: tuple[LinkHealth, ...]
@@ -76,6 +78,8 @@ class FeedHealth:
     books_wait_ms: int = 0
     books: int = 0
     books_live: int = 0
+    streams: int = 0
+    streams_live: int = 0
 
     @property
     def links_up(self) -> int:

@@ -18,6 +18,7 @@ from orderbook.feed.pacing import MS
 from orderbook.feed.resyncs import Resyncs
 from orderbook.feed.seams import World
 from orderbook.feed.settings import FeedSettings
+from orderbook.feed.streaming import Streams
 from orderbook.types import BookState
 
 log = logging.getLogger("orderbook.feed")
@@ -38,6 +39,7 @@ class Housekeeping:
         metrics: Gets the loop's lag.
         read_instruments: Reads the venue's symbols again. May raise ``RestError``.
         resyncs: Looks whether many books wait for a snapshot.
+        streams: Looks whether the streams beside the books are heard.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Housekeeping:
         metrics: FeedMetrics,
         read_instruments: Callable[[], Awaitable[None]],
         resyncs: Resyncs,
+        streams: Streams,
     ) -> None:
         self._books = books
         self._world = world
@@ -59,6 +62,7 @@ class Housekeeping:
         self._samples: deque[tuple[int, dict[str, int]]] = deque(maxlen=RATE_BEATS)
         self._tasks: list[asyncio.Task[None]] = []
         self._resyncs = resyncs
+        self._streams = streams
 
     def start(self) -> None:
         """Begin."""
@@ -96,6 +100,7 @@ class Housekeeping:
                 book.look(book.metrics.received - before.get(name, book.metrics.received), elapsed_s)
             self._weigh()
             self._resyncs.look()
+            self._streams.look()
             lag_ns = clock() - before_ns - int(BEAT_S * 1e9)
             self._metrics.observe_loop_lag(lag_ns)
             if lag_ns > self._settings.lag_ms * MS:

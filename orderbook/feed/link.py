@@ -10,16 +10,15 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final, Protocol
 
-from orderbook.errors import FrameError
 from orderbook.feed.errors import LinkError
 from orderbook.feed.pacing import MS, Pacer
 from orderbook.feed.seams import Socket, SocketClosed, World
+from orderbook.feed.served import Brought
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.sockets import BATCH_MAX
 from orderbook.guard import Pulse
-from orderbook.types import Control, Message
+from orderbook.types import Control
 from orderbook.venues import kucoin_session
-from orderbook.venues.base import Venue, decode_frame
 from orderbook.venues.rest import Server
 
 log = logging.getLogger("orderbook.feed")
@@ -41,7 +40,7 @@ class Receiver(Protocol):
     def taker(self, frame: bytes) -> Taker | None:
         """Who may take a frame as it is; ``None``: it has to be decoded first."""
 
-    def take(self, message: Message | FrameError, now_ns: int) -> None:
+    def take(self, message: Brought, now_ns: int) -> None:
         """A message that is not about the link itself, and when it was received (ns of the clock)."""
 
     def wake(self) -> None:
@@ -62,7 +61,7 @@ class Link:
         url: Where to, without secrets.
         socket: The connection, after its handshake.
         server: Ping interval and time-out, as the venue asks for them.
-        venue: For decoding.
+        decode: Makes what it comes to of a frame, the most bytes that one may have, and when it was read (ns).
         world: Clock and recorder.
         settings: Bounds.
         pulse: Set at every frame; the books of this link share it.
@@ -72,7 +71,7 @@ class Link:
         url: As given.
         opened_ns: Since when it is up.
         ended: The reason, once it is over.
-        subscribed: Symbols that the venue acknowledged.
+        subscribed: Keys of what the venue acknowledged.
         rtt_ms: The last ping's round trip.
         frames: Messages received.
         messages: Messages sent.
@@ -84,7 +83,7 @@ class Link:
         url: str,
         socket: Socket,
         server: Server,
-        venue: Venue,
+        decode: Callable[[bytes, int, int], Brought],
         world: World,
         settings: FeedSettings,
         pulse: Pulse,
@@ -99,7 +98,7 @@ class Link:
         self.messages = 0
         self._socket = socket
         self._server = server
-        self._venue = venue
+        self._decoder = decode
         self._world = world
         self._settings = settings
         self._pulse = pulse
@@ -108,7 +107,7 @@ class Link:
         self._pings: OrderedDict[str, int] = OrderedDict()
         self._pacer = Pacer(settings.messages_max * 9 // 10, settings.messages_window_ms, world.clock)
         self._complaint = ""
-        self.tape: Callable[[bytes, Message | FrameError], None] | None = None
+        self.tape: Callable[[bytes, Brought], None] | None = None
         silence_ms = settings.sync.link_silence_max_ms
         # With a tenth of the messages, which is what requests leave.
         least_ms = settings.messages_window_ms / max(1, settings.messages_max // 10)
@@ -119,7 +118,7 @@ class Link:
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Link to {self.url}, {len(self.subscribed)} symbols>"
+        return f"<Link to {self.url}, {len(self.subscribed)} topics>"
 
     async def welcome(self) -> None:
         """Wait for the venue's first frame; nothing may be sent before it.
@@ -131,7 +130,7 @@ class Link:
             async with asyncio.timeout(self._settings.welcome_timeout_ms / 1000):
                 frame = await self._socket.receive()
                 self._note(frame)
-                message = self._decode(frame)
+                message = self._decode(frame, self._world.clock())
         except TimeoutError:
             raise LinkError("no welcome in time") from None
         except SocketClosed as error:
@@ -257,9 +256,9 @@ class Link:
             if is_waking:
                 self._receiver.wake()
 
-    def _understood(self, frame: bytes, now_ns: int) -> Message | FrameError:
+    def _understood(self, frame: bytes, now_ns: int) -> Brought:
         """What a frame says; what concerns the link itself is seen to."""
-        message = self._decode(frame)
+        message = self._decode(frame, now_ns)
         if type(message) is Control:
             self._control(message, now_ns)
         return message
@@ -270,8 +269,8 @@ class Link:
         if self.tape is None and self._world.record is not None:
             self._world.record("ws", self.url, frame, None)
 
-    def _decode(self, frame: bytes) -> Message | FrameError:
-        message = decode_frame(self._venue, frame, self._settings.sync.frame_bytes_max)
+    def _decode(self, frame: bytes, now_ns: int) -> Brought:
+        message = self._decoder(frame, self._settings.sync.frame_bytes_max, now_ns)
         if self.tape is not None:
             self.tape(frame, message)
         return message

@@ -1,4 +1,4 @@
-"""Keeps one connection up for weeks, with its symbols subscribed.
+"""Keeps one connection up for weeks, with its topics subscribed.
 
 A task connects (fresh token each time), subscribes whatever is wanted and not acknowledged yet, and connects again when
 the link is over. Before the venue ends a link of its own accord, another is opened beside it and takes over.
@@ -14,7 +14,6 @@ from functools import partial
 from typing import Protocol
 
 from orderbook.errors import RestError
-from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.errors import LinkError, SubscribeError
 from orderbook.feed.events import LinkDown, LinkReplaced, LinkUp, Notice, SubscriptionRefused
 from orderbook.feed.handover import Handover
@@ -26,12 +25,11 @@ from orderbook.feed.pacing import MS, Backoff, Connects
 from orderbook.feed.renewals import Renewals
 from orderbook.feed.replacement import Replacement
 from orderbook.feed.seams import World
+from orderbook.feed.served import Kind, Served
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.sorter import Sorter
 from orderbook.feed.subscriber import Learnt, Refusals, Subscriber, TooManyTopics
 from orderbook.guard import Pulse
-from orderbook.types import BookState
-from orderbook.venues.base import Venue
 
 log = logging.getLogger("orderbook.feed")
 
@@ -48,19 +46,19 @@ class Home(Protocol):
 
     learnt: Learnt
 
-    def crowded(self, link: LinkKeeper, limit: int, symbols: list[str]) -> None:
-        """The venue allows so many symbols on a connection, and these have no room on that one."""
+    def crowded(self, link: LinkKeeper, limit: int, keys: list[str]) -> None:
+        """The venue allows so many topics on a connection, and these have no room on that one."""
 
     def idle(self, link: LinkKeeper) -> None:
-        """It has had no symbol for a while."""
+        """It has had no topic for a while."""
 
 
 class LinkKeeper:
-    """One connection after the other, for the same symbols.
+    """One connection after the other, for the same topics.
 
     Args:
         name: For people.
-        venue: The venue.
+        kind: What it is for.
         world: The seams.
         settings: Bounds.
         connects: How often connections may be made, in the whole feed.
@@ -69,7 +67,8 @@ class LinkKeeper:
         tell: Gets every event.
 
     Attributes:
-        books: The symbols, by name.
+        kind: As given.
+        served: What is on it, by key.
         connects: Links that were welcomed.
         last_problem: Why the last attempt to connect came to nothing; ``None`` after one that did not.
     """
@@ -77,7 +76,7 @@ class LinkKeeper:
     def __init__(
         self,
         name: str,
-        venue: Venue,
+        kind: Kind,
         world: World,
         settings: FeedSettings,
         connects: Connects,
@@ -87,15 +86,16 @@ class LinkKeeper:
         tell: Tell,
     ) -> None:
         self.name = name
-        self.books: dict[str, BookKeeper] = {}
+        self.kind = kind
+        self.served: dict[str, Served] = {}
         self.connects = 0
         self.messages_before = 0
         self.last_problem: Exception | None = None
         self._world = world
         self._settings = settings
-        self._opener = Opener(venue, world, settings, connects, metrics)
+        self._opener = Opener(kind, world, settings, connects, metrics)
         self._metrics = metrics
-        self._sorter = Sorter(name, venue, self.books, metrics)
+        self._sorter = Sorter(name, kind, self.served, metrics)
         self._home = home
         self._tell = tell
         self._pulse = Pulse()
@@ -111,11 +111,11 @@ class LinkKeeper:
         self._patience = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, world.rng)
         self._replacing = Backoff(settings.replace_retry_min_ms, settings.replace_retry_max_ms, world.rng)
         self._refusals = Refusals(settings.refused_retry_ms, world.clock, world.rng)
-        self._subscriber = Subscriber(home.learnt, settings.subscribe_attempts, self._acknowledged, self._refused)
+        self._subscriber = Subscriber(kind, home.learnt, settings.subscribe_attempts, self._acknowledged, self._refused)
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<LinkKeeper {self.name}, {len(self.books)} symbols, {'up' if self._link else 'down'}>"
+        return f"<LinkKeeper {self.name}, {len(self.served)} topics, {'up' if self._link else 'down'}>"
 
     # -- from the feed --
 
@@ -123,36 +123,39 @@ class LinkKeeper:
         """Begin to connect."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"link {self.name}")
 
-    def add(self, book: BookKeeper) -> None:
-        """Serve one symbol more."""
-        book.share(self._pulse)
-        book.behind = self._renewals.begin
-        self.books[book.symbol] = book
+    def add(self, one: Served) -> None:
+        """Serve one topic more."""
+        one.share(self._pulse, self._renewals.begin)
+        self.served[one.key] = one
         self._stop_idling()
         if self._link is not None:
-            book.opened()
+            one.opened()
         self._wanted.set()
 
-    def remove(self, symbol: str) -> BookKeeper:
-        """Serve one symbol less."""
+    def remove(self, key: str) -> Served:
+        """Serve one topic less."""
         # Named, and not only found missing: it may be added again before anybody looks.
-        self._stuck.add(symbol)
+        self._stuck.add(key)
         self._wanted.set()
-        self._renewals.end(symbol)
-        self._refusals.forget(symbol)
-        book = self.books.pop(symbol)
-        if not self.books and self._closing is None:
+        self._renewals.end(key)
+        self._refusals.forget(key)
+        one = self.served.pop(key)
+        if not self.served and self._closing is None:
             self._stop_idling()
             idle_s = self._settings.idle_link_ms / 1000
             self._idle = asyncio.get_running_loop().call_later(idle_s, self._home.idle, self)
-        return book
+        return one
 
-    def renew(self, symbol: str) -> None:
-        """Serve a symbol again that the venue had halted."""
-        self.books[symbol].resume(is_connected=self._link is not None)
+    def renew(self, key: str) -> None:
+        """Serve a topic again that the venue had halted."""
         if self._link is not None:
-            self._link.subscribed.discard(symbol)
+            self._link.subscribed.discard(key)
             self._wanted.set()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a connection now."""
+        return self._link is not None
 
     def end(self) -> asyncio.Task[None]:
         """Begin to end the connection, and every task of it; returns what is done when that is."""
@@ -185,7 +188,7 @@ class LinkKeeper:
     def health(self) -> LinkHealth:
         """How it is doing."""
         rtt_ms = None if self._link is None else self._link.rtt_ms
-        return LinkHealth(self.name, self._link is not None, len(self.books), rtt_ms, max(0, self.connects - 1))
+        return LinkHealth(self.name, self.is_up, len(self.served), rtt_ms, max(0, self.connects - 1))
 
     # -- the life of links --
 
@@ -215,8 +218,8 @@ class LinkKeeper:
         self._link = link
         self._tell(None, LinkUp(self.name))
         self._refusals.clear()
-        for book in tuple(self.books.values()):
-            book.opened()
+        for one in tuple(self.served.values()):
+            one.opened()
         due_ns = link.opened_ns + self._life_ns
         while not link.ended.done():
             self._wanted.set()
@@ -269,9 +272,8 @@ class LinkKeeper:
         self._sorter.handover = handover
 
     def _missing(self, old: Link, new: Link) -> set[str]:
-        """Symbols that would lose by a change. What the venue does not serve on the old link either, is no reason."""
-        without = (BookState.HALTED, BookState.FAILED)
-        served = {name for name, book in self.books.items() if book.sync.state not in without}
+        """Keys that would lose by a change. What the venue does not serve on the old link either, is no reason."""
+        served = {key for key, one in self.served.items() if not (one.is_halted or one.has_failed)}
         return (served & old.subscribed) - new.subscribed
 
     def _change_over(self, old: Link, link: Link, handover: Handover) -> None:
@@ -287,12 +289,12 @@ class LinkKeeper:
             self._sorter.take(message, received_ns)
         link.hand_to(self._sorter, self._pulse)
         # In the same order in every run: timers begin here.
-        for symbol in sorted(link.subscribed):
-            self._acknowledged(symbol)
+        for key in sorted(link.subscribed):
+            self._acknowledged(key)
 
     def _appreciate(self, link: Link) -> None:
         age_ms = (self._world.clock() - link.opened_ns) // MS
-        is_live = any(book.sync.state is BookState.LIVE for book in self.books.values())
+        is_live = any(one.is_live for one in self.served.values())
         if is_live and age_ms >= self._settings.useful_after_ms:
             self._backoff.reset()
 
@@ -303,6 +305,8 @@ class LinkKeeper:
             if self._closing is None:
                 self._metrics.connect_errors += 1
                 self._tell(None, LinkDown(self.name, reason))
+                for one in tuple(self.served.values()):
+                    one.unreachable(reason)
             return
         link.end(reason)
         self._appreciate(link)
@@ -312,8 +316,8 @@ class LinkKeeper:
             # An end of our own making is none: a recording ends with the books as they were.
             self._opener.record("close", link, reason)
         self._tell(None, LinkDown(self.name, reason))
-        for book in tuple(self.books.values()):
-            book.lost()
+        for one in tuple(self.served.values()):
+            one.lost(reason)
 
     # -- subscriptions --
 
@@ -341,40 +345,42 @@ class LinkKeeper:
         stuck = self._stuck & link.subscribed
         if link is self._link:
             self._stuck.clear()
-        if gone := (link.subscribed - self.books.keys()) | stuck:
+        if gone := (link.subscribed - self.served.keys()) | stuck:
             await subscriber.unsubscribe(link, gone)
-        wanted = {name for name in self.books if self._is_wanted(name, link)}
+        wanted = {key for key in self.served if self._is_wanted(key, link)}
         try:
             return await subscriber.subscribe(link, wanted - link.subscribed)
         except TooManyTopics as error:
-            self._home.crowded(self, error.limit, sorted((wanted - link.subscribed) & self.books.keys()))
+            self._home.crowded(self, error.limit, sorted((wanted - link.subscribed) & self.served.keys()))
             self._wanted.set()
             return set()
 
-    def _is_wanted(self, symbol: str, link: Link) -> bool:
+    def _is_wanted(self, key: str, link: Link) -> bool:
         """What the venue refused is asked for again slowly, and on every new link."""
-        if symbol in self._refusals:
-            return self._link is not link or self._refusals.is_due(symbol)
-        return self.books[symbol].sync.state is not BookState.FAILED
+        if key in self._refusals:
+            return self._link is not link or self._refusals.is_due(key)
+        return not self.served[key].has_failed
 
-    def _acknowledged(self, symbol: str) -> None:
-        self._refusals.forget(symbol)
-        if (book := self.books.get(symbol)) is not None:
-            book.subscribed()
+    def _acknowledged(self, key: str) -> None:
+        self._refusals.forget(key)
+        if (one := self.served.get(key)) is not None:
+            one.subscribed()
 
     def _refused(self, error: SubscribeError) -> None:
         log.error("link %s: %s", self.name, error)
-        self._tell(error.symbol, SubscriptionRefused(error.symbol, error.code, error.text))
-        if (book := self.books.get(error.symbol)) is not None:
+        one = self.served.get(error.symbol)
+        about = error.symbol if one is None else one.symbol
+        self._tell(about, SubscriptionRefused(error.symbol, error.code, error.text))
+        if one is not None:
             self._refusals.add(error.symbol)
-            book.fail(str(error))
+            one.fail(str(error))
 
-    def _resubscribe(self, symbol: str, attempt: int) -> bool:
-        """The stream of a symbol stays behind the venue: subscribe it anew, until its book is LIVE."""
-        book = self.books.get(symbol)
-        if book is None or self._link is None or (attempt and book.sync.state is BookState.LIVE):
+    def _resubscribe(self, key: str, attempt: int) -> bool:
+        """A topic stays behind the venue: subscribe it anew, until it is of use."""
+        one = self.served.get(key)
+        if one is None or self._link is None or (attempt and one.is_live):
             return False
-        log.warning("%s: subscribing again, its stream is behind the venue", symbol)
-        self._stuck.add(symbol)
+        log.warning("%s: subscribing again, its stream is behind the venue", key)
+        self._stuck.add(key)
         self._wanted.set()
         return True

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
+from typing import Protocol, TypeVar
 
-from orderbook.feed.delivery import Subscription, Update
+from orderbook.errors import UsageError
+from orderbook.feed.delivery import Update
 from orderbook.feed.mistakes import ends_the_program
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
 Callback = Callable[[Update], Awaitable[None] | None]
+
+
+class Heard(Protocol[T_co]):
+    """What a callback can be called with the items of: a ``Subscription``, or ``Alerts``."""
+
+    symbol: str
+    callback_errors: int
+
+    def __aiter__(self) -> AsyncIterator[T_co]: ...
+
+    def close(self) -> None:
+        """No more items."""
+
+
+def check_callback(callback: object, takes: str) -> None:
+    """Raise ``UsageError`` if something cannot be called."""
+    if not callable(callback):
+        raise UsageError(f"a callback is a function that takes {takes}, not {type(callback).__name__}")
 
 
 class Listeners:
@@ -19,13 +42,13 @@ class Listeners:
         failed: Told of each exception: whose subscription, and what it was.
     """
 
-    def __init__(self, failed: Callable[[Subscription, str], None]) -> None:
+    def __init__(self, failed: Callable[[Heard[object], str], None]) -> None:
         self._failed = failed
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def add(self, subscription: Subscription, callback: Callback) -> None:
-        """Have a callback called with every update of a subscription, until that is closed."""
+    def add(self, subscription: Heard[T], callback: Callable[[T], Awaitable[None] | None]) -> None:
+        """Have a callback called with every item of a subscription, until that is closed."""
         task = asyncio.get_running_loop().create_task(self._call(subscription, callback))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -38,14 +61,14 @@ class Listeners:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _call(self, subscription: Subscription, callback: Callback) -> None:
+    async def _call(self, subscription: Heard[T], callback: Callable[[T], Awaitable[None] | None]) -> None:
         try:
             await self._call_always(subscription, callback)
         finally:
             # Nobody takes its updates any more.
             subscription.close()
 
-    async def _call_always(self, subscription: Subscription, callback: Callback) -> None:
+    async def _call_always(self, subscription: Heard[T], callback: Callable[[T], Awaitable[None] | None]) -> None:
         async for update in subscription:
             try:
                 result = callback(update)
@@ -70,6 +93,6 @@ class Listeners:
                 if ends_the_program(error):
                     raise
 
-    def _report(self, subscription: Subscription, problem: str) -> None:
+    def _report(self, subscription: Heard[object], problem: str) -> None:
         subscription.callback_errors += 1
         self._failed(subscription, problem)

@@ -91,6 +91,15 @@ class FeedMetrics:
     """Answers of the venue that asked for patience."""
     unknown_frames: int = 0
     """Messages of a type that is not known."""
+    stream_messages: int = 0
+    """Messages of streams beside the books that were read."""
+    stream_rejected: int = 0
+    """Such messages that could not be used."""
+    stream_interruptions: int = 0
+    """How often such a stream was interrupted: each of them counts."""
+    stream_dropped: int = 0
+    """Such messages that a slow reader did not get; it was told how many."""
+    stream_callback_errors: int = 0
     loop_lag_max_ns: int = 0
     """Longest time the event loop was not free for."""
     recorder: Callable[[], RecorderNumbers] | None = field(default=None, repr=False)

@@ -7,17 +7,17 @@ from orderbook.feed.link import Link, Receiver
 from orderbook.feed.metrics import FeedMetrics
 from orderbook.feed.pacing import Connects
 from orderbook.feed.seams import RecordKind, World
+from orderbook.feed.served import Kind
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Pulse
 from orderbook.venues import kucoin_session
-from orderbook.venues.base import Venue
 
 
 class Opener:
     """Opens the links of one feed.
 
     Args:
-        venue: The venue.
+        kind: What they are for.
         world: The seams.
         settings: Bounds.
         connects: How often connections may be made.
@@ -25,9 +25,9 @@ class Opener:
     """
 
     def __init__(
-        self, venue: Venue, world: World, settings: FeedSettings, connects: Connects, metrics: FeedMetrics
+        self, kind: Kind, world: World, settings: FeedSettings, connects: Connects, metrics: FeedMetrics
     ) -> None:
-        self._venue = venue
+        self._kind = kind
         self._world = world
         self._settings = settings
         self._connects = connects
@@ -68,7 +68,7 @@ class Opener:
     async def _connect(self, receiver: Receiver, pulse: Pulse, *, spare: int) -> Link:
         world = self._world
         await self._connects.tokens.turn(spare)
-        token = await world.rest.token()
+        token = await world.rest.token(private=self._kind.is_private)
         server = world.rng.choice(token.servers)
         connect_id = world.new_id()
         url = kucoin_session.public_url(server.endpoint, connect_id)
@@ -79,7 +79,7 @@ class Opener:
             socket = await world.connect(kucoin_session.connect_url(server.endpoint, token.token, connect_id))
         finally:
             pacer.settle(turn_ns)
-        return Link(url, socket, server, self._venue, world, self._settings, pulse, receiver)
+        return Link(url, socket, server, self._kind.decode, world, self._settings, pulse, receiver)
 
     async def _welcome(self, link: Link, pulse: Pulse) -> None:
         try:

@@ -90,8 +90,9 @@ def open_feed(
         venue: Its name.
         symbols: Which books to keep.
         url: Another REST host, such as a local KuCoin's; plain HTTP only on this machine.
-        credentials: An API key, for full snapshots. Without, it is taken from ``KUCOIN_API_KEY``, ``KUCOIN_API_SECRET``
-            and ``KUCOIN_API_PASSPHRASE``, but only for the venue's own hosts over TLS.
+        credentials: An API key, for full snapshots and the streams of its account. Without, it is taken from
+            ``KUCOIN_API_KEY``, ``KUCOIN_API_SECRET`` and ``KUCOIN_API_PASSPHRASE``, but only for the venue's own hosts
+            over TLS.
         depth: How deep snapshots are asked for: 20 or 100 levels a side, beyond which queries raise
             ``BeyondHorizon``, or ``"full"``. Default: full with a key, else 100.
         settings: Every bound and limit.
@@ -147,6 +148,7 @@ def open_feed(
         return World(
             rest=rest,
             connect=connect,
+            has_key=keys is not None,
             budget=lambda: (rest.budget.used(pool), rest.budget.limit(pool)),
             line=rest,
             record=records,

@@ -1,13 +1,48 @@
-"""What is known of a feed and its symbols at one moment, put together for whoever asks."""
+"""What is known of a feed and its symbols at one moment, put together for whoever asks, or waits for another one."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Collection
+
+from orderbook.book import OrderBook
 from orderbook.feed.bookkeeper import BookKeeper
+from orderbook.feed.errors import FeedClosed, NotReady
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.pacing import MS
 from orderbook.feed.placement import Placement
 from orderbook.feed.resyncs import Resyncs
 from orderbook.feed.seams import World
+from orderbook.feed.streamkeeper import StreamKeeper
+from orderbook.types import BookState
+
+
+async def until_live(keeper: BookKeeper, timeout_s: float | None, why: Callable[[], str]) -> OrderBook:
+    """Wait until a book is LIVE.
+
+    Args:
+        keeper: Whose.
+        timeout_s: For how long, in seconds; ``None``: for ever.
+        why: Tells why it is not.
+
+    Raises:
+        NotReady: Not in time, or never without the user (which is known at once).
+        FeedClosed: The book was closed.
+    """
+    symbol, book = keeper.symbol, keeper.sync.book
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not book.is_live:
+                if book.state is BookState.CLOSED:
+                    raise FeedClosed(f"the book of {symbol} was closed")
+                if book.state is BookState.FAILED:
+                    raise NotReady(symbol, book.state, book.reason)
+                await keeper.changed()
+    except TimeoutError as error:
+        if isinstance(error, NotReady):
+            raise
+        raise NotReady(symbol, book.state, why()) from None
+    return book
 
 
 def status_of(keeper: BookKeeper, why: str, frames_per_s: float, now_ns: int) -> SymbolStatus:
@@ -33,11 +68,16 @@ def status_of(keeper: BookKeeper, why: str, frames_per_s: float, now_ns: int) ->
     )
 
 
-def health_of(placement: Placement, world: World, resyncs: Resyncs) -> FeedHealth:
-    """How a feed is doing. O(symbols)."""
+def health_of(
+    books: Collection[BookKeeper],
+    streams: Collection[StreamKeeper],
+    placement: Placement,
+    world: World,
+    resyncs: Resyncs,
+) -> FeedHealth:
+    """How a feed is doing. O(topics)."""
     used, limit = world.budget()
     waiting = len(resyncs.waiting())
-    books = [book for link in placement.links for book in link.books.values()]
     return FeedHealth(
         links=tuple(link.health() for link in placement.links),
         budget_used=used,
@@ -47,4 +87,6 @@ def health_of(placement: Placement, world: World, resyncs: Resyncs) -> FeedHealt
         books_wait_ms=resyncs.wait_ms(waiting),
         books=len(books),
         books_live=sum(book.sync.book.is_live for book in books),
+        streams=len(streams),
+        streams_live=sum(stream.is_live for stream in streams),
     )

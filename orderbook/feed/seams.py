@@ -125,6 +125,7 @@ class World:
     Attributes:
         rest: The venue's REST interface.
         connect: Opens WebSocket connections.
+        has_key: Whether REST requests can be signed.
         budget: Request weight used in the venue's present window, and its limit.
         line: Who waits for that budget.
         record: Takes note of everything received, if wanted.
@@ -138,6 +139,7 @@ class World:
     rest: Rest
     connect: Connect
     budget: Callable[[], tuple[int, int]]
+    has_key: bool = False
     line: Line = field(default_factory=NoLine)
     record: Record | None = None
     clock: Clock = loop_clock

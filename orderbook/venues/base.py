@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from orderbook.errors import FrameError
+from orderbook.streams import Pushed
 from orderbook.types import Message, Snapshot
 from orderbook.venues.wire import Frame, frame_size, to_text
 
@@ -28,6 +29,12 @@ class Venue(Protocol):
 
         The error's ``symbol`` tells whose book lost a message (``None``: unknown); its ``remedy`` is "ignore" where
         the text was certainly no part of a book.
+        """
+
+    def decode_pushed(self, text: str, received_ns: int = 0) -> Message | Pushed:
+        """Decode one WebSocket message, those of the streams beside the books included; they tell when they were read.
+
+        Raises ``FrameError``, nothing else, for any text; its ``topic`` tells which of the streams lost a message.
         """
 
     def decode_snapshot(self, text: str) -> Snapshot:
@@ -68,6 +75,21 @@ def decode_frame(venue: Venue, frame: Frame, bytes_max: int) -> Message | FrameE
         if error.symbol is None and error.remedy != "ignore":
             error.symbol = venue.guess_symbol(_start(frame, bytes_max))
         # Without its frames, which would keep the bytes alive.
+        return error.with_traceback(None)
+
+
+def decode_pushed(venue: Venue, frame: Frame, bytes_max: int, received_ns: int) -> Message | Pushed | FrameError:
+    """The same for a connection that carries streams beside the books; ``received_ns`` is when the frame was read.
+
+    Returns:
+        The message; or the error, whose ``topic`` tells the stream where that much could be read.
+
+    Raises:
+        UsageError: As ``decode_frame``.
+    """
+    try:
+        return venue.decode_pushed(to_text(frame, bytes_max), received_ns)
+    except FrameError as error:
         return error.with_traceback(None)
 
 

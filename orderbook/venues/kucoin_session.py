@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -33,10 +33,18 @@ def public_url(endpoint: str, connect_id: str) -> str:
     return f"{endpoint}{separator}connectId={quote(connect_id, safe='')}"
 
 
-def subscription(kind: Request, request_id: str, symbols: Iterable[str]) -> str:
-    """A request for the book streams of some symbols (100 at most), to be acknowledged."""
-    topic = f"{BOOK_TOPIC}:{','.join(symbols)}"
-    return json.dumps({"id": request_id, "type": kind, "topic": topic, "privateChannel": False, "response": True})
+def subscription(kind: Request, request_id: str, path: str, names: Collection[str], *, is_private: bool = False) -> str:
+    """A request for one stream of some names (100 at most), to be acknowledged.
+
+    Args:
+        kind: What is wanted.
+        request_id: Comes back with the answer.
+        path: What stands before the colon.
+        names: What stands behind it; nothing for a stream that has no names.
+        is_private: Whether it is of one's own account.
+    """
+    topic = f"{path}:{','.join(names)}" if names else path
+    return json.dumps({"id": request_id, "type": kind, "topic": topic, "privateChannel": is_private, "response": True})
 
 
 def ping(request_id: str) -> str:
