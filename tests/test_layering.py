@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("snapshots.checks", "snapshots.sniff"),
     ("snapshots.report",),
     ("snapshots.replay", "snapshots.audit"),
+    ("snapshots.streams",),
     ("snapshots.__init__",),
     ("snapshots.quota",),
     ("snapshots.budget", "snapshots.transport", "snapshots.venue_clock"),

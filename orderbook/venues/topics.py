@@ -67,6 +67,10 @@ class Topic(Generic[M_co]):
             raise UsageError(f"{self.path} has {', '.join(self.suffixes)}, not {shown(suffix)}")
         return f"{symbol}_{suffix}" if self.suffixes else symbol
 
+    def symbol(self, name: str) -> str:
+        """The symbol that a name is of."""
+        return name.rpartition("_")[0] if self.suffixes else name
+
     def channel(self, name: str) -> str:
         """The topic of a name as it stands on the wire."""
         return f"{self.path}:{name}" if name else self.path
