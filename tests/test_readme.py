@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -13,9 +14,13 @@ from click.testing import CliRunner
 
 import orderbook
 from orderbook.cli import main
+from orderbook.feed.streaming import Streams
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.testing import FaultPlan, VirtualKuCoin, in_virtual_time
+from tests.feed_world import eventually
 from tests.state_table import PAGE, README, with_table
+from tests.stream_world import StreamVenue, feed_of, played, trade
+from tests.waiting import elapse
 
 TEXT: Final = README.read_text(encoding="utf-8")
 
@@ -49,18 +54,66 @@ async def test_the_live_program_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert 2 == update.count("Level(price=")
 
 
+def test_the_streams_are_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As shown: a trade is printed, then that some may be missing, from when on none are any more, and the next."""
+    venue, programs = StreamVenue(), list[Coroutine[Any, Any, None]]()
+    with monkeypatch.context() as patched:
+        patched.setattr(orderbook, "open_feed", lambda _name: feed_of(venue))
+        patched.setattr(asyncio, "run", programs.append)
+        exec(compile(blocks("python")[2], "README.md", "exec"), {})
+
+        async def story() -> None:
+            reading = asyncio.create_task(programs[0])
+            for number in (1, 2):
+                await eventually(partial(venue.has_asked, number))
+                venue.sockets[-1].bring(trade(number))
+                venue.sockets[-1].hang_up()
+            await elapse(60)
+            reading.cancel()
+
+        played(story)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert ["BTC-USDT buy 67010 0.01 1767690000123456789"] * 2 == [line for line in lines if line.startswith("BTC")]
+    assert [False, True, False, True] == [line.endswith("True") for line in lines if line.startswith("(")]
+
+
+def test_the_streams_of_a_recording_are_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the root of a checkout, as shown, with the numbers that the comment tells."""
+    monkeypatch.chdir(README.parent)
+    program = blocks("python")[3]
+    scope: dict[str, Any] = {}
+    exec(compile(program, "README.md", "exec"), scope)
+    streams = scope["streams"]
+    told = [int(number) for number in re.findall(r"\d+", program.rpartition("#")[2])]
+    paths = ("/market/ticker", "/market/match", "/market/candles")
+    assert [*(streams.messages[path] for path in paths), streams.rejected] == told
+    assert sum(told) + 1 == len(capsys.readouterr().out.splitlines())
+
+
+def test_the_table_of_streams_is_the_feeds() -> None:
+    """Each row is a method that there is; none is missing."""
+    table = TEXT.partition("### Streams beside the book")[2].partition("\n\nThe types are")[0]
+    shown = set(re.findall(r"`feed\.(\w+)\(", table.partition("| |")[2]))
+    methods = {name for name in vars(Streams) if not name.startswith("_")} - {"start", "look", "end"}
+    assert methods == shown
+    assert all(callable(getattr(orderbook.open_feed("kucoin"), name)) for name in methods)
+
+
 def test_the_replay_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the root of a checkout, as shown."""
     monkeypatch.chdir(README.parent)
-    exec(compile(blocks("python")[4], "README.md", "exec"), {})
-    assert len(blocks("python")) == 5
+    exec(compile(blocks("python")[6], "README.md", "exec"), {})
+    assert len(blocks("python")) == 7
 
 
 def test_many_frames_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the root of a checkout, as shown: the book is LIVE in the end, and its numbers are there."""
     monkeypatch.chdir(README.parent)
     scope: dict[str, Any] = {}
-    exec(compile(blocks("python")[3], "README.md", "exec"), scope)
+    exec(compile(blocks("python")[5], "README.md", "exec"), scope)
     day = scope["day"]
     assert day.live.all()
     assert (len(day), 10, 2) == day.bids.shape
@@ -71,7 +124,7 @@ def test_many_frames_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_test_of_a_bot_passes() -> None:
     """As shown, in virtual time."""
     scope: dict[str, Any] = {}
-    exec(compile(blocks("python")[2], "README.md", "exec"), scope)
+    exec(compile(blocks("python")[4], "README.md", "exec"), scope)
     venue = VirtualKuCoin(symbols=["BTC-USDT"], rate=20, seed=1, faults=FaultPlan([{"fault": "drop", "p": 0.01}]))
     in_virtual_time(scope["test_my_bot"])(venue)
 
