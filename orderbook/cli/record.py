@@ -21,6 +21,7 @@ from orderbook.cli.live import (
     until,
 )
 from orderbook.cli.options import checked_seconds, checked_symbols, format_option
+from orderbook.cli.starting import show_start
 from orderbook.cli.terminal import complain, print_json, say, tell
 from orderbook.errors import UsageError
 from orderbook.events import StateChanged
@@ -179,6 +180,7 @@ async def _show(feed: Feed, recorder: Recorder, teller: Teller, seconds: float) 
     async with opened(feed, seconds):
         try:
             await first_news(feed, min(LINE_S, seconds))
+            await show_start(feed, began + seconds)
             await _tell_until(feed, recorder, began, seconds)
         finally:
             teller.reason = feed.status(feed.symbols[0]).reason

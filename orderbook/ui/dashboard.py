@@ -18,6 +18,7 @@ from orderbook.ui.flash import Flash
 from orderbook.ui.levels import QUIET, UNICODE, Glyphs
 from orderbook.ui.panels import PanelData, panel
 from orderbook.ui.pieces import ALARM, EXACT, WARNING, cut, duration, padded, printable, spread_out
+from orderbook.ui.progress import is_starting, progress
 from orderbook.ui.rows import rows
 
 PANEL_MIN: Final = 34
@@ -102,7 +103,8 @@ def dashboard(
             body += rows(others, width, plan.rows, glyphs)
         lines = [*body, *[Text()] * (inner - len(body))]
         if height >= _FRAMED_FROM:
-            lines = [header(data, health, width, venue, glyphs), *lines, _footer(state, plan, width, glyphs)]
+            last = progress(health, width, glyphs) if is_starting(health) else _footer(state, plan, width, glyphs)
+            lines = [header(data, health, width, venue, glyphs), *lines, last]
     return Text("\n", no_wrap=True, overflow="crop").join(lines[:height])
 
 
