@@ -1,9 +1,11 @@
 """Connections that are replaced, and symbols that are on two of them: what books notice of it. In virtual time.
 
     python -m benchmarks.links renewal      300 books on one connection, which is replaced again and again
+    python -m benchmarks.links twice        connections that lose 1 % of all messages, and a book on two of them
 
 ``renewal``: each connection has delays of its own, so that what is sent on two of them at one moment arrives in any
-order. No book may leave LIVE for any time, and none may need a snapshot. The exit code is 1 if a bar was missed.
+order. No book may leave LIVE for any time, and none may need a snapshot. ``twice``: a message that both connections lose
+is a gap, and no other one; beside it a book on one of the same connections. The exit code is 1 if a bar was missed.
 """
 
 from __future__ import annotations
@@ -34,11 +36,14 @@ from orderbook.types import BookState
 from tests.waiting import until
 
 SYMBOLS, RENEWALS, LIFE_S, RATE = 300, 10, 15.0, 600.0
-UP_MS, DOWN_MS = (20.0, 30.0), (5.0, 80.0)
+UP_MS, DOWN_MS, TWICE_DOWN_MS = (20.0, 30.0), (5.0, 80.0), (5.0, 30.0)
 """Each frame takes as long as it likes, but those of a connection arrive in their order."""
 CALM: Final = FeedSettings(audit_interval_ms=None, instruments_interval_ms=None)
 """The library's settings, without what asks for snapshots that nobody needs."""
 READY_S: Final = 60.0
+LOSS, TWICE_RATE, TWICE_S = 0.01, 200.0, 250.0
+CHANCE: Final = 3.0
+"""So many times the standard deviation of their number may there be gaps beyond what is expected."""
 
 
 class Absences:
@@ -121,6 +126,51 @@ def _counters(feed: Feed) -> dict[str, int]:
     return {name: sum(getattr(feed.counters(symbol), name) for symbol in feed.symbols) for name in names}
 
 
+# -- books on two connections --
+
+
+async def twice(loss: float, rate: float, seconds: float, seed: int, profile: Profile = NORMAL) -> list[Figure]:
+    """Keep a book on two connections and one on one, while each connection loses messages of its own."""
+    both, one = default_symbols(2)
+    market = {name: SymbolMarket(name, seed, profile, rate=rate) for name in (both, one)}
+    absences = {name: Absences() for name in market}
+    async with VirtualKuCoin(market, seed=seed, route=Route(up_ms=UP_MS, down_ms=TWICE_DOWN_MS)) as kucoin:
+        feed = kucoin.open_feed(
+            settings=CALM,
+            twice=[both],
+            on_event=lambda event: None if event.symbol is None else absences[event.symbol].hear(event),
+        )
+        async with feed:
+            lanes = feed.symbol_metrics(both).lanes
+            await until(lambda: feed.health().books_live == 2 and all(lane.copies for lane in lanes), READY_S)
+            kucoin.strike({"fault": "drop", "p": loss})
+            before = {name: feed.counters(name).frames for name in market}
+            await asyncio.sleep(seconds)
+            counters = {name: feed.counters(name) for name in market}
+            absent_s = {name: absences[name].until_now_s for name in market}
+            kucoin.exchange.end_faults(kucoin.now_ns())
+            await until(lambda: differing(feed, market) == 0, READY_S, every_s=0.01)
+        violations = sum(kucoin.exchange.violations.values())
+    count = counters[both].frames - before[both]
+    expected = count * loss * loss
+    p50, p99 = (max(lane.behind_ns.quantile(share) or 0 for lane in lanes) / 1e6 for share in (0.5, 0.99))
+    return [
+        Figure("messages of the book on one connection", counters[one].frames - before[one], ""),
+        Figure("  gaps", counters[one].gaps, ""),
+        Figure("  not LIVE", absent_s[one] * 1e3, "ms"),
+        Figure("messages of the book on two", count, ""),
+        Figure("  gaps", counters[both].gaps, "", expected + CHANCE * max(1.0, expected) ** 0.5),
+        Figure("  gaps expected, if losses are independent", expected, ""),
+        Figure("  not LIVE", absent_s[both] * 1e3, "ms"),
+        *(Figure(f"  connection {number} brought first", lane.first, "") for number, lane in enumerate(lanes, 1)),
+        *(Figure(f"  connection {number} lost", lane.missed, "") for number, lane in enumerate(lanes, 1)),
+        Figure("  the second copy is behind by: p50", p50, "ms"),
+        Figure("  p99", p99, "ms"),
+        Figure("resets told", counters[both].resets, "", 0),
+        Figure("limits violated", violations, "", 0),
+    ]
+
+
 # -- the command line --
 
 _seed = click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Of the market.")
@@ -146,6 +196,22 @@ def renewal_command(symbols: int, renewals: int, rate: float, seed: int, form: F
     began = time.perf_counter()
     figures = run(partial(renewal, symbols, renewals, rate, seed))
     report({f"{DOWN_MS[0]:g} to {DOWN_MS[1]:g} ms from the venue, seed {seed}": figures}, form, began)
+
+
+@main.command(name="twice")
+@click.option("--loss", default=LOSS, show_default=True, type=click.FloatRange(0, 1), help="Of each connection.")
+@click.option("--rate", default=TWICE_RATE, show_default=True, help="Deltas a second of each symbol.")
+@click.option("--seconds", default=TWICE_S, show_default=True, type=click.FloatRange(min=1), help="For so long.")
+@_seed
+@_form
+def twice_command(loss: float, rate: float, seconds: float, seed: int, form: Form) -> None:
+    """What one connection loses the other one brings."""
+    began = time.perf_counter()
+    report(
+        {f"{loss:.1%} lost on each connection, seed {seed}": run(partial(twice, loss, rate, seconds, seed))},
+        form,
+        began,
+    )
 
 
 if __name__ == "__main__":

@@ -246,8 +246,9 @@ def test_the_same_numbers_with_other_contents_are_no_copy() -> None:
 def test_what_one_of_them_never_brings_is_told_when_it_is_far_beyond_it() -> None:
     """Not before, so that what comes out of its order is still known as a copy."""
     made = both()
-    for number in range(1, TURNS_MAX + 3):
+    for number in range(-1, TURNS_MAX + 3):
         made.take(0, delta(number), 0)
+    assert [] == made.take(1, delta(0), 1), "what was before it is no loss"
     assert [] == made.take(1, delta(TURNS_MAX), 1)
     assert [] == made.take(1, delta(3), 1)
     assert 0 == made.tallies[1].missed
@@ -295,5 +296,6 @@ def test_a_new_stream_is_judged_without_the_old_one() -> None:
     made.restart()
 
     assert made.due_ns is None
+    assert made.carries(0)
     assert [delta(3)] == made.take(1, delta(3), 2)
     assert [delta(102)] == made.take(1, delta(102), 2 + GRACE) + made.check(2 + 2 * GRACE)

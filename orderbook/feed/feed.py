@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,7 +32,8 @@ from orderbook.feed.seams import World
 from orderbook.feed.served import Kind, books_of
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.streaming import Streams
-from orderbook.feed.symbols import checked, not_here
+from orderbook.feed.symbols import checked, named, not_here
+from orderbook.feed.twice import Doubles
 from orderbook.sync.journal import GapJournal, SyncCounters
 from orderbook.types import BookState
 from orderbook.venues.base import Venue
@@ -64,18 +66,21 @@ class Feed:
         open_world: OpenWorld,
         settings: FeedSettings,
         on_event: Callable[[FeedEvent], None] | None = None,
+        twice: Iterable[str] = (),
     ) -> None:
         self.venue = venue
         self.settings = settings
         self.metrics = FeedMetrics()
         self.dumps: deque[Dump] = deque(maxlen=settings.dumps_max)
         self._first = checked(venue, symbols)
+        self._twice = named(checked(venue, twice), self._first)
         self._depth: Depth = depth
         self._placement = Placement(settings, self._make_link)
         self._open_world = open_world
         self.herald = Herald(on_event)
         self._books: dict[str, BookKeeper] = {}
         self._kind = books_of(venue)
+        self._doubles = Doubles(self._placement, self._kind, settings)
         self._listings = Listings(venue, self._books, self._resume)
         self._listeners = Listeners(self._callback_failed)
         streams = self._streams = Streams(
@@ -131,10 +136,10 @@ class Feed:
         self._connects = Connects(self.settings.connects_max)
         await self.read_instruments()
         self._listings.require(self._first)
-        self._placement.require_room(len(self._first), self._kind)
+        self._doubles.require_room(len(self._first), len(self._twice))
         self._streams.start(self._world)
         for symbol in self._first:
-            self._add(symbol)
+            self._add(symbol, is_twice=symbol in self._twice)
         self._resyncs = Resyncs(self._books, self._depth, self._world, self.settings.mass_resync_min, self.herald.tell)
         self._housekeeping = Housekeeping(
             *(self._books, self._world, self.settings, self.herald, self.metrics, self.read_instruments),
@@ -161,6 +166,7 @@ class Feed:
         forks.forget(self)
         for book in self._books.values():
             await book.close()
+        self._doubles.close()
         self._streams.end()
         await self._listeners.close(caller)
         await self._placement.close()
@@ -205,8 +211,8 @@ class Feed:
         problem = self._placement[symbol].last_problem
         return self._books[symbol].why if problem is None else str(problem)
 
-    async def add(self, *symbols: str) -> None:
-        """Keep more books. Those that the feed has already are passed over.
+    async def add(self, *symbols: str, twice: bool = False) -> None:
+        """Keep more books, ``twice``: each on two connections. Those that the feed has already are passed over.
 
         Raises:
             UnknownSymbol: The venue does not have it; none is added then.
@@ -221,9 +227,9 @@ class Feed:
             self._require_open()
             new = [symbol for symbol in new if symbol not in self._books]
         self._listings.require(new)
-        self._placement.require_room(len(new), self._kind)
+        self._doubles.require_room(len(new), len(new) * twice)
         for symbol in new:
-            self._add(symbol)
+            self._add(symbol, is_twice=twice)
 
     async def remove(self, *symbols: str) -> None:
         """Keep fewer books: they are CLOSED, and their subscriptions end.
@@ -238,7 +244,7 @@ class Feed:
             # Somebody else may have removed it while this waited for another one.
             if (book := self._books.pop(symbol, None)) is not None:
                 self._resyncs.forget(book)
-                self._placement.take(symbol)
+                self._doubles.take(symbol)
                 await book.close()
 
     def prioritise(self, *symbols: str) -> None:
@@ -357,21 +363,20 @@ class Feed:
         await self._listings.read(self._world.rest)
 
     def _resume(self, book: BookKeeper) -> None:
-        link = self._placement[book.key]
-        book.resume(is_connected=link.is_up)
-        link.renew(book.key)
+        self._doubles.resume(book)
 
-    def _add(self, symbol: str) -> None:
+    def _add(self, symbol: str, *, is_twice: bool) -> None:
         venue, tell = self.venue, self.herald.tell
         book = self._books[symbol] = BookKeeper(
             *(venue, symbol, self._kind, self._depth, self._world, self.settings, tell, self.dumps.append)
         )
-        self._placement.put(book)
+        self._doubles.put(book, self._clock, is_twice=is_twice)
         self._listings.judge(book)
 
     def _make_link(self, name: str, kind: Kind, home: Home) -> LinkKeeper:
         connects, tell = self._connects, self.herald.tell
-        return LinkKeeper(name, kind, self._world, self.settings, connects, self.metrics, home=home, tell=tell)
+        world = replace(self._world, record=None) if kind is self._doubles.second else self._world
+        return LinkKeeper(name, kind, world, self.settings, connects, self.metrics, home=home, tell=tell)
 
     def _book(self, symbol: str) -> BookKeeper:
         self._require_open()

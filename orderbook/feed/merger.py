@@ -53,6 +53,8 @@ class _Lane:
     is_open: bool = False
     carries: bool = False
     is_adrift: bool = False
+    has_come: bool = False
+    """Whether it brought anything that another one had brought before: what was before that is none of its losses."""
     reached: int = 0
     """Where the last delta that it brought ends."""
     awaited: dict[Delta, tuple[int, int]] = field(default_factory=dict)
@@ -85,6 +87,10 @@ class Merger:
     def due_ns(self) -> int | None:
         """When ``check`` has something to put out, if nothing comes before."""
         return next(iter(self._since_ns.values())) + self._grace_ns if self._since_ns else None
+
+    def carries(self, lane: int) -> bool:
+        """Whether the symbol is subscribed there."""
+        return self._lanes[lane].carries
 
     def is_abreast(self, lane: int) -> bool:
         """Whether a lane alone would do: it carries the symbol, and is not far behind another one."""
@@ -145,10 +151,11 @@ class Merger:
         lane.tally.behind_ns.observe(now_ns - since_ns)
         while lane.awaited:
             oldest = next(iter(lane.awaited))
-            if lane.awaited[oldest][0] > turn - TURNS_MAX:
+            if lane.awaited[oldest][0] > (turn - TURNS_MAX if lane.has_come else turn):
                 break
             del lane.awaited[oldest]
-            lane.tally.missed += 1
+            lane.tally.missed += lane.has_come
+        lane.has_come = True
 
     def _await(self, lane: _Lane, delta: Delta, now_ns: int) -> None:
         """It may bring this as well."""

@@ -11,6 +11,7 @@ from typing import Protocol
 from orderbook.errors import OrderBookError
 from orderbook.feed.health import FeedHealth, SymbolStatus
 from orderbook.feed.histogram import Histogram
+from orderbook.feed.merger import LaneTally
 from orderbook.sync.journal import SyncCounters
 from orderbook.types import BookState
 from orderbook.venues.base import Venue
@@ -55,6 +56,8 @@ class SymbolMetrics:
     """From losing LIVE until it was regained; not where the venue had halted the symbol meanwhile."""
     snapshot_rtt_ns: Histogram = field(default_factory=Histogram)
     """From asking for a snapshot until it was here, waiting for the budget included."""
+    lanes: tuple[LaneTally, ...] = ()
+    """What each of its two connections did, where it has two."""
     _lost_ns: int | None = None
 
     def observe_venue_time(self, venue_ms: int, wall_ns: int) -> None:
@@ -197,12 +200,14 @@ def collect(feed: FeedLike) -> Json:
     return {"venue": feed.venue.name, "feed": whole | feed.metrics.to_json(), "symbols": symbols}
 
 
-def _to_json(metrics: SymbolMetrics | FeedMetrics) -> Json:
+def _to_json(metrics: SymbolMetrics | FeedMetrics | LaneTally) -> Json:
     found: Json = {}
     for one in fields(metrics):
         value = getattr(metrics, one.name)
         if isinstance(value, Histogram):
             found[one.name] = value.to_json()
+        elif isinstance(value, tuple):
+            found[one.name] = [_to_json(each) for each in value]
         elif not one.name.startswith("_"):
             found[one.name] = dict(value) if isinstance(value, Counter) else value
     return found

@@ -69,6 +69,7 @@ def open_feed(
     url: str | None = None,
     credentials: Credentials | None = None,
     depth: Depth | None = None,
+    twice: Iterable[str] = (),
     settings: FeedSettings | None = None,
     record: str | os.PathLike[str] | Recorder | None = None,
     proxy: str | None = None,
@@ -95,6 +96,8 @@ def open_feed(
             over TLS.
         depth: How deep snapshots are asked for: 20 or 100 levels a side, beyond which queries raise
             ``BeyondHorizon``, or ``"full"``. Default: full with a key, else 100.
+        twice: Which of the symbols are on two connections at once: of each message the copy that comes first is taken,
+            and what one connection loses the other one brings. See ``SymbolMetrics.lanes``.
         settings: Every bound and limit.
         record: A path to record everything received to, in a new file; or a ``snapshots.recorder.Recorder``, which may
             append or overwrite, and stays open.
@@ -159,7 +162,7 @@ def open_feed(
             new_sync=given.new_sync,
         )
 
-    return Feed(wire, symbols, depth, world, settings, on_event)
+    return Feed(wire, symbols, depth, world, settings, on_event, twice)
 
 
 def _clock() -> Clock:

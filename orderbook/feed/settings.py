@@ -43,6 +43,8 @@ class FeedSettings:
         link_life_ms: A link is replaced before it is this old (the venue ends it after 24 h).
         replace_retry_min_ms: Back-off after a replacement that failed, as ``reconnect_min_ms``.
         replace_retry_max_ms: Cap of that.
+        twice_grace_ms: A delta of a symbol on two connections waits so long at most for one before it that the other
+            connection may bring. For so long a LIVE book may lack what is known to be missing.
         idle_link_ms: A connection that has had no symbol for so long is closed.
         connects_max: Connections in a minute, with those of other feeds in the process; half of them are kept for links
             that were lost.
@@ -80,6 +82,7 @@ class FeedSettings:
     link_life_ms: int = 23 * 3_600_000
     replace_retry_min_ms: int = 5_000
     replace_retry_max_ms: int = 300_000
+    twice_grace_ms: int = 50
     idle_link_ms: int = 60_000
     connects_max: int = 30
     links_max: int = 50

@@ -59,3 +59,11 @@ def why_halted(instrument: Instrument | None) -> str | None:
     if instrument is None:
         return "the venue no longer lists it"
     return None if instrument.is_trading else "not traded at the moment"
+
+
+def named(symbols: Collection[str], among: Collection[str]) -> frozenset[str]:
+    """Symbols that are to be treated in a way of their own. Raises ``UsageError`` for one that is not there at all."""
+    for symbol in symbols:
+        if symbol not in among:
+            raise not_here(symbol, among)
+    return frozenset(symbols)
