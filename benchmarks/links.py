@@ -4,8 +4,8 @@
     python -m benchmarks.links twice        connections that lose 1 % of all messages, and a book on two of them
 
 ``renewal``: each connection has delays of its own, so that what is sent on two of them at one moment arrives in any
-order. No book may leave LIVE for any time, and none may need a snapshot. ``twice``: a message that both connections lose
-is a gap, and no other one; beside it a book on one of the same connections. The exit code is 1 if a bar was missed.
+order. No book may leave LIVE for any time, and none may need a snapshot. ``twice``: a message that both connections
+lose is a gap, and no other one is; beside it a book on one connection. The exit code is 1 if a bar was missed.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ async def twice(loss: float, rate: float, seconds: float, seed: int, profile: Pr
             await asyncio.sleep(seconds)
             counters = {name: feed.counters(name) for name in market}
             absent_s = {name: absences[name].until_now_s for name in market}
-            kucoin.exchange.end_faults(kucoin.now_ns())
+            kucoin.exchange.heal(kucoin.now_ns())
             await until(lambda: differing(feed, market) == 0, READY_S, every_s=0.01)
         violations = sum(kucoin.exchange.violations.values())
     count = counters[both].frames - before[both]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from orderbook.feed.events import FeedEvent
 from orderbook.feed.feed import Feed
 from orderbook.feed.merger import LaneTally
 from orderbook.feed.opening import open_feed
+from orderbook.feed.seams import Record, RecordKind
 from orderbook.feed.settings import FeedSettings
-from orderbook.testing import Route, VirtualKuCoin, assert_true, run
+from orderbook.testing import Route, VirtualKuCoin, assert_true, compare, run
 from orderbook.types import BookState
+from snapshots import records as recorded
+from snapshots.replay import Replay
 from tests.waiting import elapse, until
 
 BTC, ETH = "BTC-USDT", "ETH-USDT"
@@ -57,13 +61,16 @@ class World:
 
 @asynccontextmanager
 async def world(
-    *, settings: FeedSettings = CALM, seed: int = 1, rate: float = 400.0, **options: Any
+    *, settings: FeedSettings = CALM, seed: int = 1, rate: float = 400.0, record: Record | None = None
 ) -> AsyncIterator[World]:
     """Set it up; both connections carry the symbol, and every book is LIVE."""
     async with VirtualKuCoin(symbols=[BTC, ETH], seed=seed, rate=rate, route=WAY) as venue:
         heard: list[Callable[[FeedEvent], None]] = []
         feed = venue.open_feed(
-            settings=settings, twice=[BTC], on_event=lambda event: [hear(event) for hear in heard] and None, **options
+            settings=settings,
+            twice=[BTC],
+            on_event=lambda event: [hear(event) for hear in heard] and None,
+            outside=venue.outside(record=record),
         )
         async with feed:
             made = World(venue, feed)
@@ -208,3 +215,119 @@ def test_a_symbol_that_is_named_must_be_there() -> None:
         open_feed("kucoin", [BTC], twice=["SOL-USDT"])
     with pytest.raises(UsageError, match="list"):
         open_feed("kucoin", [BTC], twice=BTC)
+
+
+def test_what_cannot_be_read_on_one_of_them_comes_from_the_other_one() -> None:
+    """It is counted there, and no reason to begin anew."""
+
+    async def story() -> None:
+        async with world() as on:
+            on.venue.strike({"fault": "garble", "p": 0.05, "scope": f"connection:{on.connection(1)}"})
+            await elapse(10)
+            assert 20 < on.lanes[1].rejected
+            assert [] == on.left
+            assert (0, 0) == (on.feed.counters(BTC).gaps, sum(on.feed.counters(BTC).rejected.values()))
+            # Alone, it is a loss as ever.
+            on.venue.strike({"fault": "disconnect", "scope": f"connection:{on.connection(0)}", "at_ms": 0})
+            on.venue.strike({"fault": "refuse", "p": 1.0, "for_ms": 5_000})
+            await until(lambda: sum(on.feed.counters(BTC).rejected.values()) > 0, 5, every_s=0.01)
+            assert BTC in on.left
+
+    play(story)
+
+
+def test_a_connection_that_the_venue_refuses_it_on_is_done_without() -> None:
+    """The book is there all the same; refused on both, it has failed."""
+
+    async def story(scope: str) -> tuple[BookState, int]:
+        async with VirtualKuCoin(symbols=[BTC], seed=1, rate=100.0, route=WAY) as venue:
+            venue.strike({"fault": "error_ack", "code": 400, "p": 1.0, "scope": scope})
+            async with venue.open_feed(settings=CALM, twice=[BTC]) as feed:
+                await until(lambda: feed[BTC].state in (BookState.LIVE, BookState.FAILED), 30, every_s=0.01)
+                await elapse(3)
+                return feed[BTC].state, sum(tally.first > 0 for tally in feed.symbol_metrics(BTC).lanes)
+
+    for scope in ("connection:1", "connection:2"):
+        assert (BookState.LIVE, 1) == run(partial(story, scope))
+    assert (BookState.FAILED, 0) == run(partial(story, "all"))
+
+
+def test_a_halt_is_one_on_both() -> None:
+    """And when the venue trades it again, both carry it."""
+
+    async def story() -> None:
+        async with world(settings=replace(CALM, instruments_interval_ms=1_000)) as on:
+            on.venue.strike({"fault": "delist", "scope": BTC, "at_ms": 0, "ms": 5_000})
+            await until(lambda: on.feed[BTC].state is BookState.HALTED, 10, every_s=0.01)
+            await until(lambda: on.feed[BTC].is_live, 30, every_s=0.01)
+            before = [tally.first + tally.copies for tally in on.lanes]
+            await elapse(5)
+            assert all(tally.first + tally.copies > then for tally, then in zip(on.lanes, before, strict=True))
+            assert_true(on.feed[BTC], on.venue.market[BTC])
+
+    play(story)
+
+
+def test_a_recording_has_what_the_first_connection_brought() -> None:
+    """Nothing of the second one; it replays to a book that is LIVE again after the first one was lost."""
+    records: list[recorded.Record] = []
+
+    def note(kind: RecordKind, url: str, raw: bytes, status: int | None) -> None:
+        records.append(recorded.Record(len(records) + 1, kind, url, raw, status))
+
+    async def story() -> int:
+        async with world(rate=200.0, record=note) as on:
+            await elapse(3)
+            on.venue.strike({"fault": "disconnect", "scope": f"connection:{on.connection(0)}", "at_ms": 0})
+            await until(lambda: on.feed.health().reconnects > 0, 30, every_s=0.01)
+            await elapse(5)
+            assert on.feed[BTC].is_live
+            opened = [one.url for one in records if one.kind == "open"]
+            assert 2 == len(opened)
+            assert set(opened) == {one.url for one in records if one.kind == "ws"}
+            return on.feed[BTC].sequence
+
+    sequence = run(story)
+    replay = Replay()
+    for one in records:
+        replay.feed(one)
+    book = replay.books[BTC].book
+    assert book.is_live
+    assert sequence - 200 < book.sequence <= sequence
+
+
+FAULTS: list[dict[str, Any]] = [
+    *({"fault": fault, "p": 0.01} for fault in ("drop", "duplicate", "swap", "shuffle", "delay", "garble")),
+    *({"fault": fault, "p": 0.002} for fault in ("merge", "split", "wrong_symbol", "fields")),
+    {"fault": "mute", "p": 0.0005, "for_ms": 3_000, "scope": "connection:2"},
+    {"fault": "disconnect", "at_ms": 4_000, "every_ms": 9_000, "scope": "connection:1"},
+    {"fault": "stall", "ms": 700, "at_ms": 6_000, "every_ms": 11_000, "scope": "connection:2"},
+    {"fault": "disconnect", "at_ms": 21_000},
+    {"fault": "sequence_reset", "base": 5, "at_ms": 28_000, "scope": BTC},
+]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_happens_a_live_book_is_the_venue_s(seed: int) -> None:
+    """Faults of every kind on both connections: looked at all the time; and LIVE again when they are over."""
+
+    async def story() -> None:
+        async with world(settings=FeedSettings(), seed=seed, rate=200.0) as on:
+            book, truth, seen, of_the_old_count = on.feed[BTC], on.venue.market[BTC], 0, 0
+            on.venue.strike(*FAULTS)
+            for _ in range(800):
+                await elapse(0.05)
+                if book.is_live:
+                    seen += 1
+                    try:
+                        assert () == compare(book, truth)
+                    except UsageError:
+                        of_the_old_count += 1
+            on.venue.exchange.heal(on.venue.now_ns())
+            await elapse(10)
+            await until(lambda: book.is_live and compare(book, truth) == (), 60, every_s=0.01)
+            assert seen > 200
+            # Until the first delta of the new count is here.
+            assert of_the_old_count <= 20
+
+    play(story)

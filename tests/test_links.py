@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from benchmarks import links
-from benchmarks.links import Absences, renewal
+from benchmarks.links import Absences, renewal, twice
 from benchmarks.virtual import Figure
 from orderbook.events import StateChanged
 from orderbook.feed.events import FeedEvent, LinkDown
@@ -41,6 +41,16 @@ def test_no_book_notices_that_its_connection_is_replaced(
     assert [] == missed(figures)
     assert 2 * (1 + count // 300) <= by_name(figures)["connections replaced"].value
     assert 1_000 < by_name(figures)["messages"].value
+
+
+def test_a_message_that_one_of_two_connections_loses_is_no_gap() -> None:
+    """With 2 % lost on each: gaps beside those of a book on one connection, and beside what is expected."""
+    figures = run(partial(twice, 0.02, 100.0, 50.0, 1, SMALL))
+
+    assert [] == missed(figures)
+    gaps = [one.value for one in figures if one.name == "  gaps"]
+    assert 40 < gaps[0]
+    assert gaps[1] < 10
 
 
 def test_what_a_book_is_not_live_is_counted() -> None:
