@@ -177,16 +177,32 @@ def test_connections_are_replaced_and_nobody_notices() -> None:
     play(story)
 
 
-def test_a_black_hole_on_one_of_them_is_not_noticed() -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_black_hole_on_one_of_them_is_not_noticed(number: int) -> None:
     """The book is as fresh as the connection that is heard; the dead one is found out and made anew."""
 
     async def story() -> None:
         async with world() as on:
-            on.venue.strike({"fault": "black_hole", "scope": f"connection:{on.connection(1)}", "at_ms": 0})
+            on.venue.strike({"fault": "black_hole", "scope": f"connection:{on.connection(number)}", "at_ms": 0})
             for _ in range(300):
                 await elapse(0.1)
                 assert on.feed[BTC].is_live
             assert BTC not in on.left
+            assert 1 == on.feed.health().reconnects
+
+    play(story)
+
+
+def test_black_holes_on_both_are_noticed_as_ever() -> None:
+    """Nothing is heard on either: no read after the bound for a single connection."""
+
+    async def story() -> None:
+        async with world() as on:
+            on.venue.strike({"fault": "black_hole", "at_ms": 0})
+            await elapse(5.1)
+            assert not on.feed[BTC].is_live
+            await on.feed.ready(BTC, timeout_s=60)
+            assert_true(on.feed[BTC], on.venue.market[BTC])
 
     play(story)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import fields
 
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from orderbook.errors import UsageError
+from orderbook.feed.merger import LaneTally
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
 from orderbook.feed.prometheus import register
 from orderbook.sync.journal import SyncCounters
@@ -85,12 +88,33 @@ def test_no_counter_is_forgotten(feed: StandIn) -> None:
     text = generate_latest(registry).decode()
 
     assert [] == [name for name in SyncCounters().to_json() if f"# TYPE orderbook_{name}_total counter" not in text]
+    lanes = [f"orderbook_lane_{one.name}" for one in fields(LaneTally) if one.type == "int"]
+    assert [] == [name for name in lanes if f"# TYPE {name}_total counter" not in text]
     for name, value in SymbolMetrics().to_json().items():
+        if name == "lanes":
+            continue
         shown = f"{name.removesuffix('_ns')}_seconds histogram" if isinstance(value, dict) else f"{name}_total counter"
         assert f"# TYPE orderbook_{shown}" in text
     apart = ("recorder", "loop_lag_max_ns")
     for name in (one for one in FeedMetrics().to_json() if one not in apart):
         assert f"# TYPE orderbook_feed_{name}_total counter" in text
+
+
+def test_both_connections_of_a_symbol_have_numbers(feed: StandIn) -> None:
+    """Each under its number; symbols on one connection have none."""
+    lanes = (LaneTally(first=3, copies=1), LaneTally(first=1, copies=3))
+    lanes[1].behind_ns.observe(2_000_000)
+    feed.symbol_metrics("A-B").lanes = lanes
+    registry = CollectorRegistry()
+    register(feed, registry=registry)
+    found = scraped(registry)
+
+    assert 3 == found["orderbook_lane_first_total", labels(symbol="A-B", lane="1")]
+    assert 3 == found["orderbook_lane_copies_total", labels(symbol="A-B", lane="2")]
+    assert 0.002 == found["orderbook_lane_behind_seconds_sum", labels(symbol="A-B", lane="2")]
+    assert ("orderbook_lane_first_total", labels(symbol="C-D", lane="1")) not in found
+    told = json.loads(json.dumps(SymbolMetrics(lanes=lanes).to_json()))["lanes"]
+    assert [(3, 1), (1, 3)] == [(one["first"], one["copies"]) for one in told]
 
 
 def test_exactly_one_state_is_set(feed: StandIn) -> None:

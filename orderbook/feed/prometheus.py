@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderbook.errors import UsageError
 from orderbook.feed.histogram import Histogram
+from orderbook.feed.merger import LaneTally
 from orderbook.feed.metrics import FeedLike, FeedMetrics, SymbolMetrics, SymbolNumbers, feed_health, symbol_numbers
 from orderbook.sync.journal import SyncCounters
 from orderbook.types import BookState
@@ -33,6 +34,7 @@ BOUNDS_NS: Final = tuple(4**power for power in range(5, 19))
 _WITH_REASONS: Final = frozenset(one.name for one in fields(SyncCounters) if "Counter" in str(one.type))
 _HISTOGRAMS: Final = tuple(one.name for one in fields(SymbolMetrics) if one.type == Histogram.__name__)
 _COUNTERS: Final = tuple(one.name for one in fields(SymbolMetrics) if one.type == "int")
+_LANE_COUNTERS: Final = tuple(one.name for one in fields(LaneTally) if one.type == "int")
 _FEED_COUNTERS: Final = tuple(
     one.name for one in fields(FeedMetrics) if one.type == "int" and one.name != "loop_lag_max_ns"
 )
@@ -115,6 +117,7 @@ class FeedCollector:
         yield from self._states(rows)
         yield from self._sync_counters(rows)
         yield from self._symbol_metrics(rows)
+        yield from self._lanes(rows)
         yield from self._feed_metrics(feeds)
         yield from self._recorders(feeds)
 
@@ -176,6 +179,26 @@ class FeedCollector:
         for venue, symbol, one in rows:
             skewed.add_metric((venue, symbol), one.metrics.venue_latency_ns.negative_count)
         yield skewed
+
+    def _lanes(self, rows: list[tuple[str, str, SymbolNumbers]]) -> Iterator[Metric]:
+        """Of symbols that are on two connections, each of these."""
+        labels = ("venue", "symbol", "lane")
+        lanes = [
+            ((venue, symbol, str(number)), lane)
+            for venue, symbol, one in rows
+            for number, lane in enumerate(one.metrics.lanes, 1)
+        ]
+        for name in _LANE_COUNTERS:
+            family = self._core.CounterMetricFamily(f"orderbook_lane_{name}", f"LaneTally.{name}.", labels=labels)
+            for whose, lane in lanes:
+                family.add_metric(whose, getattr(lane, name))
+            yield family
+        behind = self._core.HistogramMetricFamily(
+            "orderbook_lane_behind_seconds", "By how much second copies came later.", labels=labels
+        )
+        for whose, lane in lanes:
+            behind.add_metric(whose, _buckets(lane.behind_ns), lane.behind_ns.total_ns / 1e9)
+        yield behind
 
     def _feed_metrics(self, feeds: tuple[FeedLike, ...]) -> Iterator[Metric]:
         for name in _FEED_COUNTERS:
