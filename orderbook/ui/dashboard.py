@@ -17,7 +17,7 @@ from orderbook.ui.controls import BINDINGS, ViewState
 from orderbook.ui.flash import Flash
 from orderbook.ui.levels import QUIET, UNICODE, Glyphs
 from orderbook.ui.panels import PanelData, panel
-from orderbook.ui.pieces import ALARM, EXACT, WARNING, cut, duration, padded, printable, spread_out
+from orderbook.ui.pieces import ALARM, EXACT, WARNING, bar, cut, duration, links, printable, spread_out
 from orderbook.ui.progress import is_starting, progress
 from orderbook.ui.rows import rows
 
@@ -143,9 +143,6 @@ def _ladders(
 def header(data: Sequence[PanelData], health: FeedHealth, width: int, venue: str, glyphs: Glyphs) -> Text:
     """The feed in one line; what matters less is left out where it does not fit. Trouble stands out. O(symbols)."""
     live = sum(one.view.is_live for one in data)
-    up, links = health.links_up, len(health.links)
-    words = {0: "no link", 1: "link up" if up else "link DOWN"}
-    link = words.get(links, f"links {up} of {links} up")
     tight = health.budget_used >= 0.8 * health.budget_limit
     # There is none before the feed is open.
     known = health.budget_limit > 0
@@ -155,7 +152,7 @@ def header(data: Sequence[PanelData], health: FeedHealth, width: int, venue: str
     rtt = [] if health.rtt_ms is None else [(3, f"rtt {duration(health.rtt_ms)}", "")]
     parts = [
         (5, printable(venue, glyphs), "bold"),
-        (0, link, "" if links and up == links else ALARM),
+        (0, *links(health)),
         *rtt,
         (0, f"LIVE {live} of {len(data)}", "" if live == len(data) else ALARM),
         *waiting,
@@ -163,14 +160,7 @@ def header(data: Sequence[PanelData], health: FeedHealth, width: int, venue: str
         (2, f"reconnects {health.reconnects}", WARNING if health.reconnects else ""),
         (4, f"sent {health.client_messages}", ""),
     ]
-    while sum(len(text) + 3 for _, text, _ in parts) > width + 2 and any(drop for drop, _, _ in parts):
-        last = max(drop for drop, _, _ in parts)
-        parts = [part for part in parts if part[0] != last]
-    line = Text(" ").append_text(Text("   ").join(Text(text, style) for _, text, style in parts))
-    line = padded(line, width, glyphs)
-    # Last, so that it holds for the parts, too; after it a part's own colour would be that of the ground.
-    line.stylize("reverse")
-    return line
+    return bar(parts, width, glyphs)
 
 
 def _footer(state: ViewState, plan: Layout, width: int, glyphs: Glyphs) -> Text:

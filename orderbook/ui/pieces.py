@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.text import Text
 
+from orderbook.feed.health import FeedHealth
 from orderbook.types import BookState
 from orderbook.ui.levels import Glyphs, Levels
 from orderbook.ui.numbers import plain
@@ -51,6 +52,31 @@ def spread_out(left: Text, rights: Sequence[str], width: int, style: str, glyphs
         if room > 0:
             return left + Text(" " * room) + Text(f"{right} ", style)
     return cut(left, width, glyphs)
+
+
+def bar(parts: Sequence[tuple[int, str, str]], width: int, glyphs: Glyphs) -> Text:
+    """The line at the top, exactly so wide.
+
+    Args:
+        parts: In order: when it is left out (the higher, the sooner; 0: never), its text, and its style.
+        width: Columns to fill.
+        glyphs: The characters to draw with.
+    """
+    while sum(len(text) + 3 for _, text, _ in parts) > width + 2 and any(drop for drop, _, _ in parts):
+        last = max(drop for drop, _, _ in parts)
+        parts = [part for part in parts if part[0] != last]
+    line = Text(" ").append_text(Text("   ").join(Text(text, style) for _, text, style in parts))
+    line = padded(line, width, glyphs)
+    # Last, so that it holds for the parts, too; after it a part's own colour would be that of the ground.
+    line.stylize("reverse")
+    return line
+
+
+def links(health: FeedHealth) -> tuple[str, str]:
+    """How the connections are, and its style."""
+    up, count = health.links_up, len(health.links)
+    words = {0: "no link", 1: "link up" if up else "link DOWN"}
+    return words.get(count, f"links {up} of {count} up"), "" if count and up == count else ALARM
 
 
 def printable(text: str, glyphs: Glyphs) -> str:
