@@ -37,6 +37,10 @@ class Served:
 
         return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(timeout=30)
 
+    def later(self, seconds: float, act: Callable[[LocalKuCoin], object]) -> None:
+        """Have the venue do something then. To be called by something that it does."""
+        self._loop.call_later(seconds, act, self._venue)
+
     def book(self, symbol: str, sequence: int, depth: int | None = None) -> dict[str, list[list[str]]]:
         """What was true at a sequence, as a command prints it."""
         _, bids, asks = self.ask(lambda venue: venue.market[symbol].book(sequence, depth))

@@ -30,7 +30,7 @@ SYMBOLS = "BCHSV-USDT, CAPP-BTC, DAPPT-BTC, FET-BTC, NRG-BTC"
     [
         (["--wild"], 2, "No such option '--wild'; see `orderbook --help`"),
         (["reply"], 2, "no command 'reply'; did you mean replay? see `orderbook --help`"),
-        (["xyz"], 2, "no command 'xyz'; there are demo, watch, record, snapshot, replay, simulate, info; see `orderb"),
+        (["xyz"], 2, "no command 'xyz'; there are demo, watch, trades, candles, tickers, balances, orders, record, "),
         (["x" * 500], 2, "; there are demo"),
         (["watch", "A-B", "--log", "-"], 2, "--log belongs before the command: orderbook --log FILE watch ..."),
         (["info", "--debug"], 2, "--debug belongs before the command: orderbook --log FILE --debug info ..."),
@@ -131,7 +131,8 @@ def test_the_list_of_commands_is_theirs() -> None:
 
     assert dict(COMMANDS) == own
     assert " ".join(" ".join(item) for item in COMMANDS.items()) == " ".join(listed.split())
-    assert ["demo", "watch", "record", "snapshot", "replay", "simulate", "info"] == list(COMMANDS)
+    streams = ["trades", "candles", "tickers", "balances", "orders"]
+    assert ["demo", "watch", *streams, "record", "snapshot", "replay", "simulate", "info"] == list(COMMANDS)
 
 
 @pytest.mark.parametrize(

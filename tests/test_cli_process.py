@@ -176,12 +176,13 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     assert b"====== 243.216 | 243.457 ======" in stdout
 
 
-def on_a_terminal(*args: str, press: bytes = b"", **variables: str) -> tuple[int, str]:
+def on_a_terminal(*args: str, press: bytes = b"", at: bytes = b"LIVE", **variables: str) -> tuple[int, str]:
     """Run a command on a terminal of 80 columns and 24 lines.
 
     Args:
         args: The command.
         press: Keys that are pressed as soon as it shows a LIVE book.
+        at: Or as soon as it shows this.
         variables: Of the environment.
 
     Returns:
@@ -195,7 +196,7 @@ def on_a_terminal(*args: str, press: bytes = b"", **variables: str) -> tuple[int
         try:
             while piece := os.read(ours, 65536):
                 written += piece
-                if press and b"LIVE" in written:
+                if press and at in written:
                     os.write(ours, press)
                     press = b""
         except OSError:  # Linux says EIO when the other end is closed.

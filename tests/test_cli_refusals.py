@@ -269,10 +269,10 @@ def test_what_cannot_mean_anything(
     assert (2, False) == (result.exit_code, "\x1b" in result.stderr)
 
 
-@pytest.mark.parametrize("command", ["watch", "record"])
-def test_no_symbol_at_all(command: str) -> None:
+@pytest.mark.parametrize("command", [("watch",), ("record", "--out", "day.jsonl.gz"), ("trades",), ("candles",)])
+def test_no_symbol_at_all(command: tuple[str, ...]) -> None:
     """At least one is needed."""
-    assert "Missing argument 'SYMBOL...'" in one_line(orderbook_command(command))
+    assert "Missing argument 'SYMBOL...'" in one_line(orderbook_command(*command))
 
 
 # --- the file ---

@@ -27,6 +27,11 @@ from orderbook.errors import OrderBookError, UsageError
 COMMANDS: Final[Mapping[str, str]] = {
     "demo": "Watch live books being kept from a local KuCoin, and compared with the truth.",
     "watch": "Watch live order books of a venue, with the health of each.",
+    "trades": "Show trades as they happen.",
+    "candles": "Show the candle of the moment, whenever it changes.",
+    "tickers": "Show best prices and last trade of some symbols, or of all.",
+    "balances": "Show what your account holds of each currency, whenever that changes.",
+    "orders": "Show what happens to your orders.",
     "record": "Record the raw traffic of some symbols until stopped.",
     "snapshot": "Fetch one order book over REST and show it.",
     "replay": "Run recorded traffic through the very same code that runs live.",
@@ -145,6 +150,7 @@ Examples:
   orderbook demo                               live books, kept from a local KuCoin that misbehaves
   orderbook demo --seconds 5 --format json     the same as a test: one JSON object
   orderbook watch BTC-USDT ETH-USDT            live books of the venue
+  orderbook trades BTC-USDT --format json      a stream of it, one JSON object a line
   orderbook replay session.jsonl.gz            what became of each book of a recording
   orderbook replay day-*.jsonl.gz --format json | jq 'select(.state != "LIVE")'
   orderbook simulate --faults plan.json        a local KuCoin to test bots against
@@ -152,7 +158,7 @@ Examples:
 
 Data goes to stdout, everything else to stderr. The exit code is 0 on success, 1 when a check came out bad or something
 could not be read, 2 for a mistake on the command line, or in a file of keys or faults that it names. Ctrl-C is how
-watch, record, simulate and demo are meant to end; anything else ends with 130 then.
+whatever runs until it is stopped is meant to end; anything else ends with 130 then.
 """
 
 

@@ -24,6 +24,7 @@ from orderbook.types import BookState
 from orderbook.ui.panels import PanelData
 from orderbook.venues.kucoin_auth import credentials_for
 from orderbook.venues.rest import Depth
+from snapshots.fetch import Rest
 
 T = TypeVar("T")
 Command = Callable[..., Any]
@@ -37,28 +38,39 @@ def _depth(_ctx: click.Context, _param: click.Parameter, value: str | None) -> D
     return None if value is None else DEPTHS[value]
 
 
+_keys_option: Final = click.option(
+    "--keys",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    callback=read_keys,
+    metavar="FILE",
+    help=f"A JSON file with {', '.join(KEY_NAMES)}; `orderbook simulate --keys-file` writes one. Without it, "
+    "the environment's key is used for the venue's own hosts, and for no other --url.",
+)
+_depth_option: Final = click.option(
+    "--depth",
+    type=click.Choice(list(DEPTHS)),
+    callback=_depth,
+    help="Levels a side of the snapshots. Default: full with a key, else 100.",
+)
+_url_option: Final = click.option("--url", metavar="URL", help="Another host, such as that of `orderbook simulate`.")
+_venue_option: Final = click.option(
+    "--venue", default="kucoin", callback=checked_venue, is_eager=True, metavar="NAME", help="kucoin"
+)
+
+
 def live_options(command: Command) -> Command:
-    """The options of every command that connects to a venue: ``venue``, ``url``, ``depth`` and ``keys``."""
-    for option in (
-        click.option(
-            "--keys",
-            type=click.Path(path_type=Path, dir_okay=False, exists=True),
-            callback=read_keys,
-            metavar="FILE",
-            help=f"A JSON file with {', '.join(KEY_NAMES)}; `orderbook simulate --keys-file` writes one. Without it, "
-            "the environment's key is used for the venue's own hosts, and for no other --url.",
-        ),
-        click.option(
-            "--depth",
-            type=click.Choice(list(DEPTHS)),
-            callback=_depth,
-            help="Levels a side of the snapshots. Default: full with a key, else 100.",
-        ),
-        click.option("--url", metavar="URL", help="Another host, such as that of `orderbook simulate`."),
-        click.option("--venue", default="kucoin", callback=checked_venue, is_eager=True, metavar="NAME", help="kucoin"),
-    ):
-        command = option(command)
-    return command
+    """The options of every command that keeps books of a venue: ``venue``, ``url``, ``depth`` and ``keys``."""
+    return _venue_option(_url_option(_depth_option(_keys_option(command))))
+
+
+def place_options(command: Command) -> Command:
+    """The options of a command that needs no key: ``venue`` and ``url``."""
+    return _venue_option(_url_option(command))
+
+
+def account_options(command: Command) -> Command:
+    """The options of a command about one's own account: ``venue``, ``url`` and ``keys``."""
+    return _venue_option(_url_option(_keys_option(command)))
 
 
 @asynccontextmanager
@@ -100,9 +112,39 @@ def key_and_depth(
     address = url or URLS[venue]
     credentials = credentials_for(address, keys, os.environ)
     if depth == "full" and credentials is None:
-        apart = "; the environment's key is not sent to other hosts" if os.environ.get(KEY_NAMES[0]) else ""
-        raise UsageError(f"full snapshots need an API key: give --keys FILE, or ask for --depth 100{apart}")
+        raise UsageError(f"full snapshots need an API key: give --keys FILE, or ask for --depth 100{_apart()}")
     return credentials, depth or ("full" if credentials else 100)
+
+
+def key_for(what: str, venue: str, url: str | None, keys: Credentials | None) -> Credentials:
+    """The key that may go to the address.
+
+    Args:
+        what: Needs it.
+        venue: Whose.
+        url: Another host.
+        keys: Given explicitly.
+
+    Raises:
+        UsageError: There is none, or a part of it is missing.
+    """
+    credentials = credentials_for(url or URLS[venue], keys, os.environ)
+    if credentials is None:
+        raise UsageError(f"{what} are of an account, and need its API key: give --keys FILE{_apart()}")
+    return credentials
+
+
+async def require_accepted(venue: str, url: str | None, credentials: Credentials) -> None:
+    """Raise ``RestError`` if the venue does not let the key's owner listen to the account.
+
+    A feed would try again for ever, because a venue that refuses a key may change its mind; a person wants to know.
+    """
+    async with Rest(url or URLS[venue], credentials=credentials) as rest:
+        await rest.token(private=True)
+
+
+def _apart() -> str:
+    return "; the environment's key is not sent to other hosts" if os.environ.get(KEY_NAMES[0]) else ""
 
 
 @asynccontextmanager
