@@ -7,10 +7,12 @@ reached past the horizon, and that the answer holds only what is known for certa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy.typing as npt
 
+from orderbook.fixedpoint import to_number
 from orderbook.types import BookState, Level
 
 T_co = TypeVar("T_co", covariant=True)
@@ -96,3 +98,43 @@ class BookView(Generic[V_co]):
     def is_live(self) -> bool:
         """Whether the book was LIVE when the view was taken."""
         return self.state is BookState.LIVE
+
+    @property
+    def best_bid(self) -> Level[V_co] | None:
+        """Highest bid; ``None`` if there is none in the view."""
+        return self.bids[0] if self.bids else None
+
+    @property
+    def best_ask(self) -> Level[V_co] | None:
+        """Lowest ask; ``None`` if there is none in the view."""
+        return self.asks[0] if self.asks else None
+
+    @property
+    def spread(self) -> float | None:
+        """Best ask less best bid, as the book's own float; ``None`` unless both are in the view.
+
+        This and what follows it are floats in every form, computed from the prices as they are written and rounded
+        once. (A price of more than 15 digits is written shorter in floats; where that matters, ask the book.)
+        """
+        touch = self._touch()
+        return None if touch is None else float(touch[1] - touch[0])
+
+    @property
+    def mid(self) -> float | None:
+        """Halfway between the best prices; ``None`` unless both are in the view."""
+        touch = self._touch()
+        return None if touch is None else float((touch[0] + touch[1]) / 2)
+
+    @property
+    def spread_bps(self) -> float | None:
+        """Spread in basis points of mid; ``None`` unless both sides are in the view."""
+        touch = self._touch()
+        return None if touch is None else float(20_000 * (touch[1] - touch[0]) / (touch[0] + touch[1]))
+
+    def _touch(self) -> tuple[Fraction, Fraction] | None:
+        """The best prices, exactly."""
+        if not (self.bids and self.asks):
+            return None
+        prices: tuple[Any, Any] = (self.bids[0].price, self.asks[0].price)
+        bid, ask = (Fraction(to_number(price).to_decimal()) for price in prices)
+        return bid, ask

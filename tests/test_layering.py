@@ -32,7 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.side",),
     ("orderbook.reader",),
     ("orderbook.book",),
-    ("orderbook.events", "orderbook.settings"),
+    ("orderbook.conditions", "orderbook.events", "orderbook.settings"),
+    ("orderbook.condition_text",),
     ("orderbook.venues",),
     ("orderbook.sync",),
     ("orderbook.__init__",),
@@ -76,7 +77,7 @@ UPWARD_WHEN_ASKED_FOR = {
 """Arrows that may point upward, within a function or under TYPE_CHECKING."""
 
 PURE_IMPORTS = {
-    *("__future__", "abc", "collections", "dataclasses", "enum", "types", "typing"),
+    *("__future__", "abc", "collections", "dataclasses", "enum", "inspect", "types", "typing"),
     *("bisect", "functools", "heapq", "itertools", "operator"),
     *("decimal", "fractions", "math", "numpy", "sortedcontainers"),
     *("hashlib", "hmac", "ipaddress"),
