@@ -22,6 +22,8 @@ import typing
 
 from orderbook.accelerator import ACCELERATOR
 from orderbook.book import OrderBook
+from orderbook.condition_text import ConditionError, parse_condition
+from orderbook.conditions import Condition
 from orderbook.errors import (
     BadAnswer,
     BeyondHorizon,
@@ -65,7 +67,10 @@ from orderbook.types import BBO, BookState, Change, Delta, Level, Side
 
 if typing.TYPE_CHECKING:
     from orderbook.live import (
+        Alert,
+        Alerts,
         CallbackFailed,
+        ConditionFailed,
         Feed,
         FeedClosed,
         FeedError,
@@ -83,6 +88,7 @@ if typing.TYPE_CHECKING:
         MassResyncEnded,
         MessageRejected,
         NoCredentials,
+        NotInTime,
         NotReady,
         RecordingFailed,
         RecordingResumed,
@@ -94,6 +100,7 @@ if typing.TYPE_CHECKING:
         SymbolStatus,
         ThreadedFeed,
         Update,
+        first,
         open_feed,
     )
 
@@ -102,6 +109,8 @@ __version__ = "0.1.0"
 __all__ = [
     "ACCELERATOR",
     "BBO",
+    "Alert",
+    "Alerts",
     "AuditFailed",
     "AuditPassed",
     "BadAnswer",
@@ -113,6 +122,9 @@ __all__ = [
     "BookView",
     "CallbackFailed",
     "Change",
+    "Condition",
+    "ConditionError",
+    "ConditionFailed",
     "Credentials",
     "Crossed",
     "Delta",
@@ -147,6 +159,7 @@ __all__ = [
     "NeedProbe",
     "NeedSnapshot",
     "NoCredentials",
+    "NotInTime",
     "NotReady",
     "NumberError",
     "OrderBook",
@@ -177,7 +190,9 @@ __all__ = [
     "Update",
     "UsageError",
     "VenueError",
+    "first",
     "open_feed",
+    "parse_condition",
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orderbook.feed.alerting import first
+from orderbook.feed.alerts import Alert, Alerts
 from orderbook.feed.delivery import Subscription, Update
 from orderbook.feed.errors import (
     FeedClosed,
@@ -9,12 +11,14 @@ from orderbook.feed.errors import (
     ForkedFeed,
     LinkError,
     NoCredentials,
+    NotInTime,
     NotReady,
     StreamNotReady,
     SubscribeError,
 )
 from orderbook.feed.events import (
     CallbackFailed,
+    ConditionFailed,
     FeedEvent,
     LinkDown,
     LinkReplaced,
@@ -35,7 +39,10 @@ from orderbook.feed.stream import Stream
 from orderbook.feed.threaded import ThreadedFeed
 
 __all__ = [
+    "Alert",
+    "Alerts",
     "CallbackFailed",
+    "ConditionFailed",
     "Feed",
     "FeedClosed",
     "FeedError",
@@ -53,6 +60,7 @@ __all__ = [
     "MassResyncEnded",
     "MessageRejected",
     "NoCredentials",
+    "NotInTime",
     "NotReady",
     "RecordingFailed",
     "RecordingResumed",
@@ -64,5 +72,6 @@ __all__ = [
     "SymbolStatus",
     "ThreadedFeed",
     "Update",
+    "first",
     "open_feed",
 ]

@@ -19,6 +19,8 @@ from tests.source_tree import ROOT
 
 ORDERBOOK = [
     "ACCELERATOR",
+    "Alert",
+    "Alerts",
     "AuditFailed",
     "AuditPassed",
     "BBO",
@@ -31,6 +33,9 @@ ORDERBOOK = [
     "BookView",
     "CallbackFailed",
     "Change",
+    "Condition",
+    "ConditionError",
+    "ConditionFailed",
     "Credentials",
     "Crossed",
     "Delta",
@@ -65,6 +70,7 @@ ORDERBOOK = [
     "NeedProbe",
     "NeedSnapshot",
     "NoCredentials",
+    "NotInTime",
     "NotReady",
     "NumberError",
     "OrderBook",
@@ -95,7 +101,9 @@ ORDERBOOK = [
     "Update",
     "UsageError",
     "VenueError",
+    "first",
     "open_feed",
+    "parse_condition",
 ]
 SNAPSHOTS = ["CaptureError", "CaptureReader", "CaptureWriter", "Problem", "Record", "read_capture"]
 

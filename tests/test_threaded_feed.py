@@ -55,6 +55,19 @@ async def test_it_hands_out_views_that_are_right(venue: LocalKuCoin) -> None:
     await in_thread(use)
 
 
+async def test_a_condition_is_waited_for(venue: LocalKuCoin) -> None:
+    """A view in which it held, or an error that says that it did not."""
+
+    def use() -> None:
+        with feed_of(venue) as feed:
+            view = feed.when(SYMBOL, "spread > 0", timeout_s=10, levels=3)
+            assert (view.is_live, 3) == (True, len(view.asks))
+            with pytest.raises(orderbook.NotInTime):
+                feed.when(SYMBOL, lambda view: view.mid is None, timeout_s=0.01)
+
+    await in_thread(use)
+
+
 async def test_symbols_come_and_go(venue: LocalKuCoin) -> None:
     """As in a feed of asyncio, with the same errors."""
 

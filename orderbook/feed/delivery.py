@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Final, Literal, Protocol, Self
 
 from orderbook.book import OrderBook
 from orderbook.errors import UsageError, shown
@@ -90,6 +90,11 @@ class Subscription:
     def __repr__(self) -> str:
         return f"<Subscription to {self.deliver} of {self.symbol}: {self.delivered} delivered, {self.skipped} skipped>"
 
+    @property
+    def wants_deltas(self) -> bool:
+        """Whether it hands on every delta."""
+        return self.deliver == "every"
+
     def publish(self, delta: Delta | None, received_ns: int, *, state_changed: bool) -> None:
         """The book has moved, or its state has. O(1), but for the view that ``every`` takes."""
         if self._closed:
@@ -148,10 +153,25 @@ class Subscription:
             self._gone(self)
 
 
-class Subscribers(Held[Subscription]):
-    """The subscriptions to a book."""
+class Subscriber(Protocol):
+    """Who is told of a book, at once with everything that happens to it: a ``Subscription``, or ``Alerts``."""
+
+    @property
+    def wants_deltas(self) -> bool:
+        """Whether it makes use of the messages themselves."""
+        ...
+
+    def publish(self, delta: Delta | None, received_ns: int, *, state_changed: bool) -> None:
+        """The book has moved, or its state has; must not raise."""
+
+    def close(self, *, drain: bool = False) -> None:
+        """There will be no more."""
+
+
+class Subscribers(Held[Subscriber]):
+    """The subscribers of a book."""
 
     @property
     def want_deltas(self) -> bool:
         """Whether one of them hands on every delta."""
-        return any(one.deliver == "every" for one in self)
+        return any(one.wants_deltas for one in self)

@@ -75,6 +75,25 @@ class NoCredentials(FeedError, UsageError):
         )
 
 
+class NotInTime(FeedError, TimeoutError):
+    """What was waited for did not come to pass in time.
+
+    Attributes:
+        what: What that was, and where, in words.
+        timeout_s: How long it was waited for, in seconds.
+        detail: How it stood at the end, in words; may be empty.
+    """
+
+    def __init__(self, what: str, timeout_s: float, detail: str = "") -> None:
+        super().__init__(what, timeout_s, detail)
+        self.what = what
+        self.timeout_s = timeout_s
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.what}: not within {self.timeout_s:g} s{self.detail and f'; {self.detail}'}"
+
+
 class LinkError(VenueError):
     """A connection could not be made, or ended. The feed connects anew."""
 

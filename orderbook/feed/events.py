@@ -67,6 +67,18 @@ class CallbackFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ConditionFailed:
+    """A condition cannot be told: its function raised, or it reaches past what is known of the book.
+
+    Told once, until it can be told again; every time is counted (``SymbolMetrics.condition_errors``).
+    """
+
+    symbol: str
+    condition: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingFailed:
     """What is received is not recorded at the moment; a marker of the loss will stand in the recording."""
 
@@ -120,6 +132,7 @@ Notice = (
     | SubscriptionRefused
     | MessageRejected
     | CallbackFailed
+    | ConditionFailed
     | RecordingFailed
     | RecordingResumed
     | LoopBlocked

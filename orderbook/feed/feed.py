@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from orderbook.book import OrderBook
 from orderbook.feed import forks
+from orderbook.feed.alerting import Alerting
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.delivery import Deliver, Subscription
 from orderbook.feed.errors import FeedClosed, ForkedFeed
@@ -43,7 +44,7 @@ OpenWorld = Callable[["Feed", AsyncExitStack], Awaitable[World]]
 """Makes the seams of a feed when it starts; what has to be closed again goes on the stack."""
 
 
-class Feed:
+class Feed(Alerting):
     """Live books, kept from the venue's stream for as long as the feed is open.
 
     Made by ``open_feed``, whose arguments these are, and used as an asynchronous context manager (or awaited, and then

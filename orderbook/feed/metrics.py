@@ -44,6 +44,10 @@ class SymbolMetrics:
     dropped: int = 0
     """Updates that a slow subscriber did not get; it was told how many."""
     callback_errors: int = 0
+    alerts: int = 0
+    """How often conditions came to hold."""
+    condition_errors: int = 0
+    """Looks at which a condition could not be told, because it raised."""
     reconnects: int = 0
     """Connections lost under it."""
     snapshot_errors: int = 0

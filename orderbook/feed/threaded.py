@@ -12,11 +12,13 @@ from copy import deepcopy
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from orderbook.conditions import Condition, Test
 from orderbook.errors import OrderBookError, UsageError
 from orderbook.feed.delivery import Deliver, Update
 from orderbook.feed.errors import FeedClosed, ForkedFeed
 from orderbook.feed.events import Dump
 from orderbook.feed.health import FeedHealth, SymbolStatus
+from orderbook.feed.listeners import check_callback
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
 from orderbook.feed.opening import open_feed
 from orderbook.results import BookView
@@ -137,6 +139,18 @@ class ThreadedFeed:
         self._call(self._feed.ready(symbol, timeout_s=timeout_s))
         return self.view(symbol)
 
+    def when(
+        self,
+        symbol: str,
+        condition: str | Condition | Test,
+        *,
+        for_s: float | None = None,
+        timeout_s: float | None = None,
+        levels: int = 1,
+    ) -> BookView[float]:
+        """Wait until a condition holds; as ``Feed.when``, and raises as it does. A function runs in that thread."""
+        return self._call(self._feed.when(symbol, condition, for_s=for_s, timeout_s=timeout_s, levels=levels))
+
     def view(self, symbol: str, levels: int = 1) -> BookView[float]:
         """The book at this moment: its state, and its best levels if it is LIVE.
 
@@ -191,8 +205,7 @@ class ThreadedFeed:
         Raises:
             UsageError: Nothing that can be called; else as ``view``.
         """
-        if not callable(callback):
-            raise UsageError(f"a callback is a function that takes an update, not {type(callback).__name__}")
+        check_callback(callback, "an update")
         subscription = self._ask(lambda: self._feed.listen(symbol, callback, deliver=deliver, levels=levels))
 
         def close() -> None:
