@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from orderbook.cli.alarm import Alarm, Rule, alert_options, each_rule, told_alert
 from orderbook.cli.live import LINE_S, first_news, key_and_depth, live_options, opened, panels_of, stop_signals, until
 from orderbook.cli.options import checked_seconds, checked_symbols, format_option
 from orderbook.cli.terminal import counted
@@ -28,10 +29,17 @@ Examples:
   orderbook watch BTC-USDT ETH-USDT SOL-USDT
   orderbook watch BTC-USDT --url http://127.0.0.1:8888     a local KuCoin: `orderbook simulate --port 8888`
   orderbook watch BTC-USDT --format json | jq .best_bid
+  orderbook watch BTC-USDT --alert 'spread_bps > 5' --alert 'not live for 5s'
+  orderbook watch BTC-USDT ETH-USDT --alert 'BTC-USDT: imbalance(10) < -0.4 for 2s'
+  orderbook watch BTC-USDT --alert 'best_ask crosses 67000' --exit-on-alert && echo now
 
 On a terminal: ladders side by side; left and right choose a symbol, + and - (or up and down) the depth, s shows one
 alone, ? lists the keys, q ends. Elsewhere: one line a symbol and second. A book that is not LIVE shows no levels, but
 says why; the command ends with an error only when no book ever can be, as with a key that is refused.
+
+An alert is a number (best_bid, best_ask, mid, microprice, spread, spread_bps, imbalance(LEVELS)), then >, >=, <, <= or
+crosses, then a number; or "not live". With "for 2s" (ms, s, min, h) it has to hold for so long. It is told when it
+comes to hold, and again after it did not: beside the ladders with a ring of the bell, elsewhere as a line at once.
 """
 
 
@@ -39,6 +47,7 @@ says why; the command ends with an error only when no book ever can be, as with 
 @click.argument("symbols", nargs=-1, required=True, callback=checked_symbols, metavar="SYMBOL...")
 @live_options
 @click.option("--seconds", callback=checked_seconds, metavar="N", help="Stop after so many seconds.")
+@alert_options
 @format_option
 def watch(
     *,
@@ -49,11 +58,19 @@ def watch(
     keys: Credentials | None,
     seconds: float,
     form: Literal["table", "json"],
-) -> None:
+    rules: tuple[Rule, ...],
+    is_silent: bool,
+    is_last: bool,
+) -> int:
     """Watch live order books of a venue, with the health of each."""
+    if not rules and (is_silent or is_last):
+        raise click.UsageError(f"{'--no-bell' if is_silent else '--exit-on-alert'} does nothing without --alert")
+    alarm = Alarm(each_rule(rules, symbols)) if rules else None
     credentials, depth = key_and_depth(venue, url, keys, depth)
-    feed = open_feed(venue, symbols, url=url, credentials=credentials, depth=depth)
-    asyncio.run(_watch(feed, name_of(venue, url), seconds, form))
+    hear = None if alarm is None else alarm.hear_event
+    feed = open_feed(venue, symbols, url=url, credentials=credentials, depth=depth, on_event=hear)
+    asyncio.run(_watch(feed, name_of(venue, url), seconds, form, alarm, has_bell=not is_silent, is_last=is_last))
+    return int(is_last and alarm is not None and not alarm.count)
 
 
 def name_of(venue: str, url: str | None) -> str:
@@ -61,12 +78,29 @@ def name_of(venue: str, url: str | None) -> str:
     return venue if url is None else f"{venue} at {urlsplit(url).netloc.rpartition('@')[2]}"
 
 
-async def _watch(feed: Feed, venue: str, seconds: float, form: Literal["table", "json"]) -> None:
-    watching = Watching(feed)
-    screen: Screen = Screen(lambda: watching.panels(screen.levels), watching.health, venue=venue, form=form)
+async def _watch(
+    feed: Feed,
+    venue: str,
+    seconds: float,
+    form: Literal["table", "json"],
+    alarm: Alarm | None,
+    *,
+    has_bell: bool,
+    is_last: bool,
+) -> None:
+    watching = Watching(feed, alarm)
+    screen: Screen = Screen(
+        lambda: watching.panels(screen.levels),
+        watching.health,
+        venue=venue,
+        form=form,
+        alarm=alarm,
+        has_bell=has_bell,
+    )
     # Within: opening a feed takes long where nobody answers, and can be stopped, too.
     async with stop_signals() as stop:
-        await until(stop, watching.show(screen, seconds))
+        showing = watching.show(screen, seconds)
+        await until(stop, until(alarm.fired, showing) if alarm is not None and is_last else showing)
 
 
 class Watching:
@@ -74,10 +108,12 @@ class Watching:
 
     Args:
         feed: Not open yet.
+        alarm: What is watched for from when it is open.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, alarm: Alarm | None = None) -> None:
         self._feed = feed
+        self._alarm = alarm
         # Once it has begun to open, it has the symbols only that were looked up already.
         self._symbols = feed.symbols
         self._began_s = 0.0
@@ -101,7 +137,7 @@ class Watching:
 
     async def _draw(self, screen: Screen, seconds: float) -> None:
         self._began_s = asyncio.get_running_loop().time()
-        self._opening = asyncio.ensure_future(self._feed.start())
+        self._opening = asyncio.ensure_future(self._start())
         try:
             await screen.run(seconds)
         finally:
@@ -113,6 +149,14 @@ class Watching:
             await asyncio.gather(self._opening, return_exceptions=True)
             await self._feed.close()
 
+    async def _start(self) -> None:
+        await self._feed.start()
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._alarm is not None:
+            self._alarm.begin(self._feed)
+
     def _summary(self) -> str:
         """What there was to see, in one line; empty where the feed was not open."""
         elapsed_s = asyncio.get_running_loop().time() - self._began_s
@@ -120,12 +164,18 @@ class Watching:
             return ""
         gaps = sum(self._feed.counters(symbol).gaps for symbol in self._feed.symbols)
         reconnects = counted(self._feed.health().reconnects, "reconnect")
-        return f"{elapsed_s:.0f} s, {counted(gaps, 'gap')}, {reconnects}"
+        summary = f"{elapsed_s:.0f} s, {counted(gaps, 'gap')}, {reconnects}"
+        if self._alarm is None:
+            return summary
+        last = self._alarm.last
+        told = "" if last is None else f"; the last: {last.symbol}: {told_alert(last)}"
+        return f"{summary}, {counted(self._alarm.count, 'alert')}{told}"
 
     async def _tell(self, screen: Screen, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         async with opened(self._feed, seconds):
+            self._begin()
             await first_news(self._feed, min(LINE_S, end - loop.time()))
             await screen.run(max(end - loop.time(), 0.0))
 

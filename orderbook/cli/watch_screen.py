@@ -15,10 +15,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from orderbook.cli.alarm import Alarm, alert_to_json, told_alert
 from orderbook.cli.live import LINE_S
 from orderbook.cli.tables import glyphs_of
 from orderbook.cli.terminal import can_draw, print_json, stdout_console
+from orderbook.feed.alerts import Alert
 from orderbook.feed.health import FeedHealth
+from orderbook.ui.alerts import alert_lines, room_for
 from orderbook.ui.controls import ViewState
 from orderbook.ui.dashboard import dashboard, layout
 from orderbook.ui.flash import Flash
@@ -48,6 +51,8 @@ class Screen:
         console: Where to draw; by default stdout, if it is a terminal. One given is drawn to.
         source: Where keys come from; by default the terminal at stdin.
         wall_ns: The time for JSON, nanoseconds since 1970.
+        alarm: Whose alerts are shown; lines tell them at once.
+        has_bell: In a picture, an alert rings the terminal's bell; several since the last picture ring it once.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class Screen:
         console: Console | None = None,
         source: Input | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
+        alarm: Alarm | None = None,
+        has_bell: bool = True,
     ) -> None:
         self._panels = panels
         self._health = health
@@ -74,6 +81,10 @@ class Screen:
         self._wall_ns = wall_ns
         self._state = ViewState()
         self._flashes: dict[str, Flash] = {}
+        self._alarm = alarm
+        self._has_bell = has_bell
+        if alarm is not None and not self._drawn:
+            alarm.tell = self._say
 
     @property
     def is_drawn(self) -> bool:
@@ -120,6 +131,8 @@ class Screen:
         while not self._state.is_quit:
             began = loop.time()
             live.update(self._picture(), refresh=True)
+            if self._alarm is not None and self._alarm.take_bell() and self._has_bell:
+                self._console.bell()
             took = loop.time() - began
             await self._obey(pressed, began + max(FRAME_S, took / SHARE_MAX))
 
@@ -137,7 +150,8 @@ class Screen:
     def _picture(self) -> Text:
         width, height = self._console.size
         data = self._panels()
-        plan = layout(len(data), self._state, width, height)
+        alerts = self._alerts(width, height)
+        plan = layout(len(data), self._state, width, height - len(alerts))
         self._state = self._state.seen(len(data), plan.fits)
         drawn = [data[index].view for index in plan.shown]
         self._flashes = {view.symbol: self._flashes.get(view.symbol, Flash()).after(view) for view in drawn}
@@ -149,7 +163,24 @@ class Screen:
             height,
             venue=self._venue,
             flashes=self._flashes,
+            alerts=alerts,
             glyphs=self._glyphs,
+        )
+
+    def _alerts(self, width: int, height: int) -> list[Text]:
+        """The last alerts; no line where nothing is watched for."""
+        if self._alarm is None:
+            return []
+        room = room_for(height)
+        alarm = self._alarm
+        return alert_lines(
+            alarm.notices(room),
+            alarm.watched,
+            width,
+            room,
+            self._glyphs,
+            count=alarm.count,
+            problem_count=alarm.problem_count,
         )
 
     # -- elsewhere --
@@ -162,3 +193,10 @@ class Screen:
                 else:
                     click.echo(told(one), err=self._to_stderr)
             await asyncio.sleep(LINE_S)
+
+    def _say(self, alert: Alert, ts: int) -> None:
+        """An alert, when it happens."""
+        if self._form == "json":
+            print_json(alert_to_json(alert, ts))
+        else:
+            click.echo(f"{alert.symbol} ALERT  {told_alert(alert)}", err=self._to_stderr)

@@ -71,6 +71,7 @@ def dashboard(
     *,
     venue: str,
     flashes: Mapping[str, Flash] | None = None,
+    alerts: Sequence[Text] = (),
     glyphs: Glyphs = UNICODE,
 ) -> Text:
     """Draw everything.
@@ -83,6 +84,7 @@ def dashboard(
         height: Lines to fill, at least 5.
         venue: Its name.
         flashes: By symbol, which levels to mark as changed.
+        alerts: Lines for between ladders and footer; they need room beside the ``height`` that ``layout`` was told.
         glyphs: ``ASCII`` where the terminal has no more.
 
     Returns:
@@ -90,7 +92,7 @@ def dashboard(
 
     Complexity: O(levels shown + symbols).
     """
-    plan = layout(len(data), state, width, height)
+    plan = layout(len(data), state, width, height - len(alerts))
     with localcontext(EXACT):
         inner = plan.height + plan.rows
         if state.is_help:
@@ -101,8 +103,8 @@ def dashboard(
             body = _ladders(data, state, plan, flashes or {}, width, glyphs)
             others = [one for index, one in enumerate(data) if index not in plan.shown]
             body += rows(others, width, plan.rows, glyphs)
-        lines = [*body, *[Text()] * (inner - len(body))]
-        if height >= _FRAMED_FROM:
+        lines = [*body, *[Text()] * (inner - len(body)), *alerts]
+        if height - len(alerts) >= _FRAMED_FROM:
             last = progress(health, width, glyphs) if is_starting(health) else _footer(state, plan, width, glyphs)
             lines = [header(data, health, width, venue, glyphs), *lines, last]
     return Text("\n", no_wrap=True, overflow="crop").join(lines[:height])
