@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -30,12 +31,18 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 
 
+def program(part: str) -> str:
+    """The one in Python that has this part."""
+    (found,) = [one for one in blocks("python") if part in one]
+    return found
+
+
 def test_the_program_runs_and_prints_what_its_comments_say() -> None:
     """Every expression with a comment that is a value has that value."""
-    program = blocks("python")[1]
+    shown = program("sync.receive_snapshot(")
     scope: dict[str, object] = {}
-    exec(compile(program, "README.md", "exec"), scope)
-    promised = re.findall(r"^(book\.\S+) +# (Level\(.*\))$", program, re.MULTILINE)
+    exec(compile(shown, "README.md", "exec"), scope)
+    promised = re.findall(r"^(book\.\S+) +# (Level\(.*\))$", shown, re.MULTILINE)
     assert len(promised) == 2
     for expression, value in promised:
         assert value == repr(eval(expression, scope))
@@ -46,7 +53,7 @@ async def test_the_live_program_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
     async with LocalKuCoin(symbols=["BTC-USDT", "ETH-USDT"], seed=1) as venue:
         local = partial(orderbook.open_feed, url=venue.url, credentials=venue.credentials)
         monkeypatch.setattr(orderbook, "open_feed", local)
-        code = compile(blocks("python")[0], "README.md", "exec")
+        code = compile(program("feed.updates("), "README.md", "exec")
         await asyncio.to_thread(exec, code, {})
 
     ready, update = capsys.readouterr().out.splitlines()
@@ -60,7 +67,7 @@ def test_the_streams_are_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     with monkeypatch.context() as patched:
         patched.setattr(orderbook, "open_feed", lambda _name: feed_of(venue))
         patched.setattr(asyncio, "run", programs.append)
-        exec(compile(blocks("python")[2], "README.md", "exec"), {})
+        exec(compile(program("feed.trades("), "README.md", "exec"), {})
 
         async def story() -> None:
             reading = asyncio.create_task(programs[0])
@@ -83,11 +90,11 @@ def test_the_streams_of_a_recording_are_read(
 ) -> None:
     """From the root of a checkout, as shown, with the numbers that the comment tells."""
     monkeypatch.chdir(README.parent)
-    program = blocks("python")[3]
+    shown = program("read_streams(")
     scope: dict[str, Any] = {}
-    exec(compile(program, "README.md", "exec"), scope)
+    exec(compile(shown, "README.md", "exec"), scope)
     streams = scope["streams"]
-    told = [int(number) for number in re.findall(r"\d+", program.rpartition("#")[2])]
+    told = [int(number) for number in re.findall(r"\d+", shown.rpartition("#")[2])]
     paths = ("/market/ticker", "/market/match", "/market/candles")
     assert [*(streams.messages[path] for path in paths), streams.rejected] == told
     assert sum(told) + 1 == len(capsys.readouterr().out.splitlines())
@@ -105,15 +112,20 @@ def test_the_table_of_streams_is_the_feeds() -> None:
 def test_the_replay_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the root of a checkout, as shown."""
     monkeypatch.chdir(README.parent)
-    exec(compile(blocks("python")[6], "README.md", "exec"), {})
-    assert len(blocks("python")) == 7
+    exec(compile(program("replay(capture)"), "README.md", "exec"), {})
+
+
+def test_every_program_is_run_here() -> None:
+    """As many as there are names for."""
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert len(blocks("python")) == len(set(re.findall(r'program\("(.+?)"\)', source)))
 
 
 def test_many_frames_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the root of a checkout, as shown: the book is LIVE in the end, and its numbers are there."""
     monkeypatch.chdir(README.parent)
     scope: dict[str, Any] = {}
-    exec(compile(blocks("python")[5], "README.md", "exec"), scope)
+    exec(compile(program("import numpy"), "README.md", "exec"), scope)
     day = scope["day"]
     assert day.live.all()
     assert (len(day), 10, 2) == day.bids.shape
@@ -121,10 +133,28 @@ def test_many_frames_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert scope["sync"].book.mid == day["mid"][-1]
 
 
+def test_conditions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """As shown, in virtual time; and so can every condition of the table be read."""
+
+    async def react(venue: VirtualKuCoin) -> None:
+        scope: dict[str, Any] = {"orderbook": orderbook}
+        exec(compile(program("feed.when("), "README.md", "exec"), scope)
+        async with venue.open_feed() as feed:
+            await scope["react"](feed)
+
+    in_virtual_time(react)(VirtualKuCoin(symbols=["BTC-USDT"], rate=20, seed=1))
+    waited, told = capsys.readouterr().out.splitlines()
+    assert 1 == waited.count("Level(price=")
+    assert 3 == told.count("Level(price=")
+    texts = re.findall(r'^\| `"(.*)"` \|', TEXT, re.MULTILINE)
+    assert texts == [str(orderbook.parse_condition(text)) for text in texts]
+    assert len(texts) == 4
+
+
 def test_the_test_of_a_bot_passes() -> None:
     """As shown, in virtual time."""
     scope: dict[str, Any] = {}
-    exec(compile(blocks("python")[4], "README.md", "exec"), scope)
+    exec(compile(program("assert_true"), "README.md", "exec"), scope)
     venue = VirtualKuCoin(symbols=["BTC-USDT"], rate=20, seed=1, faults=FaultPlan([{"fault": "drop", "p": 0.01}]))
     in_virtual_time(scope["test_my_bot"])(venue)
 
