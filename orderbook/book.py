@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import SupportsIndex
+from typing import Protocol, SupportsIndex, TypeVar
 
 from orderbook.arguments import as_count
 from orderbook.content import BookContent
@@ -16,6 +16,15 @@ from orderbook.guard import Clock, Guard, Pulse
 from orderbook.reader import Reader
 from orderbook.twin import Changed, Rows
 from orderbook.types import BookState, Change, Side, Snapshot
+
+N = TypeVar("N", covariant=True)
+
+
+class OwnSource(Protocol[N]):
+    """Whoever knows one's own orders, and makes a book without them: ``orderbook.own.OwnOrders``."""
+
+    def net_of(self, guard: Guard, /) -> N:
+        """What shows the book of this guard without one's own orders."""
 
 
 class LastKnown(Reader[float, float]):
@@ -66,6 +75,18 @@ class OrderBook(Reader[float, float], Changed):
         self.exact: Reader[Decimal, Decimal] = Reader(guard, EXACT, guarded=True)
         self.raw: Reader[int, Fraction] = Reader(guard, RAW, guarded=True)
         self.last_known = LastKnown(guard)
+
+    def without_own(self, orders: OwnSource[N]) -> N:
+        """The same queries about this book without one's own open orders: a ``NetBook``.
+
+        Keep it: it always shows the present book, less the present orders.
+
+        Args:
+            orders: One's own, an ``OwnOrders``.
+
+        Complexity: O(1).
+        """
+        return orders.net_of(self._guard)
 
     # --- on its own ------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,21 @@ class BeyondHorizon(OrderBookError):
         )
 
 
+class OrdersNotSynced(OrderBookError):
+    """It is not certain which orders of one's own are open, so what depends on them was refused.
+
+    Attributes:
+        reason: Why not, in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"own orders are not synced: {self.reason}; a list of the open orders makes them so"
+
+
 class VenueError(OrderBookError):
     """The venue sent something that cannot be used."""
 

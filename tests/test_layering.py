@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("orderbook.side",),
     ("orderbook.reader",),
     ("orderbook.book",),
+    ("orderbook.own",),
     ("orderbook.conditions", "orderbook.events", "orderbook.settings"),
     ("orderbook.condition_text",),
     ("orderbook.venues",),

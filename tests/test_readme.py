@@ -19,6 +19,7 @@ from orderbook.feed.streaming import Streams
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.testing import FaultPlan, VirtualKuCoin, in_virtual_time
 from tests.feed_world import eventually
+from tests.own_orders import listed, update
 from tests.state_table import PAGE, README, with_table
 from tests.stream_world import StreamVenue, feed_of, played, trade
 from tests.waiting import elapse
@@ -39,7 +40,7 @@ def program(part: str) -> str:
 
 def test_the_program_runs_and_prints_what_its_comments_say() -> None:
     """Every expression with a comment that is a value has that value."""
-    shown = program("sync.receive_snapshot(")
+    shown = program("as REST answered")
     scope: dict[str, object] = {}
     exec(compile(shown, "README.md", "exec"), scope)
     promised = re.findall(r"^(book\.\S+) +# (Level\(.*\))$", shown, re.MULTILINE)
@@ -119,6 +120,27 @@ def test_every_program_is_run_here() -> None:
     """As many as there are names for."""
     source = Path(__file__).read_text(encoding="utf-8")
     assert len(blocks("python")) == len(set(re.findall(r'program\("(.+?)"\)', source)))
+
+
+async def test_own_orders_are_left_out() -> None:
+    """As shown: refused before the orders were read, and then without them."""
+    scope: dict[str, Any] = {}
+    exec(compile(program("as REST answered"), "README.md", "exec"), scope)
+    exec(compile(program("without_own("), "README.md", "exec"), scope)
+    with pytest.raises(orderbook.OrdersNotSynced):
+        scope["ask"]("a")
+
+    class Listing:
+        async def open_orders(self) -> list[orderbook.OwnOrder]:
+            return [listed("a", price="67012.3", remaining_size="0.00031")]
+
+    await scope["read"](Listing())
+    scope["told"](update("match", "a", price="67012.3", remaining_size="0.0003"))
+    best, imbalance, is_settled, ahead = scope["ask"]("a")
+    assert (67012.3, 0.00301) == best
+    assert -1 < imbalance < 0
+    assert not is_settled
+    assert 0 == ahead.most
 
 
 def test_many_frames_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
