@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from orderbook.errors import UnknownSymbol
+from orderbook.errors import BadAnswer, UnknownSymbol
+from orderbook.own import OwnOrder
 from orderbook.secret import Credentials
-from orderbook.venues import kucoin_rest
+from orderbook.venues import kucoin_orders, kucoin_rest
 from orderbook.venues.kucoin_auth import credentials_for
 from orderbook.venues.rest import Depth, Instrument, Pool, Priority, RestRequest, Token, check_address
 from snapshots.budget import WeightBudget
@@ -220,6 +221,30 @@ class Rest:
         return await self._caller.call(
             kucoin_rest.symbols_request(),
             lambda _, text: kucoin_rest.decode_symbols(text),
+            Urgency(Priority.SESSION),
+        )
+
+    async def open_orders(self) -> tuple[OwnOrder, ...]:
+        """All open orders of the account, of every symbol, for ``OwnOrders.finish_reread``. Needs credentials.
+
+        A list that changes between its pages is asked for anew.
+
+        Raises:
+            RestError: No answer, or another list each time.
+        """
+        for _ in range(ATTEMPTS):
+            pages = [await self._orders_page(1)]
+            while len(pages) < pages[-1].page_count:
+                pages.append(await self._orders_page(len(pages) + 1))
+            if kucoin_orders.is_whole(pages):
+                return tuple([order for page in pages for order in page.orders])
+        said = "KuCoin's list of open orders changed between its pages each time"
+        raise BadAnswer(None, said, advice="ask again when fewer orders come and go", is_transient=True)
+
+    async def _orders_page(self, page: int) -> kucoin_orders.OrdersPage:
+        return await self._caller.call(
+            kucoin_orders.open_orders_request(page),
+            lambda _, text: kucoin_orders.decode_open_orders(text),
             Urgency(Priority.SESSION),
         )
 
