@@ -258,6 +258,16 @@ def test_what_cannot_mean_anything(args: tuple[str, ...], code: int, message: st
     assert (code, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
 
 
+@pytest.mark.parametrize("command", PRIVATE)
+def test_the_venue_itself_needs_a_key_too(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it may come from the environment; nothing is asked without."""
+    monkeypatch.delenv("KUCOIN_API_KEY", raising=False)
+    result = orderbook_command(command)
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert result.stderr.endswith("give --keys FILE, or set KUCOIN_API_KEY, KUCOIN_API_SECRET, KUCOIN_API_PASSPHRASE\n")
+
+
 @pytest.mark.parametrize("command", [*PRIVATE, "record"])
 def test_a_key_that_is_refused(command: str, venue: Served, tmp_path: Path) -> None:
     """One line that says which part to look at, at once; nothing is written."""

@@ -1,4 +1,4 @@
-"""Own orders against the local KuCoin's account, on its own wire and in virtual time: at rest, all of it is the truth."""
+"""Own orders against the local KuCoin's account, on its wire and in virtual time: at rest, all of it is the truth."""
 
 from __future__ import annotations
 

@@ -130,7 +130,8 @@ def key_for(what: str, venue: str, url: str | None, keys: Credentials | None) ->
     """
     credentials = credentials_for(url or URLS[venue], keys, os.environ)
     if credentials is None:
-        raise UsageError(f"{what} are of an account, and need its API key: give --keys FILE{_apart()}")
+        other = f", or set {', '.join(KEY_NAMES)}" if url is None else _apart()
+        raise UsageError(f"{what} are of an account, and need its API key: give --keys FILE{other}")
     return credentials
 
 

@@ -390,9 +390,8 @@ class Feed(Alerting):
         if os.getpid() != self._pid:
             raise ForkedFeed
         if not self._is_open or self._closing is not None:
-            raise FeedClosed(
-                "the feed is closed" if self._closing else "open the feed first: async with open_feed(...)"
-            )
+            why = "the feed is closed" if self._closing else "open the feed first: async with open_feed(...)"
+            raise FeedClosed(why)
 
     def disown(self) -> None:
         """This process is a fork of the one that the connections belong to: no book may be read any more."""
