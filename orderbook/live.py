@@ -34,6 +34,7 @@ from orderbook.feed.events import (
 from orderbook.feed.feed import Feed
 from orderbook.feed.health import FeedHealth, LinkHealth, SymbolStatus
 from orderbook.feed.opening import open_feed
+from orderbook.feed.ownkeeper import OwnKeeper
 from orderbook.feed.settings import FeedSettings
 from orderbook.feed.stream import Stream
 from orderbook.feed.threaded import ThreadedFeed
@@ -62,6 +63,7 @@ __all__ = [
     "NoCredentials",
     "NotInTime",
     "NotReady",
+    "OwnKeeper",
     "RecordingFailed",
     "RecordingResumed",
     "Stream",

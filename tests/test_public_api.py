@@ -79,6 +79,7 @@ ORDERBOOK = [
     "OrderBookError",
     "OrdersNotSynced",
     "Overdrawn",
+    "OwnKeeper",
     "OwnOrder",
     "OwnOrderCounters",
     "OwnOrders",

@@ -1,0 +1,115 @@
+"""Keeps one's own orders known: from a feed's stream of orders, and from a list wherever some may be missing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Final, Self
+
+from orderbook.errors import RestError
+from orderbook.feed.errors import FeedClosed
+from orderbook.feed.stream import Stream
+from orderbook.own import OwnOrder, OwnOrders
+from orderbook.streams import Missed, OrderUpdate
+
+log = logging.getLogger("orderbook.feed")
+
+RETRY_MS: Final = 1_000
+
+
+class OwnKeeper:
+    """One's own open orders, for as long as it is entered.
+
+    ::
+
+        async with OwnKeeper(feed.orders(), rest.open_orders) as own:
+            net = feed["BTC-USDT"].without_own(own.orders)
+            await own.ready()
+
+    Whatever the stream may have missed makes the orders not synced; as soon as it is heard again, the list of the open
+    orders is read, however often that takes.
+
+    Args:
+        stream: Of the account's orders; nobody else may read it.
+        read: Gets the open orders: ``open_orders`` of ``snapshots.fetch.Rest``, or of another client.
+        retry_ms: How long to wait after a list that was of no use.
+
+    Attributes:
+        orders: See ``OwnOrders``.
+        problem: Why the last list was of no use; ``None``: it was, or there was none.
+    """
+
+    def __init__(
+        self,
+        stream: Stream[OrderUpdate],
+        read: Callable[[], Awaitable[Iterable[OwnOrder]]],
+        *,
+        retry_ms: int = RETRY_MS,
+    ) -> None:
+        self.orders = OwnOrders()
+        self.problem: str | None = None
+        self._stream = stream
+        self._read = read
+        self._retry_s = retry_ms / 1_000
+        self._turned = asyncio.Event()
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = asyncio.create_task(self._follow()), asyncio.create_task(self._reread())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """The orders are lost."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stream.close()
+        self.orders.lost("nobody keeps them any more")
+
+    async def ready(self, *, timeout_s: float | None = None) -> None:
+        """Wait until the orders are synced. Raises ``TimeoutError`` if that is not in time."""
+        async with asyncio.timeout(timeout_s):
+            while not self.orders.is_synced:
+                await self._turn()
+
+    async def _follow(self) -> None:
+        """Hear the stream to its end."""
+        async for said in self._stream:
+            if isinstance(said, Missed):
+                self.orders.lost(said.reason)
+            else:
+                self.orders.receive(said)
+            if not self.orders.is_synced:
+                self._turned.set()
+        self.orders.lost("the stream of orders was closed")
+
+    async def _reread(self) -> None:
+        """Read the list whenever the orders are not synced and the stream is heard."""
+        with suppress(FeedClosed):
+            while True:
+                await self._stream.ready()
+                if self.orders.is_synced:
+                    await self._turn()
+                elif not await self._is_read():
+                    await asyncio.sleep(self._retry_s)
+
+    async def _is_read(self) -> bool:
+        reread = self.orders.begin_reread()
+        try:
+            listed = await self._read()
+        except RestError as error:
+            self.problem = str(error)
+            log.warning("the open orders could not be read: %s", error)
+            return False
+        if not self.orders.finish_reread(reread, listed):
+            self.problem = self.orders.reason
+            return False
+        self.problem = None
+        self._turned.set()
+        return True
+
+    async def _turn(self) -> None:
+        self._turned.clear()
+        await self._turned.wait()
