@@ -91,6 +91,9 @@ def test_a_silent_connection_is_told_before_it_is_given_up() -> None:
         (b'{"type":"message","topic":"/market/match:BTC-USDT","subject":"trade.l3match"}', [BTC], "data is no object"),
         (trade(2)[:-20], [BTC, ETH], "json"),
         (b"\xff", [BTC, ETH], "utf8"),
+        (trade(2, SOL), [BTC, ETH], "symbol: a message of '/market/match:SOL-USDT', which nobody asked for"),
+        (trade(2).replace(b"BTC-USDT", b"BTC-USDT\\u0000"), [BTC, ETH], "which nobody asked for"),
+        (b'{"type":"message","topic":"/novel:BTC-USDT","data":{}}', [BTC, ETH], "/novel:BTC-USDT"),
     ],
 )
 def test_a_message_that_cannot_be_used_is_told_and_ends_nothing(frame: bytes, whose: list[str], told: str) -> None:
@@ -119,19 +122,19 @@ def test_a_message_that_cannot_be_used_is_told_and_ends_nothing(frame: bytes, wh
 @pytest.mark.parametrize(
     "frame",
     [
-        trade(2, SOL),
+        trade(2, ETH),
         b'{"type":"message","topic":"/market/match:BTC-USDT","subject":"another","data":{}}',
-        b'{"type":"message","topic":"/novel:BTC-USDT","data":{}}',
         b'{"type":"novel"}',
     ],
 )
 def test_what_nobody_reads_concerns_nobody(frame: bytes) -> None:
-    """Other topics, other subjects, other types: counted at most."""
+    """What was unsubscribed just now, other subjects, other types: counted at most."""
 
     async def story() -> None:
         async with scene() as on:
-            reader = on.feed.trades(BTC)
-            await reader.ready(timeout_s=10)
+            reader, gone = on.feed.trades(BTC), on.feed.trades(ETH)
+            await gone.ready(timeout_s=10)
+            gone.close()
             wire = await on.socket()
             wire.bring(frame)
             wire.bring(trade(3))

@@ -139,6 +139,7 @@ class LinkKeeper:
         self._wanted.set()
         self._renewals.end(key)
         self._refusals.forget(key)
+        self._sorter.forget(key)
         one = self.served.pop(key)
         if not self.served and self._closing is None:
             self._stop_idling()

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from orderbook.errors import FrameError
 from orderbook.guard import Pulse
 from orderbook.streams import Pushed
-from orderbook.types import Delta, Message
+from orderbook.types import Delta, Message, OtherData
 from orderbook.venues import kucoin_session
 from orderbook.venues.base import Venue, decode_frame, decode_pushed
 from orderbook.venues.kucoin_topics import TOPICS
@@ -36,6 +36,8 @@ class Kind:
         split: Path and name of a key's topic.
         find: Whose a frame is most likely, without decoding it; ``None``: all of them have to be decoded.
         is_private: Whether they need the token of an account.
+        is_strict: Whether a message of a topic that was never asked for has to be told to all: what is missing shows
+            by nothing else.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Kind:
     split: Callable[[str], tuple[str, str]]
     find: Callable[[bytes], str | None] | None = None
     is_private: bool = False
+    is_strict: bool = False
 
     def cut(self, keys: list[str], batch_max: int) -> tuple[list[str], list[str]]:
         """What one request may ask for, and the rest.
@@ -147,6 +150,7 @@ def streams_of(venue: Venue, *, is_private: bool = False) -> Kind:
         key_of=_topic_of,
         split=_split,
         is_private=is_private,
+        is_strict=True,
     )
 
 
@@ -159,7 +163,7 @@ def _symbol_of(message: Brought) -> str | None:
 
 
 def _topic_of(message: Brought) -> str | None:
-    return message.topic if isinstance(message, Pushed | FrameError) else None
+    return message.topic if isinstance(message, Pushed | OtherData | FrameError) else None
 
 
 def _split(topic: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from orderbook.feed.served import Behind, Kind
 from orderbook.feed.stream import Stream
 from orderbook.guard import Pulse
 from orderbook.streams import Missed, Pushed
+from orderbook.types import OtherData
 from orderbook.venues.topics import ALL, Topic
 
 log = logging.getLogger("orderbook.feed")
@@ -118,14 +119,17 @@ class StreamKeeper:
         """No message of a stream is taken before it is decoded."""
         return False
 
-    def take(self, message: Pushed | FrameError, now_ns: int) -> None:
-        """A message of its own, or one that nobody can read."""
+    def take(self, message: Pushed | OtherData | FrameError, now_ns: int) -> None:
+        """A message of its own, one that is not decoded because its subject is another, or one that nobody can read."""
         # It may come before the acknowledgement.
         self._go_on(now_ns)
         if isinstance(message, Pushed):
             self._metrics.stream_messages += 1
             for reader in self.readers:
                 reader.put(self.name, message.message)
+            return
+        if isinstance(message, OtherData):
+            self._metrics.unknown_frames += 1
             return
         log.warning("%s: a message that cannot be used: %s", self.key, message)
         self._metrics.stream_rejected += 1
