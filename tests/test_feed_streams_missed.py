@@ -194,6 +194,37 @@ def test_an_unanswered_subscription_is_no_stream() -> None:
 # -- renewal --
 
 
+@pytest.mark.parametrize("late_s", [0.1, 0.5, 1.5])
+def test_a_trade_that_a_new_connection_brings_late_is_no_other_one(late_s: float) -> None:
+    """Behind its pongs, though they tell that all that came before has been read: it came on the old one already."""
+
+    def slowly(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        # So that both are up for a while.
+        asyncio.get_running_loop().call_later(0.4, obey, wire, message)
+
+    async def story() -> None:
+        async with scene(StreamVenue(answer=slowly), link_life_ms=20_000, replace_retry_min_ms=100) as on:
+            reader = on.feed.trades(BTC)
+            await reader.ready(timeout_s=10)
+            loop = asyncio.get_running_loop()
+
+            def say(number: int, wire: ScriptedSocket) -> None:
+                if not wire.is_aborted:
+                    wire.bring(trade(number))
+
+            for number in range(1, 600):
+                for place, wire in enumerate(on.venue.sockets):
+                    if wire.of("subscribe"):
+                        loop.call_later(late_s * place, say, number, wire)
+                await elapse(0.05)
+            await elapse(5)
+            got = await take(reader, reader.waiting)
+            assert list(range(1, len(got) + 1)) == got
+            assert on.events(LinkReplaced)
+
+    played(story)
+
+
 @pytest.mark.parametrize("ways_s", [(0.0, 0.0), (0.0, 0.08), (0.08, 0.0), (0.3, 0.0), (0.0, 0.3)])
 def test_a_connection_that_comes_of_age_is_replaced_without_a_loss(ways_s: tuple[float, float]) -> None:
     """Trades go on being made, one connection behind the other; each comes once, in order, and nothing is told."""

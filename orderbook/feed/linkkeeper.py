@@ -265,7 +265,7 @@ class LinkKeeper:
         for error in refused:
             if error.symbol not in link.subscribed:
                 self._refused(error)
-        await replacement.settle(link)
+        await replacement.settle(link, self.kind.doubt_s)
         self._sorter.handover = None
         return link
 

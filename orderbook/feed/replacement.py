@@ -107,8 +107,15 @@ class Replacement:
             raise
         return link
 
-    async def settle(self, link: Link) -> None:
-        """Wait until all that the old link may have brought as well has come from the new one."""
+    async def settle(self, link: Link, doubt_s: float) -> None:
+        """Wait until all that the old link may have brought as well has come from the new one.
+
+        Args:
+            link: The new one.
+            doubt_s: Behind its pongs the venue may be late for so long.
+        """
+        if doubt_s:
+            await asyncio.wait((link.ended,), timeout=doubt_s)
         with suppress(LinkError, TimeoutError):
             await link.fence()
         link.tape = None

@@ -38,6 +38,8 @@ class Kind:
         is_private: Whether they need the token of an account.
         is_strict: Whether a message of a topic that was never asked for has to be told to all: what is missing shows
             by nothing else.
+        doubt_s: When a connection has taken over from another, what comes on it is compared for so long with what came
+            on the other: where no sequence tells, a message that comes late would else come twice.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Kind:
     find: Callable[[bytes], str | None] | None = None
     is_private: bool = False
     is_strict: bool = False
+    doubt_s: float = 0.0
 
     def cut(self, keys: list[str], batch_max: int) -> tuple[list[str], list[str]]:
         """What one request may ask for, and the rest.
@@ -151,9 +154,11 @@ def streams_of(venue: Venue, *, is_private: bool = False) -> Kind:
         split=_split,
         is_private=is_private,
         is_strict=True,
+        doubt_s=_DOUBT_S,
     )
 
 
+_DOUBT_S: Final = 2.0
 _STREAMS: Final = "streams"
 _ACCOUNT: Final = "account"
 
