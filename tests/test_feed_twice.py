@@ -312,6 +312,24 @@ def test_a_recording_has_what_the_first_connection_brought() -> None:
     assert sequence - 200 < book.sequence <= sequence
 
 
+@pytest.mark.parametrize("fault", ["split", "merge"])
+def test_a_venue_that_cuts_its_messages_otherwise_on_each_connection_harms_nobody(fault: str) -> None:
+    """Nothing is known as a copy then, and the book, which sees everything, passes over what it has."""
+
+    async def story() -> None:
+        async with world() as on:
+            on.venue.strike({"fault": fault, "p": 1.0, "scope": f"connection:{on.connection(1)}"})
+            book, seen = on.feed[BTC], 0
+            for _ in range(200):
+                await elapse(0.05)
+                if book.is_live:
+                    seen += 1
+                    assert () == compare(book, on.venue.market[BTC])
+            assert seen > 100
+
+    play(story)
+
+
 FAULTS: list[dict[str, Any]] = [
     *({"fault": fault, "p": 0.01} for fault in ("drop", "duplicate", "swap", "shuffle", "delay", "garble")),
     *({"fault": fault, "p": 0.002} for fault in ("merge", "split", "wrong_symbol", "fields")),

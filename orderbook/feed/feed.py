@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from types import TracebackType
 from typing import Any, Self
 
 from orderbook.book import OrderBook
@@ -25,7 +24,7 @@ from orderbook.feed.linkkeeper import Home, LinkKeeper
 from orderbook.feed.listeners import Callback, Heard, Listeners, check_callback
 from orderbook.feed.listings import Listings
 from orderbook.feed.metrics import FeedMetrics, SymbolMetrics
-from orderbook.feed.overview import health_of, status_of, until_live
+from orderbook.feed.overview import Readiness, health_of, status_of, until_all_live, until_live
 from orderbook.feed.pacing import Connects
 from orderbook.feed.placement import Placement
 from orderbook.feed.resyncs import Resyncs
@@ -82,7 +81,7 @@ class Feed(Alerting):
         self._books: dict[str, BookKeeper] = {}
         self._kind = books_of(venue)
         self._doubles = Doubles(self._placement, self._kind, settings)
-        self._listings = Listings(venue, self._books, self._resume)
+        self._listings = Listings(venue, self._books, self._doubles.resume)
         self._listeners = Listeners(self._callback_failed)
         streams = self._streams = Streams(
             *(venue, self._placement, settings, self._listings, self._listeners, self.herald, self.metrics),
@@ -115,9 +114,7 @@ class Feed(Alerting):
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close it."""
         await self.close()
 
@@ -206,6 +203,11 @@ class Feed(Alerting):
             FeedClosed: The feed is not open, or was closed meanwhile.
         """
         return await until_live(self._book(symbol), timeout_s, lambda: self._why(symbol))
+
+    async def ready_all(self, *, timeout_s: float | None = None) -> Readiness:
+        """Wait until every book is LIVE that can be; which are then, and why others are not. Raises ``FeedClosed``."""
+        self._require_open()
+        return await until_all_live(self._books, timeout_s, self._why)
 
     def _why(self, symbol: str) -> str:
         """Why a book is not LIVE; that its link cannot be made says more than that it is not there."""
@@ -362,9 +364,6 @@ class Feed(Alerting):
     async def read_instruments(self) -> None:
         """Read the rules of all symbols; books of those that are not traded are HALTED. Raises ``RestError``."""
         await self._listings.read(self._world.rest)
-
-    def _resume(self, book: BookKeeper) -> None:
-        self._doubles.resume(book)
 
     def _add(self, symbol: str, *, is_twice: bool) -> None:
         venue, tell = self.venue, self.herald.tell

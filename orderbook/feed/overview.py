@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 from orderbook.book import OrderBook
 from orderbook.feed.bookkeeper import BookKeeper
@@ -43,6 +45,52 @@ async def until_live(keeper: BookKeeper, timeout_s: float | None, why: Callable[
             raise
         raise NotReady(symbol, book.state, why()) from None
     return book
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Which books of a feed are LIVE at one moment, as ``feed.ready_all()`` tells it.
+
+    Attributes:
+        live: Those that are, in the order of the feed.
+        reasons: Why each of the others is not.
+    """
+
+    live: tuple[str, ...]
+    reasons: Mapping[str, str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all are."""
+        return not self.reasons
+
+
+async def until_all_live(
+    books: Mapping[str, BookKeeper], timeout_s: float | None, why: Callable[[str], str]
+) -> Readiness:
+    """Wait until all books are LIVE at one moment, but for those that never will be without the user.
+
+    Args:
+        books: By symbol; those that come meanwhile are waited for, those that go are not.
+        timeout_s: For how long, in seconds; ``None``: for ever.
+        why: Tells why a book is not LIVE.
+
+    Raises:
+        FeedClosed: They were closed.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while waiting := [one for one in books.values() if not (one.sync.book.is_live or one.has_failed)]:
+                try:
+                    await until_live(waiting[0], None, lambda: "")
+                except NotReady:
+                    continue
+                except FeedClosed:
+                    # It was removed alone, or the whole feed is closed.
+                    if books.get(waiting[0].symbol) is waiting[0]:
+                        raise
+    missing = {symbol: why(symbol) for symbol, one in books.items() if not one.sync.book.is_live}
+    return Readiness(tuple(symbol for symbol in books if symbol not in missing), missing)
 
 
 def status_of(keeper: BookKeeper, why: str, frames_per_s: float, now_ns: int) -> SymbolStatus:
