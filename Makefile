@@ -13,10 +13,11 @@ pure_core := --include='orderbook/*' \
 
 # These say nothing about the branches of the core that the others do not say, and would take minutes while traced: the
 # live part on real sockets and in virtual time, the long campaigns, and what only reads the source.
-untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes audit_turns budget book_machine capture* catalogue cli* damage \
-	demo effort feed* fetch* fuzzing* histogram host* house_rules layering link log_redaction long_days mass_resync metrics mutants pacing packaging \
-	prometheus readme recorder* replay* reset_worlds seams seeded_market silence simulat* small_world testing* threaded_feed transport* twin_traces ui* \
-	watch_screen websocket workloads)) examples
+untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes audit_turns book_machine budget canvas capture* catalogue cli* cold_start damage demo effort feed* \
+	fetch* fuzzing* histogram host* house_rules layering link links log_redaction long_days mass_resync merger \
+	metrics mutants own_simulator own_world pacing packaging prometheus read_streams readme recorder* replay* \
+	reset_worlds seams seeded_market silence simulat* small_world stream testing* threaded_feed transport* \
+	twin_traces ui* watch_screen websocket workloads)) examples
 
 # These read the source, or try the tools that other tests are made of: the same whatever the interpreter and the twin.
 tools := $(wildcard $(patsubst %,tests/test_%.py,catalogue house_rules layering mutants packaging seams \

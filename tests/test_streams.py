@@ -26,6 +26,7 @@ from orderbook.streams import (
 )
 from orderbook.types import Control, Delta, Level, OtherData
 from orderbook.venues import kucoin_topics as topics
+from orderbook.venues.base import decode_pushed
 from orderbook.venues.kucoin import KuCoin
 from orderbook.venues.topics import ALL
 from tests.hostile import records
@@ -307,6 +308,16 @@ def test_names_behind_the_colon() -> None:
     ):
         with pytest.raises(UsageError):
             topic.name(*arguments)
+    assert (SYMBOL, SYMBOL) == (topics.TRADES.symbol(SYMBOL), topics.CANDLES.symbol(f"{SYMBOL}_5min"))
+
+
+def test_a_frame_as_it_came() -> None:
+    """It is the message of its text, or what is wrong with it, without any name that it has."""
+    text = STREAMS["trade"].text()
+    assert KUCOIN.decode_pushed(text, 7) == decode_pushed(KUCOIN, text.encode(), 1_000, 7)
+    error = decode_pushed(KUCOIN, text.encode(), len(text) - 1, 7)
+    assert isinstance(error, FrameError)
+    assert (None, None) == (error.topic, error.__traceback__)
 
 
 def test_the_real_recording() -> None:
