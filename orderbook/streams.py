@@ -17,6 +17,8 @@ TradeSide = Literal["buy", "sell"]
 OrderEvent = Literal["received", "open", "match", "update", "filled", "canceled"]
 """What happened to an order: V2 of the stream tells ``received``, before it may enter the book; V1 does not."""
 OrderStatus = Literal["new", "open", "match", "done"]
+StopEvent = Literal["open", "triggered", "cancel"]
+"""What happened to a stop order: it waits for its price, it has become an order, or it was taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,36 @@ class OrderUpdate(StreamMessage):
     liquidity: Literal["taker", "maker"] | None
     fee_kind: str | None
     ordered_ms: int
+    venue_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOrderUpdate(StreamMessage):
+    """What happened to a stop order of one's own, which is in no book before it is triggered.
+
+    Attributes:
+        event: What happened.
+        kind: Of the order that it becomes, or ``stop``, in the venue's words.
+        condition: On which side of ``stop_price`` it waits, in the venue's words: ``entry`` or ``loss``.
+        stop_price: At which it is triggered.
+        price: The limit of the order that it becomes; ``None``: it has none.
+        size: In base currency.
+        was_accepted: Whether it became an order when it was triggered; ``None``: it has not been yet.
+        created_ms: When it was placed.
+        venue_ns: When this happened.
+    """
+
+    order_id: str
+    symbol: str
+    side: TradeSide
+    kind: str
+    event: StopEvent
+    condition: str
+    stop_price: Decimal
+    price: Decimal | None
+    size: Decimal | None
+    was_accepted: bool | None
+    created_ms: int
     venue_ns: int
 
 

@@ -278,6 +278,22 @@ def _orders(path: str) -> Stream:
     return Stream(path, "orderChange", data, fields, {}, is_private=True)
 
 
+STOP_ORDER: Final = Stream(
+    "/spotMarket/advancedOrders",
+    "stopOrder",
+    json.loads(
+        '{"orderId":"6b","symbol":"BTC-USDT","side":"sell","orderType":"stop","type":"triggered","stop":"loss",'
+        '"stopPrice":"67010","orderPrice":"67000","size":"0.5","tradeType":"TRADE","triggerSuccess":true,'
+        '"createdAt":1767690000123,"ts":1767690000123456789}'
+    ),
+    needed(orderId=("order_id", TEXT), symbol=("symbol", TEXT), side=("side", SIDE), orderType=("kind", TEXT))
+    | needed(type=("event", one_of("open", "triggered", "cancel")), stop=("condition", TEXT))
+    | needed(stopPrice=("stop_price", NUMBER), createdAt=("created_ms", INTEGER), ts=("venue_ns", INTEGER))
+    | optional(orderPrice=("price", NUMBER), size=("size", NUMBER), triggerSuccess=("was_accepted", FLAG)),
+    {},
+    is_private=True,
+)
+
 STREAMS: Final[dict[str, Stream]] = {
     "trade": TRADE,
     "candle": CANDLE,
@@ -290,6 +306,7 @@ STREAMS: Final[dict[str, Stream]] = {
     "balance": BALANCE,
     "order": _orders("/spotMarket/tradeOrdersV2"),
     "order V1": _orders("/spotMarket/tradeOrders"),
+    "stop order": STOP_ORDER,
 }
 
 

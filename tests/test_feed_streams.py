@@ -35,6 +35,7 @@ OPENED: dict[str, tuple[Open, list[str]]] = {
     "balance": (lambda feed: feed.balances(), ["/account/balance"]),
     "order": (lambda feed: feed.orders(), ["/spotMarket/tradeOrdersV2"]),
     "order V1": (lambda feed: feed.orders(version=1), ["/spotMarket/tradeOrders"]),
+    "stop order": (lambda feed: feed.stop_orders(), ["/spotMarket/advancedOrders"]),
 }
 """How each stream is read, and what the venue is asked for."""
 

@@ -18,6 +18,7 @@ from orderbook.streams import (
     MarketStats,
     OrderUpdate,
     Pushed,
+    StopOrderUpdate,
     StreamMessage,
     TickerUpdate,
     TopLevels,
@@ -57,7 +58,7 @@ TYPES: Final[dict[str, type[StreamMessage]]] = dict(
         STREAMS,
         (
             *(Trade, Candle, TickerUpdate, TickerUpdate, Touch, TopLevels, TopLevels, MarketStats),
-            *(BalanceUpdate, OrderUpdate, OrderUpdate),
+            *(BalanceUpdate, OrderUpdate, OrderUpdate, StopOrderUpdate),
         ),
         strict=True,
     )

@@ -51,8 +51,8 @@ Examples:
   orderbook replay day.jsonl.gz                            what became of each book of the recording
 
 Topics are book (the order book, with its snapshots), trades, candles (or candles:5min, ...), tickers (or tickers:all),
-touches, top_levels (or top_levels:50), market_stats; and of the account of the key, balances and orders, which are in
-the file then, for anybody who reads it.
+touches, top_levels (or top_levels:50), market_stats; and of the account of the key, balances, orders and stop_orders,
+which are in the file then, for anybody who reads it.
 
 Ctrl-C ends it. The file is gzip JSON Lines, one record a line: every frame and every REST answer as received, with its
 time. Tokens and keys are left out. It is written block by block, so that a kill loses about a second at most; when the

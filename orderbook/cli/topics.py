@@ -61,6 +61,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "market_stats": Kind(opens=lambda feed, symbols, _: [feed.market_stats(*symbols)]),
     "balances": Kind(opens=lambda feed, _symbols, _: [feed.balances()], is_private=True),
     "orders": Kind(opens=lambda feed, _symbols, _: [feed.orders()], is_private=True),
+    "stop_orders": Kind(opens=lambda feed, _symbols, _: [feed.stop_orders()], is_private=True),
 }
 """By the name of the feed's own method."""
 

@@ -54,8 +54,8 @@ class Feed(Alerting):
         settings: Every bound.
         metrics: What the feed counted as a whole; see ``symbol_metrics`` for the rest.
         dumps: What the last failed audits saw, oldest first.
-        trades, candles, tickers, touches, top_levels, market_stats, balances, orders: Streams beside the books; each
-            is a method that ``Streams`` describes.
+        trades, candles, tickers, touches, top_levels, market_stats, balances, orders, stop_orders: Streams beside the
+            books; each is a method that ``Streams`` describes.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Feed(Alerting):
         )
         self.trades, self.candles, self.tickers = streams.trades, streams.candles, streams.tickers
         self.touches, self.top_levels, self.market_stats = streams.touches, streams.top_levels, streams.market_stats
-        self.balances, self.orders = streams.balances, streams.orders
+        self.balances, self.orders, self.stop_orders = streams.balances, streams.orders, streams.stop_orders
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
         self._opened = self._is_open = False

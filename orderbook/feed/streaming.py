@@ -29,6 +29,7 @@ from orderbook.streams import (
     Candle,
     MarketStats,
     OrderUpdate,
+    StopOrderUpdate,
     StreamMessage,
     TickerUpdate,
     TopLevels,
@@ -145,6 +146,10 @@ class Streams:
         if version not in (1, 2):
             raise UsageError(f"version is 1 or 2, not {shown(version)}")
         return self._open(topics.ORDERS if version == 2 else topics.ORDERS_V1, (), limit)
+
+    def stop_orders(self, *, limit: int = LIMIT) -> Stream[StopOrderUpdate]:
+        """What happens to the stop orders of the API key's account, until they become orders."""
+        return self._open(topics.STOP_ORDERS, (), limit)
 
     def _open(self, topic: Topic[M], symbols: Iterable[str], limit: int, suffix: str = "") -> Stream[M]:
         """Read a topic of some symbols from now on."""

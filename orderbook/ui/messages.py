@@ -19,6 +19,7 @@ from orderbook.streams import (
     MarketStats,
     Missed,
     OrderUpdate,
+    StopOrderUpdate,
     StreamMessage,
     TickerUpdate,
     TopLevels,
@@ -41,6 +42,7 @@ TYPES: Final[Mapping[type[StreamMessage], str]] = {
     MarketStats: "market_stats",
     BalanceUpdate: "balance",
     OrderUpdate: "order",
+    StopOrderUpdate: "stop_order",
     Missed: "missed",
 }
 """How programs tell messages apart."""

@@ -1,16 +1,17 @@
-"""Decodes KuCoin's streams of one's own account: balances and orders."""
+"""Decodes KuCoin's streams of one's own account: balances, orders and stop orders."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-from orderbook.streams import BalanceUpdate, OrderEvent, OrderStatus, OrderUpdate
+from orderbook.streams import BalanceUpdate, OrderEvent, OrderStatus, OrderUpdate, StopEvent, StopOrderUpdate
 from orderbook.venues.fields import Fields
 from orderbook.venues.kucoin_market import SIDES
 from orderbook.venues.topics import Push
 
 _EVENTS: Final[tuple[OrderEvent, ...]] = ("received", "open", "match", "update", "filled", "canceled")
 _STATUSES: Final[tuple[OrderStatus, ...]] = ("new", "open", "match", "done")
+_STOP_EVENTS: Final[tuple[StopEvent, ...]] = ("open", "triggered", "cancel")
 _LIQUIDITY: Final[tuple[Literal["taker", "maker"], ...]] = ("taker", "maker")
 
 
@@ -65,5 +66,25 @@ def order(push: Push) -> OrderUpdate:
         liquidity=data.choice("liquidity", _LIQUIDITY) if data.has("liquidity") else None,
         fee_kind=text("feeType"),
         ordered_ms=data.integer("orderTime"),
+        venue_ns=data.integer("ts"),
+    )
+
+
+def stop_order(push: Push) -> StopOrderUpdate:
+    """``/spotMarket/advancedOrders``. Which fields there are is our reading of the venue's guide."""
+    data = push.data
+    return StopOrderUpdate(
+        received_ns=push.received_ns,
+        order_id=data.text("orderId"),
+        symbol=data.text("symbol"),
+        side=data.choice("side", SIDES),
+        kind=data.text("orderType"),
+        event=data.choice("type", _STOP_EVENTS),
+        condition=data.text("stop"),
+        stop_price=data.decimal("stopPrice"),
+        price=data.maybe_decimal("orderPrice"),
+        size=data.maybe_decimal("size"),
+        was_accepted=data.maybe_flag("triggerSuccess"),
+        created_ms=data.integer("createdAt"),
         venue_ns=data.integer("ts"),
     )

@@ -39,9 +39,16 @@ ORDERS: Final = Topic(
 ORDERS_V1: Final = Topic(
     path="/spotMarket/tradeOrders", decode=account.order, subjects=_ORDERS, names_max=0, is_private=True
 )
+STOP_ORDERS: Final = Topic(
+    path="/spotMarket/advancedOrders",
+    decode=account.stop_order,
+    subjects=frozenset({"stopOrder"}),
+    names_max=0,
+    is_private=True,
+)
 
 _ALL: Final[tuple[Topic[StreamMessage], ...]] = (
-    *(TRADES, CANDLES, TICKERS, TOUCHES, TOP_5, TOP_50, STATS, BALANCES, ORDERS, ORDERS_V1),
+    *(TRADES, CANDLES, TICKERS, TOUCHES, TOP_5, TOP_50, STATS, BALANCES, ORDERS, ORDERS_V1, STOP_ORDERS),
 )
 TOPICS: Final[Mapping[str, Topic[StreamMessage]]] = {topic.path: topic for topic in _ALL}
 """Each by what stands before the colon."""
