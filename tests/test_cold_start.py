@@ -89,4 +89,4 @@ def test_it_runs_on_real_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert (0, 0) == (found["losses of LIVE"].value, found["limits violated"].value)
     assert 0 < found["first LIVE"].value <= found["half LIVE"].value <= found["all LIVE"].value
-    assert 0 < found["memory before the start"].value < found["memory when all are LIVE"].value
+    assert 0 < found["memory before the start"].value <= found["memory when all are LIVE"].value
