@@ -19,15 +19,18 @@ untraced := $(wildcard $(patsubst %,tests/test_%.py,any_bytes audit_turns book_m
 	reset_worlds seams seeded_market silence simulat* small_world stream testing* threaded_feed transport* \
 	twin_traces ui* watch_screen websocket workloads)) examples
 
-# These read the source, or try the tools that other tests are made of: the same whatever the interpreter and the twin.
-tools := $(wildcard $(patsubst %,tests/test_%.py,catalogue house_rules layering mutants packaging seams \
-	simulation_commands simulation_freshness simulation_oracle simulation_planted simulation_readers simulation_shadow \
-	simulation_shrinking simulation_strikes workloads))
+# These try the tools that other tests are made of: they tell nothing of the library, and `make test` leaves them out.
+tools := $(wildcard $(patsubst %,tests/test_%.py,mutants simulation_commands simulation_freshness simulation_oracle \
+	simulation_planted simulation_readers simulation_shadow simulation_shrinking simulation_strikes workloads))
+
+# These read the source: the same whatever the interpreter and the twin.
+sources := $(wildcard $(patsubst %,tests/test_%.py,catalogue house_rules layering packaging seams))
 
 # And these know nothing of a book: the same whatever the twin.
-bookless := $(wildcard $(patsubst %,tests/test_%.py,budget* capture capture_blocks capture_damage fetch_clock \
-	fetch_sharing histogram log_redaction pacing recorder_listeners simulator_fault_* simulator_limits simulator_market \
-	simulator_rest simulator_spelling testing_laws transport ui*))
+bookless := $(wildcard $(patsubst %,tests/test_%.py,budget* canvas capture capture_blocks capture_damage fetch_clock \
+	fetch_sharing histogram log_redaction pacing read_streams recorder_listeners simulator_account* simulator_fault_* \
+	simulator_limits simulator_market simulator_order_list simulator_rest simulator_spelling simulator_stream* stream \
+	streams* testing_laws transport ui*))
 
 # Which twin of the core is used.
 off := ORDERBOOK_ACCELERATOR=off
@@ -50,17 +53,18 @@ help: ## This list
 demo: $(VENV)/.runtime $(VENV)/.native ## Watch books being kept from a local KuCoin; ARGS='...' for its options
 	@$(VENV)/bin/orderbook demo $(ARGS)
 
-test: lint ## Lint, then every test, with every branch of the pure core covered by both twins together
+test: lint ## Lint, then the tests, with every branch of the pure core covered by both twins together
 	@$(VENV)/bin/orderbook info
 	@$(off) $(run) pytest $(parallel) --cov --cov-report= $(untraced:%=--ignore=%) tests
 	@if $(is_built); then $(require) $(run) pytest $(parallel) --cov --cov-append --cov-report= $(untraced:%=--ignore=%) tests; \
 	else echo "There is no compiled twin here, so the branches that need it are not counted."; fi
 	@echo "Branch coverage of the pure core (must be 100%):" && \
 	$(run) coverage report --fail-under=$$($(is_built) && echo 100 || echo 98) $(pure_core)
-	@$(run) pytest $(parallel) --numprocesses=$(one_more) $(untraced)
+	@$(run) pytest $(parallel) --numprocesses=$(one_more) $(filter-out $(tools),$(untraced))
 
-rest: $(VENV)/.dev ## What `make test` runs with one twin only, with the pure one; without what no twin changes
-	@$(off) $(run) pytest $(parallel) --numprocesses=$(one_more) --hypothesis-profile=brief $(filter-out $(tools) $(bookless),$(untraced))
+rest: $(VENV)/.dev ## What `make test` leaves out: tests of its tools, and with the pure twin what it runs with one twin
+	@$(run) pytest $(parallel) --numprocesses=$(one_more) $(tools)
+	@$(off) $(run) pytest $(parallel) --numprocesses=$(one_more) --hypothesis-profile=brief $(filter-out $(tools) $(sources) $(bookless),$(untraced))
 
 coverage: $(VENV)/.dev ## Branch coverage of everything, by all tests; takes several times as long
 	@$(run) pytest $(parallel) --cov --cov-report=
@@ -121,7 +125,7 @@ test-suite: $(VENV)/.dev ## Every test, nothing else; ARGS='...' for pytest, ORD
 interpreter: $(VENV)/.dev ## What another interpreter may change, with fewer examples; ORDERBOOK_ACCELERATOR=off for the pure twin
 	@$(VENV)/bin/orderbook info
 	@$(run) pytest $(parallel) --numprocesses=$(one_more) --hypothesis-profile=brief \
-		$(patsubst %,--ignore=%,$(tools) $(if $(filter off,$(ORDERBOOK_ACCELERATOR)),$(bookless)))
+		$(patsubst %,--ignore=%,$(tools) $(sources) $(if $(filter off,$(ORDERBOOK_ACCELERATOR)),$(bookless)))
 
 clean: ## Remove whatever the other targets made
 	@rm -rf $(VENV) build dist *.egg-info orderbook/compiled/*.c orderbook/compiled/*.so .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
