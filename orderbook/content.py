@@ -7,6 +7,7 @@ converted whole before anything changes, so a value that cannot be held changes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from orderbook.errors import NumberError
@@ -174,7 +175,7 @@ class BookContent(ContentState):
             return
         # A horizon may lie where no level stands any more.
         horizons = [(price, 0) for price in self.horizon.values() if price is not None]
-        for price, size in (*self.bids, *self.asks, *horizons):
+        for price, size in chain(self.bids, self.asks, horizons):
             if price * price_factor > RAW_MAX:
                 raise _too_far_apart(self.price_text(price), finest[0], price_decimals)
             if size * size_factor > RAW_MAX:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orderbook.accelerator import ACCELERATOR
 from orderbook.content import BookContent
 from orderbook.errors import NumberError
 from orderbook.fixedpoint import RAW_MAX, parse_number
@@ -210,6 +212,17 @@ def test_scales_grow_exactly() -> None:
     assert [("101", "1.5")] == levels(content, Side.ASK)
     assert {Side.BID: 99_000, Side.ASK: None} == content.horizon
     content.verify()
+
+
+def test_scales_grow_level_by_level() -> None:
+    """A large book whose scale grows is not copied for that."""
+    content = seeded([f"{price} 1" for price in range(20_000, 0, -1)], ["20001 1"])
+    tracemalloc.start()
+    content.widen(0, 3)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The pure ladder makes its levels anew, and nothing else does.
+    assert (50_000 if ACCELERATOR == "compiled" else 3_500_000) > most
 
 
 def test_scales_never_shrink() -> None:
