@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orderbook.accelerator import chosen, in_use
+from orderbook.book import OrderBook
 from orderbook.errors import UsageError
 from orderbook.fixedpoint import RAW_MAX
 from orderbook.ladder import Ladder, reference
@@ -222,6 +223,48 @@ def test_a_ladder_tells_its_memory() -> None:
         assert full // 2 < getsizeof(ladder.copy()) < 2 * full
         ladder.clear()
         assert getsizeof(ladder) < full // 2
+
+
+ORDERS: dict[str, list[int]] = {
+    "best first": [*range(20_000, 0, -1)],
+    "worst first": [*range(1, 20_000)],
+    "best first, behind all a level": [1, *range(20_000, 1, -1)],
+    "worst first, before all a level": [20_000, *range(1, 20_000)],
+    "inwards from both ends": [price for at in range(1, 10_000) for price in (at, 20_000 - at)],
+    "in any order": stream(7, "any").sample(range(1, 10**6), 20_000),
+}
+
+
+@pytest.mark.skipif(not IS_BUILT, reason="there is no compiled twin here")
+@pytest.mark.parametrize("order", ORDERS)
+def test_blocks_of_a_compiled_ladder_are_nearly_full(order: str) -> None:
+    """Whatever order levels come in: a level itself takes 16 bytes."""
+    ladder = ladder_of(Side.BID, twin=LADDERS["compiled"])
+    for price in ORDERS[order]:
+        ladder.set(price, price)
+    ladder.verify()
+    assert [(price, price) for price in sorted(ORDERS[order], reverse=True)] == list(ladder)
+    assert getsizeof(ladder) <= 21 * len(ladder)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_call_may_fill_every_block(seed: int) -> None:
+    """What a call may need is reserved before it: whichever blocks are full, and how often."""
+    rng = stream(9, f"{seed}")
+    book, model = OrderBook("X"), {price * 1_000: 1 for price in range(1, 1_500)}
+    book.apply_snapshot([(price, 1) for price in reversed(model)], [(10**9, 1)], 0)
+    for number in range(1, 120):
+        # So few that each fills another block, or so many that one place takes them all.
+        near = rng.choice((10**3, 10**5, 10**6))
+        first = rng.randrange(10**6)
+        rows = [
+            (first + at, 0 if rng.random() < 0.1 else 1) for at in rng.sample(range(1, near), rng.choice((1, 30, 900)))
+        ]
+        book.apply_changes(rows, [], number)
+        model |= dict(rows)
+    ladder = book.content.bids
+    ladder.verify()
+    assert sorted((level for level in model.items() if level[1]), reverse=True) == list(ladder)
 
 
 @pytest.mark.skipif(not IS_BUILT, reason="there is no compiled twin here")

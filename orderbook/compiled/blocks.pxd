@@ -60,7 +60,11 @@ cdef class Blocks:
     @final
     cdef void _drop(self, Py_ssize_t number) noexcept nogil
     @final
-    cdef void _split(self, Py_ssize_t number, int at) noexcept nogil
+    cdef void _give(self, Py_ssize_t number, int count) noexcept nogil
+    @final
+    cdef void _give_back(self, Py_ssize_t number, int count) noexcept nogil
+    @final
+    cdef void _split(self, Py_ssize_t number) noexcept nogil
     @final
     cdef void _merge(self, Py_ssize_t number) noexcept nogil
     cdef void _empty(self) noexcept nogil
@@ -125,7 +129,8 @@ cdef inline bint best_of(Blocks ladder, int64_t* price, int64_t* size) noexcept 
 
 cdef inline bint reserve(Blocks ladder, Py_ssize_t rows) except False nogil:
     """See that so many rows can be put without asking for memory: then a change cannot fail half way."""
-    # Each block may be full already; once it was split, the next split of it takes some more rows.
+    # Each block may be full already. A split leaves at most 7/8 of a block full, and levels that move to a neighbour
+    # leave neither of both fuller than the fuller one was: so each split beyond those takes at least 8 more rows.
     cdef Py_ssize_t spares = rows // 8 + min(rows, ladder._count) + 1
     if ladder._spare_count >= spares and ladder._count + ladder._spare_count <= ladder._capacity:
         return True

@@ -167,9 +167,20 @@ cdef class Blocks:
             free(self._taken())
 
     cdef Py_ssize_t _widen(self, Py_ssize_t number, int at) noexcept nogil:
-        """Split a full block into which a level has to go; the one it goes to."""
-        self._split(number, at)
-        return number if at < self._blocks[number].count else number + 1
+        """Make room in a full block into which a level has to go; the block that it goes to.
+
+        A neighbour takes some levels as long as it has room: so blocks stay nearly full whatever order levels come in.
+        """
+        cdef int moved
+        if number + 1 < self._count and self._blocks[number + 1].count < FILLED:
+            self._give(number, (BLOCK - self._blocks[number + 1].count) // 2)
+        elif number > 0 and self._blocks[number - 1].count < FILLED:
+            moved = (BLOCK - self._blocks[number - 1].count) // 2
+            self._give_back(number, moved)
+            return number if at > moved else number - 1
+        else:
+            self._split(number)
+        return number if at <= self._blocks[number].count else number + 1
 
     cdef void _thin(self, Py_ssize_t number) noexcept nogil:
         """A block has few levels now: no block is empty but an only one, and few are nearly so."""
@@ -199,16 +210,40 @@ cdef class Blocks:
             self._spare_count += 1
 
     @final
-    cdef void _split(self, Py_ssize_t number, int at) noexcept nogil:
-        """Make two of a full block: in the middle, but for the last one, and where levels come from best to worst."""
+    cdef void _give(self, Py_ssize_t number, int count) noexcept nogil:
+        """Move the last levels of a block to the next one."""
+        cdef Block* block = self._blocks[number]
+        cdef Block* other = self._blocks[number + 1]
+        memmove(&other.keys[count], other.keys, other.count * sizeof(int64_t))
+        memmove(&other.sizes[count], other.sizes, other.count * sizeof(int64_t))
+        other.count += count
+        block.count -= count
+        memcpy(other.keys, &block.keys[block.count], count * sizeof(int64_t))
+        memcpy(other.sizes, &block.sizes[block.count], count * sizeof(int64_t))
+        clear(block, block.count)
+        self._firsts[number + 1] = other.keys[0]
+
+    @final
+    cdef void _give_back(self, Py_ssize_t number, int count) noexcept nogil:
+        """Move the first levels of a block to the one before it."""
+        cdef Block* block = self._blocks[number]
+        cdef Block* other = self._blocks[number - 1]
+        memcpy(&other.keys[other.count], block.keys, count * sizeof(int64_t))
+        memcpy(&other.sizes[other.count], block.sizes, count * sizeof(int64_t))
+        other.count += count
+        block.count -= count
+        memmove(block.keys, &block.keys[count], block.count * sizeof(int64_t))
+        memmove(block.sizes, &block.sizes[count], block.count * sizeof(int64_t))
+        clear(block, block.count)
+        self._firsts[number] = block.keys[0]
+
+    @final
+    cdef void _split(self, Py_ssize_t number) noexcept nogil:
+        """Make two of a full block: in the middle, but for the last one, which most changes go to."""
         cdef Block* block = self._blocks[number]
         cdef Block* other = self._taken()
-        cdef int kept = BLOCK // 2
+        cdef int kept = FILLED if number == self._count - 1 else BLOCK // 2
         cdef Py_ssize_t behind = self._count - number - 1
-        if number == 0 and at == 0:
-            kept = BLOCK // 8
-        elif number == self._count - 1:
-            kept = BLOCK - BLOCK // 8
         other.count = block.count - kept
         memcpy(other.keys, &block.keys[kept], other.count * sizeof(int64_t))
         memcpy(other.sizes, &block.sizes[kept], other.count * sizeof(int64_t))
