@@ -1,4 +1,4 @@
-"""The lists that a side hands out: whatever code runs while one of them is let go of, each is a list of its own."""
+"""The answers that a book hands out: whatever is done with one of them, and while one is let go of, each is its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 import pytest
 
+from orderbook.types import Side
 from tests.books import live_book
 
 
@@ -50,3 +51,24 @@ def test_a_list_that_acts_when_it_is_let_go_of(first: int) -> None:
     for n in range(1, 9):
         assert expected[n] == book.bids[:n]
     assert 0 == len(marks)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_an_answer_that_is_held_never_changes(every: int) -> None:
+    """One that nobody holds may be made use of again; whoever has one, however, has it for good."""
+    book, held = live_book(), list[tuple[tuple[Any, ...], tuple[Any, ...], int]]()
+    for at in range(60):
+        ask = 67012.31 + at % 7 / 100
+        book.apply_changes(
+            [(67012.3, 1 + at)], [(f"{67012.31 + (at - 1) % 7 / 100:.2f}", 0), (f"{ask:.2f}", 1 + at)], 100 + at
+        )
+        assert (67012.3, 1 + at) == book.best_bid
+        assert (float(f"{ask:.2f}"), 1 + at) == book.best_ask
+        assert 1 + at == book.fill(Side.BID, size=1 + at).filled
+        if at % every == 0:
+            answers = book.best_bid, book.best_ask, book.bbo, book.fill(Side.BID, size=1), book.fill(Side.ASK, size=1.5)
+            held += [(answer, tuple(answer), hash(answer)) for answer in answers if answer is not None]
+    assert 5 * len(range(0, 60, every)) == len(held)
+    for answer, values, number in held:
+        assert (values, number) == (tuple(answer), hash(answer))
+        assert number == hash(values)

@@ -28,9 +28,28 @@ cdef extern from *:
         }
         return named;
     }
+    /* The same, of numbers alone: in the last one, if nobody holds that any more. It takes less than a new one does, and
+       the end of the last one. Later Pythons keep the hash of a tuple in it, and without a GIL others may hold it. */
+    static CYTHON_INLINE PyObject *renewed(PyObject *last, PyObject *type, Py_ssize_t count, PyObject *const *fields) {
+    #if PY_VERSION_HEX < 0x030E0000 && !defined(Py_GIL_DISABLED)
+        Py_ssize_t at;
+        if (Py_REFCNT(last) == 1 && (PyObject *)Py_TYPE(last) == type) {
+            for (at = 0; at < count; at++) {
+                PyObject *field = PyTuple_GET_ITEM(last, at);
+                Py_INCREF(fields[at]);
+                PyTuple_SET_ITEM(last, at, fields[at]);
+                Py_DECREF(field);
+            }
+            Py_INCREF(last);
+            return last;
+        }
+    #endif
+        return new_named(type, count, fields);
+    }
     #endif
     """
     object new_named(object type, Py_ssize_t count, PyObject** fields)
+    object renewed(PyObject* last, object type, Py_ssize_t count, PyObject** fields)
 
 
 cdef inline object new_pair(object type, object first, object second):

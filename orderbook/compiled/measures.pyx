@@ -107,32 +107,39 @@ cdef bint walk_size(Ladder ladder, int64_t wanted, Walk* walk) noexcept nogil:
     """Walk levels, best first, until ``wanted`` (raw size units) is filled; see ``queries.fill_size``.
 
     Returns:
-        Whether every amount fits; if not, the walk is of no use.
+        Whether every amount surely fits; if not, the walk is of no use.
 
     Complexity: O(k), k = levels touched.
     """
     cdef Py_ssize_t number = ladder._count
     cdef Block* block
     cdef int64_t left = wanted
-    cdef int64_t price
+    cdef int64_t quote = 0
+    cdef int64_t part
     cdef int64_t take
+    cdef double highest
+    cdef int64_t sign = ladder._sign
     cdef int at
-    walk.quote = walk.worst = walk.level_count = 0
+    walk.worst = walk.level_count = 0
     while left > 0 and number > 0:
         number -= 1
         block = ladder._blocks[number]
         at = block.count
+        if at == 0:
+            break
+        # Judged for a block at once: what is left, and all of it at its highest price.
+        highest = <double> (block.keys[at - 1] if sign > 0 else -block.keys[0])
+        if <double> quote + highest * <double> left > PRODUCT_MAX:
+            return False
+        part = 0
         while left > 0 and at > 0:
             at -= 1
-            price = ladder._sign * block.keys[at]
             take = block.sizes[at] if block.sizes[at] < left else left
-            if <double> price * <double> take > PRODUCT_MAX:
-                return False
-            walk.quote += price * take
-            if <double> walk.quote > PRODUCT_MAX:
-                return False
-            walk.worst = price
-            walk.level_count += 1
+            part += block.keys[at] * take
             left -= take
+        quote += sign * part
+        walk.worst = sign * block.keys[at]
+        walk.level_count += block.count - at
+    walk.quote = quote
     walk.filled = wanted - left
     return True

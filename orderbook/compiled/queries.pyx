@@ -13,7 +13,7 @@ from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
-from orderbook.compiled.answers cimport new_named, rounded
+from orderbook.compiled.answers cimport new_named, renewed, rounded
 from orderbook.compiled.arrays cimport best_array
 from orderbook.compiled.blocks cimport best_of
 from orderbook.compiled.content cimport ContentState
@@ -145,7 +145,7 @@ def imbalance(ReaderState self not None, *, levels=None, bps=None, allow_partial
     return PURE["imbalance"](self, levels=levels, bps=bps, allow_partial=allow_partial)
 
 
-cdef object filled(ContentState content, Ladder ladder, object size):
+cdef object filled(ReaderState reader, ContentState content, Ladder ladder, object size):
     """The answer of ``fill`` for a size; ``None`` where it is not for here to say."""
     cdef int64_t wanted
     cdef int decimals, shift
@@ -172,7 +172,8 @@ cdef object filled(ContentState content, Ladder ladder, object size):
     fields[0], fields[1], fields[2] = <PyObject*> average, <PyObject*> worst, <PyObject*> done
     fields[3], fields[4], fields[5] = <PyObject*> quote, <PyObject*> is_filled, <PyObject*> level_count
     fields[6] = <PyObject*> WHOLE
-    return new_named(FILL, 7, fields)
+    reader._fill = renewed(<PyObject*> reader._fill, FILL, 7, fields)
+    return reader._fill
 
 
 def fill(ReaderState self not None, side, *, size=None, quote=None, allow_partial=False):
@@ -180,7 +181,7 @@ def fill(ReaderState self not None, side, *, size=None, quote=None, allow_partia
     cdef object answer
     if content is not None and size is not None and quote is None and (side is BID or side is ASK):
         if content.horizon.prices[side is ASK] == 0:
-            answer = filled(content, content.bids if side is BID else content.asks, size)
+            answer = filled(self, content, content.bids if side is BID else content.asks, size)
             if answer is not None:
                 return answer
     return PURE["fill"](self, side, size=size, quote=quote, allow_partial=allow_partial)

@@ -1,5 +1,6 @@
 # What every reader of a book needs, and the best levels as Python objects.
 
+from cython cimport final
 from libc.stdint cimport int64_t
 
 from orderbook.compiled.content cimport ContentState
@@ -25,11 +26,15 @@ cdef class ReaderState:
     cdef int64_t _prices[2]
     cdef int64_t _sizes[2]
     cdef int _scales[2]
+    cdef object _fill       # what was answered last
 
     # The views of both sides, once they were asked for.
     cdef object _bids
     cdef object _asks
 
+    @final
     cdef ContentState plain(self)
+    @final
     cdef object _level(self, ContentState content, int side)
+    @final
     cdef object levels(self, int side)

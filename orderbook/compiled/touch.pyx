@@ -2,15 +2,22 @@
 """What follows from the best levels of a LIVE book, as floats, in one native call; else the reader itself is asked."""
 
 from cpython.object cimport PyObject
+from cython cimport final
 from libc.stdint cimport int64_t
 
-from orderbook.compiled.answers cimport MICROPRICE, MID, SPREAD, SPREAD_BPS, new_pair, rounded, touch_ratio
+from orderbook.compiled.answers cimport MICROPRICE, MID, SPREAD, SPREAD_BPS, new_pair, renewed, rounded, touch_ratio
 from orderbook.compiled.blocks cimport Block, best_of
 from orderbook.compiled.content cimport ContentState
 from orderbook.compiled.ladder cimport Ladder
 from orderbook.compiled.measures cimport POWERS_MAX
 
 from orderbook.types import BBO, Level
+
+cdef extern from *:
+    """
+    #define type_of(value) ((PyObject *)Py_TYPE(value))
+    """
+    PyObject* type_of(PyObject* value) noexcept
 
 cdef enum:
     BEST_BID, BEST_ASK, BOTH, BIDS, ASKS, CROSSED, LOCKED, NUMBERS
@@ -55,6 +62,7 @@ cdef class ReaderState:
         self._is_float = is_float
         self._scales[0] = self._scales[1] = -1
 
+    @final
     cdef ContentState plain(self):
         """The content, if it may be read and numbers are floats that can be made here; else ``None``."""
         cdef GuardState guard = self._guard
@@ -67,50 +75,72 @@ cdef class ReaderState:
             return None
         return content if content.price_decimals + content.size_decimals <= POWERS_MAX else None
 
+    @final
     cdef object _level(self, ContentState content, int side):
         """The best level of a side as floats; ``NOT_PLAIN`` where it is not for here to say."""
         cdef int64_t price = 0
         cdef int64_t size = 0
         cdef int scale = 64 * content.price_decimals + content.size_decimals
-        cdef object level
+        cdef PyObject* fields[2]
         if content.horizon.prices[side]:
             return NOT_PLAIN
         if not best_of(content.bids if side == 0 else content.asks, &price, &size):
             return None
         if self._prices[side] == price and self._sizes[side] == size and self._scales[side] == scale:
             return self.levels(side)
-        level = new_pair(LEVEL, rounded(price, 1, content.price_decimals), rounded(size, 1, content.size_decimals))
-        self._prices[side], self._sizes[side], self._scales[side] = price, size, scale
+        first, second = rounded(price, 1, content.price_decimals), rounded(size, 1, content.size_decimals)
+        fields[0], fields[1] = <PyObject*> first, <PyObject*> second
         if side == 0:
-            self._bid = level
+            self._bid = renewed(<PyObject*> self._bid, LEVEL, 2, fields)
         else:
-            self._ask = level
-        return level
+            self._ask = renewed(<PyObject*> self._ask, LEVEL, 2, fields)
+        self._prices[side], self._sizes[side], self._scales[side] = price, size, scale
+        return self.levels(side)
 
+    @final
     cdef object levels(self, int side):
         return self._bid if side == 0 else self._ask
 
 
-cdef inline PyObject* kept(ReaderState reader, ContentState content, int side) noexcept:
-    """The best level as it was handed out last, if it is the same one and may be told; else NULL."""
-    cdef Ladder ladder = content.bids if side == 0 else content.asks
-    cdef Block* block = ladder._blocks[ladder._count - 1]
-    if block.count == 0 or content.horizon.prices[side]:
+cdef inline PyObject* kept(PyObject* owner, int side) noexcept:
+    """The best level as it was handed out last, if it is the same one and may be told; else NULL.
+
+    What is asked most, and has not changed most often: so nothing here counts references.
+    """
+    cdef PyObject* guard = <PyObject*> (<ReaderState> owner)._guard
+    cdef PyObject* inside
+    cdef PyObject* ladder
+    cdef Block* block
+    if not (<ReaderState> owner)._is_float or guard == <PyObject*> None or not (<GuardState> guard).is_plain:
         return NULL
-    if reader._scales[side] != 64 * content.price_decimals + content.size_decimals:
+    inside = <PyObject*> (<GuardState> guard).content
+    if inside == <PyObject*> None or (<ContentState> inside).horizon.prices[side]:
         return NULL
-    if reader._prices[side] != ladder._sign * block.keys[block.count - 1]:
+    if side == 0:
+        ladder = <PyObject*> (<ContentState> inside).bids
+    else:
+        ladder = <PyObject*> (<ContentState> inside).asks
+    block = (<Ladder> ladder)._blocks[(<Ladder> ladder)._count - 1]
+    if block.count == 0:
         return NULL
-    if reader._sizes[side] != block.sizes[block.count - 1]:
+    if (<ReaderState> owner)._sizes[side] != block.sizes[block.count - 1]:
         return NULL
-    return <PyObject*> (reader._bid if side == 0 else reader._ask)
+    if (<ReaderState> owner)._prices[side] != (<Ladder> ladder)._sign * block.keys[block.count - 1]:
+        return NULL
+    if (<ReaderState> owner)._scales[side] != 64 * (<ContentState> inside).price_decimals + (<ContentState> inside).size_decimals:
+        return NULL
+    if side == 0:
+        return <PyObject*> (<ReaderState> owner)._bid
+    return <PyObject*> (<ReaderState> owner)._ask
 
 
+@final
 cdef class touch_property:
     """A property that is answered here where the answer is plain, and by its function where not."""
 
     cdef object _function
     cdef int _question
+    cdef object _kind       # of the last instance
     cdef readonly object __name__
 
     def __init__(self, function):
@@ -135,13 +165,15 @@ cdef class touch_property:
         cdef PyObject* level
         if instance is None:
             return self
-        reader = <ReaderState?> instance
-        if self._question <= BEST_ASK and reader._is_float and reader._guard is not None:
-            # What is asked most, and has not changed most often.
-            if reader._guard.is_plain and reader._guard.content is not None:
-                level = kept(reader, reader._guard.content, self._question)
-                if level != NULL:
-                    return <object> level
+        if type_of(<PyObject*> instance) != <PyObject*> self._kind:
+            # To ask whether it is one of those takes longer than to see that it is of the same type as the last one.
+            reader = <ReaderState?> instance
+            self._kind = type(instance)
+        if self._question <= BEST_ASK:
+            level = kept(<PyObject*> instance, self._question)
+            if level != NULL:
+                return <object> level
+        reader = <ReaderState> instance
         if self._question == BIDS or self._question == ASKS:
             return self._side(reader, self._question - BIDS)
         content = reader.plain()
