@@ -55,6 +55,9 @@ class Adapter:
         """Begin a new book with a snapshot from a JSON decoder. Rows are in the order of the venue, best first."""
         raise NotImplementedError
 
+    def await_body(self, sequence: int) -> None:
+        """Whatever is there before REST answers: a stream that a book waits on, say. Before each ``load_body``."""
+
     def load_body(self, body: bytes, sequence: int) -> None:
         """Begin a new book with what REST answered; its sequence is told, for who needs it beforehand."""
         raise NotImplementedError

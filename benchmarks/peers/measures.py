@@ -56,12 +56,17 @@ class Measuring:
         adapter, name = self.adapter, workload.name
         if adapter.receive:
             for suffix, read in (("", ""), (" + read", f"; {adapter.read}")):
-                adapter.load_body(workload.body(), workload.sequence)
+                self.load_body(workload)
                 self.follow(
                     f"{name} frame{suffix}", adapter.receive + read, "frame", self.frames(workload), len, workload
                 )
         for kind in ("texts", "natives"):
             self.parsed(workload, kind, f"{name} {kind}")
+
+    def load_body(self, workload: Workload) -> None:
+        """A new book from what REST answers."""
+        self.adapter.await_body(workload.sequence)
+        self.adapter.load_body(workload.body(), workload.sequence)
 
     def frames(self, workload: Workload) -> Iterator[Sequence[Any]]:
         """The frames of a workload."""
@@ -134,7 +139,7 @@ class Measuring:
             count = sum(len(message.bids) + len(message.asks) for message in workload.messages[:CHUNK])
             loop_of(adapter.natives, adapter.names(), "count")([count])
         elif adapter.receive:
-            adapter.load_body(workload.body(), workload.sequence)
+            self.load_body(workload)
             loop_of(adapter.receive, adapter.names(), "frame")(workload.frames()[:CHUNK])
         else:
             adapter.load(workload.bids, workload.asks, workload.sequence)
@@ -150,6 +155,7 @@ class Measuring:
         def timed(bodies: Sequence[bytes]) -> int:
             took = 0
             for one in bodies:
+                adapter.await_body(workload.sequence)
                 names = {"load": adapter.load_body, "sequence": workload.sequence}
                 load = loop_of("load(body, sequence)", names, "body")
                 took += load([one])
@@ -164,7 +170,7 @@ class Measuring:
         self.parsed(workload, "natives", f"{workload.name} natives")
         adapter = self.adapter
         if adapter.receive == "receive(frame)":
-            adapter.load_body(workload.body(), workload.sequence)
+            self.load_body(workload)
             self.follow(f"{workload.name} frame", adapter.receive, "frame", self.frames(workload), len, workload)
 
     def memory(self) -> None:

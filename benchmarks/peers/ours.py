@@ -33,6 +33,7 @@ class Ours(Adapter):
         assert self.twin == orderbook.ACCELERATOR, f"this is the {orderbook.ACCELERATOR} twin"
         self.library = orderbook
         self.sync: Any = None
+        self.waiting: Any = None
         self.own: Any = None
 
     def load(self, bids: Sequence[Row], asks: Sequence[Row], sequence: int) -> None:
@@ -40,12 +41,16 @@ class Ours(Adapter):
         self.own.apply_snapshot(bids, asks, sequence)
         self.sync = None
 
-    def load_body(self, body: bytes, sequence: int) -> None:
+    def await_body(self, sequence: int) -> None:
         # A snapshot alone is not trusted: one delta has to show that the stream is at least as far.
-        self.sync = self.library.BookSync("kucoin", SYMBOL)
-        self.sync.receive(frame(Message([], [], sequence, sequence)))
+        self.waiting = self.library.BookSync("kucoin", SYMBOL)
+        self.waiting.receive(frame(Message([], [], sequence, sequence)))
+
+    def load_body(self, body: bytes, sequence: int) -> None:
+        del sequence
+        # The book before ends here, as those of others do.
+        self.sync, self.waiting, self.own = self.waiting, None, None
         self.sync.receive_snapshot(body, depth="full")
-        self.own = None
 
     def names(self) -> dict[str, Any]:
         book = self.own or self.sync.book
