@@ -6,6 +6,8 @@ the frames that would need more is left to the machine.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,6 +17,8 @@ from orderbook.errors import FrameError
 from orderbook.settings import SyncSettings
 from orderbook.types import BookState
 from orderbook.venues.base import decode_frame
+from tests.fuzzing.build import READING, TRUSTING, modules
+from tests.fuzzing.campaign import CARRIED, read_ledger
 from tests.fuzzing.frames import KUCOIN, Pair, Scenario
 from tests.fuzzing.target import rendered
 
@@ -187,3 +191,19 @@ def test_length(more: int, good: bool) -> None:
     """The longest frame is taken, and not one byte more."""
     frame = rendered(with_size('"1"').encode(), 1_000)
     check(frame + b" " * 50, good=good, plain=good, settings=SyncSettings(frame_bytes_max=len(frame) + 50 - more))
+
+
+def test_every_compiled_module_is_known_to_the_campaign() -> None:
+    """A new one is named, as one that reads what came from outside or as one that does not."""
+    declared = {path.stem for path in (Path(__file__).parent.parent / "orderbook" / "compiled").glob("*.p[yx][xd]")}
+    assert sorted(declared) == sorted(READING + TRUSTING)
+    assert declared > set(modules())
+
+
+def test_a_digest_that_was_reckoned_otherwise_is_carried_over(tmp_path: Path) -> None:
+    """What was run on the same sources counts; what was run on others does not."""
+    ledger = tmp_path / "ledger"
+    window = {"target": "frames", "build": "coverage", "seed": 0, "inputs": 1}
+    lines = [window | told for told in ({}, {"parser": "7f899ef69dba"}, {"parser": "another"})]
+    ledger.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    assert [None, CARRIED["7f899ef69dba"], "another"] == [line.get("parser") for line in read_ledger(ledger)]
