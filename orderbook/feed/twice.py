@@ -81,6 +81,9 @@ class Lane:
         twice: Knows the other one.
         number: 0 or 1.
         kind: Of its connections.
+
+    Attributes:
+        is_torn: It brought what nobody could read, and nothing since: what that was would show by no sequence yet.
     """
 
     def __init__(self, twice: Twice, number: int, kind: Kind) -> None:
@@ -89,7 +92,7 @@ class Lane:
         self.key = _MARK + self.symbol if number else self.symbol
         self.pulse = Pulse()
         self.behind: Behind = lambda _key, _received: None
-        self.is_up = self.is_refused = False
+        self.is_up = self.is_refused = self.is_torn = False
         self._twice = twice
         self._number = number
 
@@ -114,7 +117,7 @@ class Lane:
 
     def opened(self) -> None:
         """The connection is up."""
-        self.is_up, self.is_refused = True, False
+        self.is_up, self.is_refused, self.is_torn = True, False, False
         self._twice.opened(self._number)
 
     def subscribed(self) -> None:
@@ -199,10 +202,11 @@ class Twice:
     def lost(self, number: int, reason: str) -> None:
         """A connection is gone. The book notices only if the other one would not do alone."""
         found, other = self._merger.end(number, self._clock()), 1 - number
-        if self._merger.is_abreast(other):
+        if self._would_do(other):
             self._put(found, self._clock())
             return
         self._merger.restart()
+        self._forget_tears()
         self.keeper.lost(reason)
         if self.lanes[other].is_up:
             self.keeper.opened()
@@ -220,16 +224,30 @@ class Twice:
     def take(self, number: int, message: Message | FrameError, now_ns: int) -> None:
         """A message of one of them. One that nobody can read is missing there, and may come from the other one."""
         if isinstance(message, Delta):
+            # If that was a delta, this one comes behind a hole, which is filled or found.
+            self.lanes[number].is_torn = False
             self._put(self._merger.take(number, message, now_ns), now_ns)
             return
         self._merger.tallies[number].rejected += 1
-        if not self._merger.is_abreast(1 - number):
-            self.keeper.take(message, now_ns)
+        if self._would_do(1 - number):
+            self.lanes[number].is_torn = True
+            return
+        self._forget_tears()
+        self.keeper.take(message, now_ns)
 
     # -- inside --
 
     def _other(self, number: int) -> Lane:
         return self.lanes[1 - number]
+
+    def _would_do(self, number: int) -> bool:
+        """Whether one of them alone would do: it carries the book, is not far behind, and is not torn."""
+        return self._merger.is_abreast(number) and not self.lanes[number].is_torn
+
+    def _forget_tears(self) -> None:
+        """The book is told, and sees to it."""
+        for lane in self.lanes:
+            lane.is_torn = False
 
     def _put(self, deltas: list[Delta], now_ns: int) -> None:
         for one in deltas:
@@ -240,7 +258,7 @@ class Twice:
         self._put(self._merger.check(now_ns), now_ns)
 
     def _pulses(self) -> list[Pulse]:
-        return [self.lanes[number].pulse for number in range(LANES) if self._merger.is_abreast(number)]
+        return [self.lanes[number].pulse for number in range(LANES) if self._would_do(number)]
 
     def _behind(self, _symbol: str, received: int) -> None:
         """The stream stays behind the venue, so both of them do."""
