@@ -12,7 +12,7 @@ import pytest
 
 from orderbook.types import BookState
 from orderbook.venues.rest import Depth, Priority
-from tests.feed_world import ScriptedSocket, delta, eventually, obey
+from tests.feed_world import ScriptedSocket, delta, eventually, obey, own_timers
 from tests.stream_world import BTC, StreamScene, StreamVenue, played, scene
 from tests.waiting import elapse
 
@@ -117,5 +117,24 @@ def test_a_connection_with_a_hole_makes_nothing_fresh() -> None:
             assert not on.feed[BTC].is_live
             venue.answer = obey
             await on.feed.ready(BTC, timeout_s=60)
+
+    played(story)
+
+
+def test_what_comes_while_a_feed_is_closed_leaves_no_timer() -> None:
+    """A hole that the other connection could have filled is not waited for any more."""
+
+    async def story() -> None:
+        async with pair() as (on, _, wires):
+            goodbye = wires[0].close
+
+            async def late() -> None:
+                wires[0].bring(delta(BTC, 20))
+                await elapse(0.01)
+                await goodbye()
+
+            wires[0].close = late  # type: ignore[method-assign]  # the end that a test plays
+            await on.feed.close()
+            assert [] == own_timers()
 
     played(story)

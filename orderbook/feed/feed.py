@@ -164,10 +164,11 @@ class Feed(Alerting):
         forks.forget(self)
         for book in self._books.values():
             await book.close()
-        self._doubles.close()
         self._streams.end()
         await self._listeners.close(caller)
         await self._placement.close()
+        # Until then connections bring what waits.
+        self._doubles.close()
         self.herald.close()
         await self._stack.aclose()
 
