@@ -268,6 +268,20 @@ def test_a_connection_that_the_venue_refuses_it_on_is_done_without() -> None:
     assert (BookState.FAILED, 0) == run(partial(story, "all"))
 
 
+def test_both_of_its_connections_need_room() -> None:
+    """Three connections of one topic each are enough for two symbols, one of them on two; two are not."""
+
+    async def story(links_max: int) -> list[str]:
+        async with VirtualKuCoin(symbols=[BTC, ETH], seed=1, rate=10.0) as venue:
+            settings = replace(CALM, topics_max=1, links_max=links_max)
+            async with venue.open_feed(settings=settings, twice=[BTC]) as feed:
+                return [link.name for link in feed.health().links]
+
+    assert 3 == len(run(partial(story, 3)))
+    with pytest.raises(UsageError, match="1 more second do not fit: 2 connections hold 1 each"):
+        run(partial(story, 2))
+
+
 def test_a_halt_is_one_on_both() -> None:
     """And when the venue trades it again, both carry it."""
 

@@ -48,15 +48,17 @@ class Placement:
         """The connections of a kind."""
         return [link for link in self.links if link.kind is kind]
 
-    def require_room(self, count: int, kind: Kind) -> None:
-        """Raise ``UsageError`` unless so many topics more have room."""
-        room = sum(max(0, self.topics_max - len(link.served)) for link in self.of(kind))
-        room += (self._links_max - len(self.links)) * self.topics_max
-        if count > room:
-            what = kind.name or "symbols"
-            raise UsageError(
-                f"{count} more {what} do not fit: {self._links_max} connections hold {self.topics_max} each"
-            )
+    def require_room(self, *wanted: tuple[int, Kind]) -> None:
+        """Raise ``UsageError`` unless so many topics more of these kinds, each named once, have room together."""
+        links_left = self._links_max - len(self.links)
+        for count, kind in wanted:
+            room = sum(max(0, self.topics_max - len(link.served)) for link in self.of(kind))
+            links_left -= -(-max(0, count - room) // self.topics_max)
+            if count > room and links_left < 0:
+                what = kind.name or "symbols"
+                raise UsageError(
+                    f"{count} more {what} do not fit: {self._links_max} connections hold {self.topics_max} each"
+                )
 
     def put(self, one: Served) -> None:
         """Give a topic to the first connection of its kind that has room, or to a new one."""

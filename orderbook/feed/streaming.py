@@ -160,7 +160,7 @@ class Streams:
         keys = {name: topic.channel(topic.name(name, suffix)) for name in names}
         new = [name for name, key in keys.items() if key not in self.keepers]
         kind = self._kinds[topic.is_private]
-        self._placement.require_room(len(new), kind)
+        self._placement.require_room((len(new), kind))
         tell = self._herald.tell
         made = {name: StreamKeeper(topic, keys[name], name, kind, tell, self._metrics) for name in new}
         origins = {name: made.get(name) or self.keepers[key] for name, key in keys.items()}

@@ -287,8 +287,7 @@ class Doubles:
 
     def require_room(self, count: int, twice_count: int) -> None:
         """Raise ``UsageError`` unless so many books more have room, of which some are on two connections."""
-        self._placement.require_room(count, self._books)
-        self._placement.require_room(twice_count, self.second)
+        self._placement.require_room((count, self._books), (twice_count, self.second))
 
     def put(self, book: BookKeeper, clock: Clock, *, is_twice: bool) -> None:
         """Give a book its connection, or two."""
