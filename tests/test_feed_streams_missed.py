@@ -83,6 +83,29 @@ def test_a_silent_connection_is_told_before_it_is_given_up() -> None:
     played(story)
 
 
+def test_a_sign_of_life_of_the_next_connection_is_no_acknowledgement() -> None:
+    """A silence that ended in a lost connection is over when the venue has subscribed the topic again, not before."""
+
+    def slow(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        asyncio.get_running_loop().call_later(3 * (message["type"] == "subscribe"), obey, wire, message)
+
+    async def story() -> None:
+        async with scene(StreamVenue(answer=slow)) as on:
+            reader = on.feed.trades(BTC)
+            await reader.ready(timeout_s=10)
+            on.venue.answer = lambda _wire, _message: None
+            assert ["missed"] == await take(reader, 1)
+            on.venue.answer = slow
+            (await on.socket()).hang_up()
+            over = await anext(reader)
+            assert isinstance(over, Missed)
+            assert over.is_over
+            assert "connection lost" in over.reason
+            assert reader.is_live
+
+    played(story)
+
+
 @pytest.mark.parametrize(
     ("frame", "whose", "told"),
     [

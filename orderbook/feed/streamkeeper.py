@@ -145,13 +145,15 @@ class StreamKeeper:
         """Whether the link was silent for too long: what is said there may not arrive."""
         heard_ns = self._pulse.heard_ns
         if self.is_live and heard_ns is not None and now_ns - heard_ns > silence_max_ns:
-            self._is_silent = True
             self._interrupt(f"nothing was heard on the connection for {silence_max_ns // 1_000_000} ms")
+            self._is_silent = True
 
     # -- what is told --
 
     def _interrupt(self, problem: str) -> None:
         """No message comes any more. Further reasons are told to those who ask."""
+        # A sign of life ends a silence alone, not what came upon it.
+        self._is_silent = False
         is_first, self._problem = self._problem is None, problem
         if is_first:
             log.warning("%s: interrupted: %s", self.key, problem)
