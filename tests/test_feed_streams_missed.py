@@ -106,6 +106,27 @@ def test_a_sign_of_life_of_the_next_connection_is_no_acknowledgement() -> None:
     played(story)
 
 
+def test_a_topic_that_is_read_again_at_once_is_live_when_it_is_subscribed_for_good() -> None:
+    """The acknowledgement of the first time is under way: it is unsubscribed, and messages are lost until the next."""
+
+    def slow(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        asyncio.get_running_loop().call_later(0.5, obey, wire, message)
+
+    async def story() -> None:
+        async with scene(StreamVenue(answer=slow)) as on:
+            first = on.feed.trades(BTC)
+            await eventually(on.venue.asked)
+            first.close()
+            reader = on.feed.trades(BTC)
+            await reader.ready(timeout_s=10)
+            asked = on.venue.asked("unsubscribe"), on.venue.asked()
+            await elapse(5)
+            assert asked == (on.venue.asked("unsubscribe"), on.venue.asked())
+            assert reader.is_live
+
+    played(story)
+
+
 @pytest.mark.parametrize(
     ("frame", "whose", "told"),
     [

@@ -364,7 +364,8 @@ class LinkKeeper:
 
     def _acknowledged(self, key: str) -> None:
         self._refusals.forget(key)
-        if (one := self.served.get(key)) is not None:
+        # What is stuck is about to be unsubscribed, and subscribed anew.
+        if key not in self._stuck and (one := self.served.get(key)) is not None:
             one.subscribed()
 
     def _refused(self, error: SubscribeError) -> None:
