@@ -190,6 +190,11 @@ class Refused(RestError):
     Asking again does not help, but with the clock: that one is set sooner or later, so it is the one ``is_transient``.
     """
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the venue itself said so, by a code, and only the user can help."""
+        return self.code is not None and not self.is_transient
+
 
 class UnknownSymbol(RestError):
     """The venue has no such symbol, or does not trade it.

@@ -52,6 +52,7 @@ ORDERBOOK = [
     "FrameError",
     "FrameRejected",
     "Gap",
+    "KeyRefused",
     "Level",
     "LevelDifference",
     "LimitReached",

@@ -21,6 +21,7 @@ class Lively:
     """A topic whose messages come."""
 
     is_live = True
+    has_failed = False
     why = ""
 
 

@@ -146,7 +146,7 @@ class Errands:
             except RestError as error:
                 self._metrics.snapshot_errors += 1
                 self._problem = str(error)
-                if isinstance(error, Refused) and error.code is not None and not error.is_transient:
+                if isinstance(error, Refused) and error.is_final:
                     self._tasks.pop("snapshot", None)
                     self._refused(str(error))
                     return

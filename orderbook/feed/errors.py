@@ -41,7 +41,7 @@ class NotReady(FeedError, TimeoutError):
 
 
 class StreamNotReady(FeedError, TimeoutError):
-    """A stream was not subscribed in time.
+    """A stream was not subscribed in time, or never will be without the user.
 
     Attributes:
         topic: Which, as it stands on the wire.

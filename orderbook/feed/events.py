@@ -35,6 +35,19 @@ class LinkReplaced:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRefused:
+    """The venue does not take the API key for the streams of its account. Only the user can help: it is told once.
+
+    The key is tried again every ``FeedSettings.refused_retry_ms`` or so. ``code`` is the venue's, ``text`` says what
+    happened and ``advice`` what to do, as in ``orderbook.errors.Refused``; neither has a secret.
+    """
+
+    code: str | None
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriptionRefused:
     """The venue does not stream a topic to us; a book is FAILED.
 
@@ -129,6 +142,7 @@ Notice = (
     | LinkUp
     | LinkDown
     | LinkReplaced
+    | KeyRefused
     | SubscriptionRefused
     | MessageRejected
     | CallbackFailed

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from orderbook.errors import RestError
+from orderbook.feed.admission import Admission
 from orderbook.feed.errors import LinkError, SubscribeError
 from orderbook.feed.events import LinkDown, LinkReplaced, LinkUp, Notice, SubscriptionRefused
 from orderbook.feed.handover import Handover
@@ -111,6 +112,7 @@ class LinkKeeper:
         self._patience = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, world.rng)
         self._replacing = Backoff(settings.replace_retry_min_ms, settings.replace_retry_max_ms, world.rng)
         self._refusals = Refusals(settings.refused_retry_ms, world.clock, world.rng)
+        self._admission = Admission(kind, settings.refused_retry_ms, world.rng, partial(tell, None))
         self._subscriber = Subscriber(kind, home.learnt, settings.subscribe_attempts, self._acknowledged, self._refused)
         self._task: asyncio.Task[None] | None = None
 
@@ -130,6 +132,8 @@ class LinkKeeper:
         self._stop_idling()
         if self._link is not None:
             one.opened()
+        elif self._admission.reason is not None:
+            one.fail(self._admission.reason)
         self._wanted.set()
 
     def remove(self, key: str) -> Served:
@@ -200,9 +204,11 @@ class LinkKeeper:
                 link = await self._opener.open(self._sorter, self._pulse)
                 self.connects += 1
                 self.last_problem = None
+                self._admission.admitted()
                 reason = await self._serve(link)
             except (LinkError, RestError) as error:
                 self.last_problem, reason = error, str(error)
+                self._admission.failed(error)
             except Exception as error:
                 # A bug, ours or of a seam. To stop here would leave the books without a link for ever.
                 log.exception("link %s failed", self.name)
@@ -210,7 +216,7 @@ class LinkKeeper:
                 self.last_problem = LinkError(reason)
             finally:
                 self._lose(reason)
-            delay_ms = self._backoff.next_ms()
+            delay_ms = self._admission.pause_ms() or self._backoff.next_ms()
             log.warning("link %s: %s; connecting again in %d ms", self.name, reason, delay_ms)
             await asyncio.sleep(delay_ms / 1000)
 
@@ -307,7 +313,7 @@ class LinkKeeper:
                 self._metrics.connect_errors += 1
                 self._tell(None, LinkDown(self.name, reason))
                 for one in tuple(self.served.values()):
-                    one.unreachable(reason)
+                    (one.unreachable if self._admission.reason is None else one.fail)(reason)
             return
         link.end(reason)
         self._appreciate(link)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from orderbook.errors import RestError
-from orderbook.feed.errors import FeedClosed
+from orderbook.feed.errors import FeedClosed, StreamNotReady
 from orderbook.feed.stream import Stream
 from orderbook.own import OwnOrder, OwnOrders
 from orderbook.streams import Missed, OrderUpdate
@@ -38,7 +38,7 @@ class OwnKeeper:
 
     Attributes:
         orders: See ``OwnOrders``.
-        problem: Why the last list was of no use; ``None``: it was, or there was none.
+        problem: Why the last list was of no use, or the stream is refused; ``None``: neither is so.
     """
 
     def __init__(
@@ -89,7 +89,13 @@ class OwnKeeper:
         """Read the list whenever the orders are not synced and the stream is heard."""
         with suppress(FeedClosed):
             while True:
-                await self._stream.ready()
+                try:
+                    await self._stream.ready()
+                except StreamNotReady as error:
+                    # Refused; the venue is asked again.
+                    self.problem = str(error)
+                    await asyncio.sleep(self._retry_s)
+                    continue
                 if self.orders.is_synced:
                     await self._turn()
                 elif not await self._is_read():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Generic, Protocol, Self, TypeVar
 
@@ -31,6 +32,11 @@ class Origin(Protocol):
     @property
     def is_live(self) -> bool:
         """Whether its messages come."""
+        ...
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the venue does not let us have it."""
         ...
 
     @property
@@ -106,19 +112,23 @@ class Stream(Generic[M]):
         """Wait until it is live: what the venue sends from now on will be here, or ``Missed`` in its place.
 
         Raises:
-            StreamNotReady: Not in time. It is a ``TimeoutError``.
+            StreamNotReady: Not in time, or the venue refuses it or the key (which is known at once). It is a
+                ``TimeoutError``.
             FeedClosed: It was closed.
         """
-        try:
+        origins = self._origins.values()
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while not self.is_live:
+                while self._closed or not any(one.has_failed for one in origins):
+                    if self.is_live:
+                        return
                     if self._closed:
                         raise FeedClosed(f"the stream {self.symbol[:80]} was closed")
                     self._turned.clear()
                     await self._turned.wait()
-        except TimeoutError:
-            why = next((one.why for one in self._origins.values() if not one.is_live), "it has just begun")
-            raise StreamNotReady(self.symbol[:80], why) from None
+        # What was refused says more than what has to be waited for.
+        late = [one for one in origins if one.has_failed] or [one for one in origins if not one.is_live]
+        raise StreamNotReady(self.symbol[:80], late[0].why if late else "it has just begun")
 
     def listen(self, callback: Callable[[M | Missed], Awaitable[None] | None]) -> Self:
         """Have a function, or a coroutine function, called with everything that would be iterated over.

@@ -111,7 +111,7 @@ class StreamKeeper:
         self._interrupt(f"no connection: {reason}")
 
     def fail(self, reason: str) -> None:
-        """The venue refused it; it is asked again later."""
+        """The venue refused it, or the key; it is asked again later."""
         self.has_failed = True
         self._interrupt(reason)
 
@@ -159,8 +159,8 @@ class StreamKeeper:
             log.warning("%s: interrupted: %s", self.key, problem)
             self._metrics.stream_interruptions += 1
             self._miss(problem, is_over=False)
-            for reader in self.readers:
-                reader.turn()
+        for reader in self.readers:
+            reader.turn()
 
     def _go_on(self, now_ns: int = 0) -> None:
         """Messages come again, if they did not."""
