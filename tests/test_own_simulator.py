@@ -57,7 +57,7 @@ class Client:
     # --- the wire ---
 
     def seed_book(self) -> None:
-        """The book is joined to a snapshot, the first time and whenever it asks for another one."""
+        """The book is joined to a snapshot, once: it stays LIVE whatever becomes of one's own orders."""
         self.collect()
         self.deliver(BOOK, len(self.waiting[BOOK]))
         body = self.bench.signed("GET", f"/api/v3/market/orderbook/level2?symbol={BTC}").body
@@ -173,8 +173,7 @@ class Client:
         self.collect()
         for topic in self.waiting:
             self.deliver(topic, self.rng.randrange(0, 25))
-        if not self.sync.book.is_live:
-            self.seed_book()
+        assert self.sync.book.is_live
 
     def rest(self) -> None:
         """All that happened arrives, and the market goes on until nothing of one's own was the last to happen."""
@@ -187,8 +186,6 @@ class Client:
             for topic, waiting in self.waiting.items():
                 while waiting:
                     self.deliver(topic, len(waiting))
-            if not self.sync.book.is_live:
-                self.seed_book()
             self.queue.observe()
             if self.net.is_settled:
                 return

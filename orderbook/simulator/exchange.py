@@ -170,10 +170,10 @@ class Exchange:
         self.common.timeline.at(now_ns + source.gap_ns(), partial(self._market_moves, source))
 
     def _market_moves(self, source: Source, now_ns: int) -> None:
-        ticks = self.trading.advance(source)
+        tick = self.trading.advance(source)
         self._await_market(source, now_ns)
         self._past.note(source.symbol, now_ns, source.epoch, source.sequence)
-        self.trading.publish(ticks, source, now_ns)
+        self.trading.publish([tick], source, now_ns)
 
     def _tickers(self, now_ns: int) -> None:
         self._broadcast.tell_tickers(now_ns)

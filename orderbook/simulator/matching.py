@@ -69,10 +69,12 @@ class Matching:
 
     Attributes:
         is_open: Whether anything trades at present.
+        served: Levels of one's own that the market went beyond.
     """
 
     def __init__(self, symbol: str, truth: Truth, name: str) -> None:
         self.is_open = True
+        self.served = 0
         self._symbol = symbol
         self._truth = truth
         self._name = name
@@ -90,6 +92,9 @@ class Matching:
     def met(self, key: int, size: int) -> int:
         """The market's next change is about to happen: the others will have this size at a level.
 
+        Where it goes beyond orders of one's own, as one that is played from a capture may do, these are served first,
+        each level in an event of its own: so the book is crossed at no sequence.
+
         Returns:
             The size that the level will really have.
 
@@ -98,6 +103,13 @@ class Matching:
         truth = self._truth
         if not key:
             return size
+        if size and (reached := self._reached(key)):
+            if self.is_open:
+                for other in reached:
+                    self._serve(other)
+            else:
+                # Nobody trades, so nobody comes past.
+                size = 0
         rests = self._resting().get(key, [])
         own = sum(rest.left for rest in rests)
         others = truth.sizes.get(key, 0) - own
@@ -141,30 +153,20 @@ class Matching:
         self._tidy(key)
         return sum(rest.left for rest in rests)
 
-    def overtaken(self) -> list[Tick]:
-        """Serve one's own orders that the market has moved past, as one that is played from a capture may do.
-
-        Returns:
-            A delta for each level that it took.
-        """
-        ticks = []
+    def _serve(self, key: int) -> None:
+        """Take all of one's own orders at a level, in an event before the one that goes beyond it."""
         truth = self._truth
-        while self.is_open and self._rests and truth.bids and truth.asks and truth.bids[-1] >= -truth.asks[-1]:
-            key = next((key for key in (truth.bids[-1], truth.asks[-1]) if key in self._resting()), None)
-            if key is None:
-                break
-            ids = _ids(named(f"{self._name}/{truth.events + 1}"))
-            rests, taker_id = self._rests.pop(key), next(ids)
-            for rest in rests:
-                self._deal(key, rest.left, taker_id, rest.order_id)
-            ticks.append(self._changed(key, -sum(rest.left for rest in rests)))
-        return ticks
+        rests, taker_id = self._rests.pop(key), next(_ids(named(f"{self._name}/{truth.events + 1}")))
+        for rest in rests:
+            self._deal(key, rest.left, taker_id, rest.order_id)
+        truth.happen(key, truth.sizes[key] - sum(rest.left for rest in rests))
+        self.served += 1
 
     # -- one's own orders --
 
     def check(self, key: int, lots: int) -> None:
         """Raise ``UsageError`` where an order would meet one of one's own, or empty the other side of the book."""
-        if any((other > 0) != (key > 0) and self._is_reached(key, other) for other in self._resting()):
+        if self._reached(key):
             raise UsageError("the order would trade with one of your own: cancel that one first")
         sizes = self._truth.sizes
         reached = [other for other in self._ladder(-key) if self._is_reached(key, other)]
@@ -247,6 +249,11 @@ class Matching:
 
     def _ladder(self, key: int) -> list[int]:
         return self._truth.ladder(Side.BID if key > 0 else Side.ASK)
+
+    def _reached(self, key: int) -> list[int]:
+        """One's own levels of the other side from which an order with this limit may take, the best first."""
+        own = (other for other in self._resting() if (other > 0) != (key > 0) and self._is_reached(key, other))
+        return sorted(own, reverse=True)
 
     @staticmethod
     def _is_reached(key: int, other: int) -> bool:

@@ -14,6 +14,7 @@ from orderbook.simulator.common import Common
 from orderbook.simulator.matching import Matching
 from orderbook.simulator.source import Source, Tick
 from orderbook.simulator.stream import Stream
+from orderbook.types import Side
 
 _SCALED_MAX: Final = 10**16
 """Largest number of ticks or lots of an order."""
@@ -41,13 +42,18 @@ class Trading:
 
     # -- the market --
 
-    def advance(self, source: Source) -> list[Tick]:
-        """Let the next change of a market happen; what has to be published of it."""
+    def advance(self, source: Source) -> Tick:
+        """Let the next change of a market happen: one delta, also of one's own orders that it served on its way."""
         matching = source.matching
         if matching is None:
-            return [source.advance()]
+            return source.advance()
         matching.is_open = source.symbol not in self._common.delisted
-        return [source.advance(), *matching.overtaken()]
+        first, served = source.sequence + 1, matching.served
+        tick = source.advance()
+        if matching.served == served:
+            return tick
+        rows = source.truth.changes(first, source.sequence)
+        return Tick(source.symbol, first, source.sequence, rows[Side.BID], rows[Side.ASK])
 
     def publish(self, ticks: Iterable[Tick], source: Source, now_ns: int) -> None:
         """Tell of changes of a book, and of the trades that made them."""
