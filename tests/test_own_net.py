@@ -315,3 +315,24 @@ def test_it_is_neither_copied_nor_empty_of_sense() -> None:
     with pytest.raises(TypeError, match="NetBook"):
         net.__reduce_ex__(2)
     assert net.view(1) == net.view(1)
+
+
+def test_a_view_of_a_book_that_grows_too_old_while_it_is_taken() -> None:
+    """It never raises: it is of one moment, though the clock does not stand still."""
+    now, steps = [0], [0]
+
+    def clock() -> int:
+        now[0] += steps[0]
+        return now[0]
+
+    book = OrderBook(SYMBOL, clock=clock, max_age_ms=1)
+    book.apply_snapshot(BIDS, ASKS, 7, venue_ms=1_000)
+    net = book.without_own(synced())
+    steps[0] = 1
+    states = set()
+    for age_ns in range(999_980, 1_000_005):
+        now[0] = (book.heard_ns or 0) + age_ns
+        view = net.view(1)
+        assert view.is_settled is view.is_live is bool(view.bids)
+        states.add(view.state)
+    assert {BookState.LIVE, BookState.STALE} == states

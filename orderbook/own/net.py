@@ -243,6 +243,9 @@ class NetGuard(Guard):
     def overdrawn(self) -> tuple[Overdrawn, ...]:
         """See ``NetReader.overdrawn``."""
         self.live_content()
+        return self._overdrawn()
+
+    def _overdrawn(self) -> tuple[Overdrawn, ...]:
         content, found = self._book.content, []
         for side in Side:
             for price, level in self._orders.levels(self.symbol).of(side).items():
@@ -254,9 +257,9 @@ class NetGuard(Guard):
         return tuple(found)
 
     def is_settled(self) -> bool:
-        """See ``NetReader.is_settled``."""
+        """See ``NetReader.is_settled``; but this never raises, of a book that cannot be trusted either."""
         changed_ns = self._orders.levels(self.symbol).changed_ns
-        return not self.overdrawn() and has_passed(self._book.content.venue_ms, changed_ns)
+        return not self._overdrawn() and has_passed(self._book.content.venue_ms, changed_ns)
 
 
 def has_passed(venue_ms: int | None, event_ns: int) -> bool:
@@ -298,6 +301,7 @@ class NetReader(Reader[V, Q], Generic[V, Q]):
         this symbol, so it has seen it. On a quiet symbol this takes until its next change, whatever its price. It
         cannot be seen that the book is ahead of the orders. Errors as ``best_bid``.
         """
+        self._guard.live_content()
         return self._guard.is_settled()
 
     def view(self, n: SupportsIndex) -> NetView[V]:
@@ -313,6 +317,7 @@ class NetReader(Reader[V, Q], Generic[V, Q]):
         """
         view = super().view(n)
         values = {field.name: getattr(view, field.name) for field in fields(view)}
+        # Of the moment of the view: the book may have become too old meanwhile, as far as the clock goes.
         return NetView(**values, is_settled=view.is_live and self._guard.is_settled())
 
 
