@@ -19,7 +19,7 @@ from orderbook.errors import BookNotLive, UsageError, shown
 from orderbook.feed.errors import NotReady
 from orderbook.feed.events import ConditionFailed
 from orderbook.feed.metrics import SymbolMetrics
-from orderbook.feed.mistakes import ends_the_program
+from orderbook.feed.mistakes import ends_the_program, in_words
 from orderbook.feed.pacing import MS
 from orderbook.feed.settings import FeedSettings
 from orderbook.guard import Clock
@@ -166,8 +166,7 @@ class Alerts:
         self._metrics.condition_errors += 1
         if not self._is_failing:
             self._is_failing = True
-            problem = f"{type(error).__name__}: {ascii(str(error))[1:-1][:200]}"
-            self._failed(ConditionFailed(self.symbol, str(self.condition), problem))
+            self._failed(ConditionFailed(self.symbol, str(self.condition), in_words(error)))
         if self._raises:
             self._fail(error)
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from orderbook.errors import UsageError
 from orderbook.feed.delivery import Update
-from orderbook.feed.mistakes import ends_the_program
+from orderbook.feed.mistakes import ends_the_program, in_words
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -89,7 +89,7 @@ class Listeners:
                 # As asyncio does with what nobody catches: said aloud, even where no logging is set up.
                 context = {"message": f"a callback for {subscription.symbol} failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
-                self._report(subscription, f"{type(error).__name__}: {ascii(str(error))[1:-1][:200]}")
+                self._report(subscription, in_words(error))
                 if ends_the_program(error):
                     raise
 

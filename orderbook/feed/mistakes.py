@@ -12,3 +12,12 @@ def ends_the_program(error: BaseException) -> bool:
     """
     is_wish = isinstance(error, KeyboardInterrupt | SystemExit)
     return is_wish and threading.current_thread() is threading.main_thread()
+
+
+def in_words(error: BaseException) -> str:
+    """Its class and what it says, in ASCII and short; also of an error that fails when it is asked for its words."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - it is a user's class, which may do anything
+        said = "it cannot say what it is"
+    return f"{type(error).__name__}: {ascii(said)[1:-1][:200]}"
