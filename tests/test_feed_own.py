@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 
 from orderbook.errors import BadAnswer, OrdersNotSynced
+from orderbook.feed.errors import FeedClosed
 from orderbook.feed.feed import Feed
 from orderbook.feed.ownkeeper import OwnKeeper
 from orderbook.own import OwnOrder
+from orderbook.streams import OrderUpdate
 from orderbook.testing import VirtualKuCoin, in_virtual_time
 from snapshots.fetch import Rest
 from tests import waiting
@@ -103,6 +107,53 @@ async def test_a_list_of_no_use_is_asked_for_again() -> None:
         async with OwnKeeper(feed.orders(), read) as own:
             await own.ready(timeout_s=30)
             assert (1, 1) == (own.orders.counters.rereads, own.orders.counters.rereads_void)
+
+
+@in_virtual_time
+async def test_whatever_another_client_raises() -> None:
+    """It is asked again; also where its list is of something else than orders."""
+    answers: list[Any] = [OSError("no line"), ["an order"], []]
+
+    async def read() -> Iterable[OwnOrder]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("Iterable[OwnOrder]", answer)
+
+    async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, venue.open_feed() as feed:
+        async with OwnKeeper(feed.orders(), read, retry_ms=5_000) as own:
+            for problem in ("OSError: no line", "AttributeError: "):
+                with pytest.raises(TimeoutError):
+                    await own.ready(timeout_s=4)
+                assert str(own.problem).startswith(problem)
+                await waiting.elapse(1.5)
+            await own.ready(timeout_s=4)
+        assert own.problem is None
+
+
+@in_virtual_time
+async def test_whoever_waits_when_nobody_keeps_them_any_more() -> None:
+    """He is released, whether the stream ends, its reader fails, or they are left."""
+    for how in ("closed", "failed", "left"):
+        async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, venue.open_feed() as feed:
+            stream = feed.orders()
+            async with OwnKeeper(stream, client(feed).open_orders) as own:
+                await own.ready(timeout_s=10)
+                own.orders.lost("a moment ago")
+                ready = asyncio.ensure_future(own.ready())
+                await asyncio.sleep(0)
+                if how == "closed":
+                    stream.close()
+                elif how == "failed":
+                    stream.put("", cast("OrderUpdate", None))
+                if how != "left":
+                    with pytest.raises(FeedClosed, match="the stream of orders was closed"):
+                        await ready
+                    assert not own.orders.is_synced
+            with pytest.raises(FeedClosed):
+                await ready
+            with pytest.raises(FeedClosed, match="nobody keeps them"):
+                await own.ready()
 
 
 @in_virtual_time

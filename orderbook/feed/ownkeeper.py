@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from orderbook.errors import RestError
 from orderbook.feed.errors import FeedClosed, StreamNotReady
+from orderbook.feed.mistakes import in_words
 from orderbook.feed.stream import Stream
 from orderbook.own import OwnOrder, OwnOrders
 from orderbook.streams import Missed, OrderUpdate
@@ -54,6 +55,7 @@ class OwnKeeper:
         self._read = read
         self._retry_s = retry_ms / 1_000
         self._turned = asyncio.Event()
+        self._is_over = False
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
@@ -69,21 +71,33 @@ class OwnKeeper:
         self.orders.lost("nobody keeps them any more")
 
     async def ready(self, *, timeout_s: float | None = None) -> None:
-        """Wait until the orders are synced. Raises ``TimeoutError`` if that is not in time."""
+        """Wait until the orders are synced.
+
+        Raises:
+            TimeoutError: They are not in time.
+            FeedClosed: The stream was closed, or is not followed any more: they never will be.
+        """
         async with asyncio.timeout(timeout_s):
             while not self.orders.is_synced:
+                if self._is_over:
+                    raise FeedClosed(f"the open orders are not kept any more: {self.orders.reason}")
                 await self._turn()
 
     async def _follow(self) -> None:
         """Hear the stream to its end."""
-        async for said in self._stream:
-            if isinstance(said, Missed):
-                self.orders.lost(said.reason)
-            else:
-                self.orders.receive(said)
-            if not self.orders.is_synced:
-                self._turned.set()
-        self.orders.lost("the stream of orders was closed")
+        try:
+            async for said in self._stream:
+                if isinstance(said, Missed):
+                    self.orders.lost(said.reason)
+                else:
+                    self.orders.receive(said)
+                if not self.orders.is_synced:
+                    self._turned.set()
+        finally:
+            # However this ends: nobody hears what happens to them from now on.
+            self._is_over = True
+            self.orders.lost("the stream of orders was closed")
+            self._turned.set()
 
     async def _reread(self) -> None:
         """Read the list whenever the orders are not synced and the stream is heard."""
@@ -104,12 +118,12 @@ class OwnKeeper:
     async def _is_read(self) -> bool:
         reread = self.orders.begin_reread()
         try:
-            listed = await self._read()
-        except RestError as error:
-            self.problem = str(error)
-            log.warning("the open orders could not be read: %s", error)
+            is_synced = self.orders.finish_reread(reread, await self._read())
+        except Exception as error:  # noqa: BLE001 - whatever another client raises, the next list may come
+            self.problem = str(error) if isinstance(error, RestError) else in_words(error)
+            log.warning("the open orders could not be read: %s", self.problem)
             return False
-        if not self.orders.finish_reread(reread, listed):
+        if not is_synced:
             self.problem = self.orders.reason
             return False
         self.problem = None
