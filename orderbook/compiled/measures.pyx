@@ -116,7 +116,6 @@ cdef bint walk_size(Ladder ladder, int64_t wanted, Walk* walk) noexcept nogil:
     cdef int64_t left = wanted
     cdef int64_t quote = 0
     cdef int64_t part
-    cdef int64_t take
     cdef double highest
     cdef int64_t sign = ladder._sign
     cdef int at
@@ -132,11 +131,15 @@ cdef bint walk_size(Ladder ladder, int64_t wanted, Walk* walk) noexcept nogil:
         if <double> quote + highest * <double> left > PRODUCT_MAX:
             return False
         part = 0
-        while left > 0 and at > 0:
+        # What is left decides nothing but where it ends, so that levels need not wait for each other.
+        while at > 0 and block.sizes[at - 1] < left:
             at -= 1
-            take = block.sizes[at] if block.sizes[at] < left else left
-            part += block.keys[at] * take
-            left -= take
+            left -= block.sizes[at]
+            part += block.keys[at] * block.sizes[at]
+        if at > 0:
+            at -= 1
+            part += block.keys[at] * left
+            left = 0
         quote += sign * part
         walk.worst = sign * block.keys[at]
         walk.level_count += block.count - at

@@ -65,7 +65,12 @@ cdef bint written(object value, int64_t* mantissa, int* decimals):
     number = PyFloat_AS_DOUBLE(value)
     if not 0.0 <= number < <double> MANTISSA_MAX:
         return False
-    for more in range(DECIMALS_MAX + 1):
+    # Most are whole, and a division takes its time.
+    mantissa[0] = <int64_t> number
+    decimals[0] = 0
+    if <double> mantissa[0] == number:
+        return True
+    for more in range(1, DECIMALS_MAX + 1):
         if number * POWERS[more] >= <double> MANTISSA_MAX:
             return False
         mantissa[0] = <int64_t> (number * POWERS[more] + 0.5)
@@ -165,9 +170,13 @@ cdef object filled(ReaderState reader, ContentState content, Ladder ladder, obje
     if walk.filled:
         average = rounded(walk.quote, walk.filled, content.price_decimals)
         worst = rounded(walk.worst, 1, content.price_decimals)
-    done = rounded(walk.filled, 1, content.size_decimals)
-    quote = rounded(walk.quote, 1, content.price_decimals + content.size_decimals)
     is_filled = walk.filled == wanted
+    # What was asked for as a float is the same float, for it means its shortest text.
+    if walk.filled == wanted != 0 and PyFloat_CheckExact(size):
+        done = size
+    else:
+        done = rounded(walk.filled, 1, content.size_decimals)
+    quote = rounded(walk.quote, 1, content.price_decimals + content.size_decimals)
     level_count = walk.level_count
     fields[0], fields[1], fields[2] = <PyObject*> average, <PyObject*> worst, <PyObject*> done
     fields[3], fields[4], fields[5] = <PyObject*> quote, <PyObject*> is_filled, <PyObject*> level_count
