@@ -134,6 +134,23 @@ def test_a_topic_is_subscribed_once_and_for_as_long_as_somebody_reads_it() -> No
     played(story)
 
 
+def test_all_is_asked_for_alone() -> None:
+    """In a list it would be a symbol that there is not, which is acknowledged and silent."""
+
+    async def story() -> None:
+        async with scene() as on:
+            readers = on.feed.tickers("all"), on.feed.tickers(ETH, BTC)
+            for reader in readers:
+                await reader.ready(timeout_s=10)
+            assert [f"/market/ticker:{BTC},{ETH}", "/market/ticker:all"] == on.venue.asked()
+            for reader in readers:
+                reader.close()
+            await eventually(lambda: len(on.venue.asked("unsubscribe")) == 2)
+            assert on.venue.asked() == on.venue.asked("unsubscribe")
+
+    played(story)
+
+
 def test_a_loop_that_is_left_ends_the_subscription() -> None:
     """Nobody has to close what stands in an ``async for``."""
 

@@ -17,6 +17,7 @@ from orderbook.venues import kucoin_session
 from orderbook.venues.base import Venue, decode_frame, decode_pushed
 from orderbook.venues.kucoin_topics import TOPICS
 from orderbook.venues.layout import SymbolFinder, layout_of
+from orderbook.venues.topics import ALL
 
 Brought = Message | Pushed | FrameError
 """What a frame comes to."""
@@ -56,12 +57,14 @@ class Kind:
 
         Args:
             keys: In order, so that those of a path stand together.
-            batch_max: Names in a request at most; the path may allow fewer.
+            batch_max: Names in a request at most; the path may allow fewer. ``all`` stands alone: in a list it may be
+                taken for a symbol, and such a one that there is not is acknowledged, and silent.
         """
-        path, _ = self.split(keys[0])
+        path, name = self.split(keys[0])
         topic = TOPICS.get(path)
         count_max = batch_max if topic is None else max(1, min(batch_max, topic.names_max))
-        count = next((at for at, key in enumerate(keys[:count_max]) if self.split(key)[0] != path), count_max)
+        more = enumerate(map(self.split, keys[1:count_max]), 1)
+        count = next((at for at, other in more if ALL in (name, other[1]) or other[0] != path), count_max)
         return keys[:count], keys[count:]
 
     def request(self, request: kucoin_session.Request, keys: Sequence[str], request_id: str) -> str:
