@@ -127,6 +127,31 @@ def test_a_topic_that_is_read_again_at_once_is_live_when_it_is_subscribed_for_go
     played(story)
 
 
+def test_what_was_refused_is_asked_for_again_behind_a_renewal() -> None:
+    """Though the new connection met with another problem, that may pass: in its turn, not with the next connection."""
+    codes = [404]
+
+    def judge(wire: ScriptedSocket, message: dict[str, Any]) -> None:
+        if codes and message["type"] == "subscribe" and ETH in message["topic"]:
+            wire.say(id=message["id"], type="error", code=codes[0], data="not now")
+        else:
+            obey(wire, message)
+
+    async def story() -> None:
+        async with scene(StreamVenue(answer=judge), refused_retry_ms=600_000, link_life_ms=3_600_000) as on:
+            good, bad = on.feed.trades(BTC), on.feed.trades(ETH)
+            await good.ready(timeout_s=10)
+            await elapse(1_000)
+            codes[:] = [500]
+            await eventually(lambda: on.events(LinkReplaced))
+            codes.clear()
+            await elapse(800)
+            assert bad.is_live
+            assert ["missed", "over"] == await take(bad, 2)
+
+    played(story)
+
+
 @pytest.mark.parametrize(
     ("frame", "whose", "told"),
     [

@@ -291,7 +291,6 @@ class LinkKeeper:
         # As one step: in a replay the books go on with the new link, as they do here.
         self._opener.record("open", link, "")
         self._opener.record("close", old, f"replaced by {link.url}")
-        self._refusals.clear()
         for message, received_ns in handover.switch(partial(self._opener.record_frame, link)):
             self._sorter.take(message, received_ns)
         link.hand_to(self._sorter, self._pulse)
