@@ -211,6 +211,24 @@ def test_what_a_venue_writes_is_safe_to_show() -> None:
     assert "\x1b" not in Lines(ORDERS).told(replace(ORDER, kind="a\x1b[2J"))
 
 
+@pytest.mark.parametrize(
+    ("sheet", "message"),
+    [
+        (TICKERS, replace(TICKER, venue_ms=2**63 - 1)),
+        (BALANCES, replace(BALANCE, venue_ms=1_714_567_890_123_456_789)),
+        (CANDLES, replace(CANDLE, start_s=1_714_567_890_123)),
+    ],
+    ids=["ticker", "balance", "candle"],
+)
+def test_a_time_that_no_calendar_has(sheet: Sheet, message: Any) -> None:
+    """As where the venue has changed its unit: all else is shown."""
+    told = Lines(sheet).told(message)
+    (line,) = table(sheet.columns, [message], 200, UNICODE).lines
+
+    assert "no such time" in told
+    assert told.split() == line.plain.split()
+
+
 def test_lines_as_they_come() -> None:
     """Columns under their headings; they grow where they have to."""
     lines = Lines(TRADES)

@@ -123,11 +123,15 @@ class Sheet:
 def _moment(ns: int) -> str:
     """A time of the venue: UTC, to the millisecond."""
     seconds, rest_ns = divmod(ns, 1_000_000_000)
-    return f"{_at(seconds):%H:%M:%S}.{rest_ns // 1_000_000:03}"
+    return _utc(seconds, f"%H:%M:%S.{rest_ns // 1_000_000:03}")
 
 
-def _at(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+def _utc(seconds: int, form: str) -> str:
+    """A time of the venue; one that no calendar has, as where it changed its unit, is no reason to end."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):{form}}"
+    except (ValueError, OverflowError, OSError):
+        return "no such time"
 
 
 _SIDES: Final[Mapping[TradeSide, str]] = {"buy": STYLES[Side.BID], "sell": STYLES[Side.ASK]}
@@ -178,7 +182,7 @@ TRADES: Final = Sheet(
 CANDLES: Final = Sheet(
     lambda candle: (candle.symbol, candle.interval, candle.start_s),
     (
-        Column("from (UTC)", lambda candle: f"{_at(candle.start_s):%m-%d %H:%M}", to_left=True, style=_quiet),
+        Column("from (UTC)", lambda candle: _utc(candle.start_s, "%m-%d %H:%M"), to_left=True, style=_quiet),
         _SYMBOL,
         Column("", lambda candle: candle.interval, 3, to_left=True, style=_quiet),
         Column("open", lambda candle: candle.open, 5),
