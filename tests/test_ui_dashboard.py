@@ -339,6 +339,12 @@ def test_every_picture_fits_its_terminal(
     assert text.plain.isascii() or glyphs is UNICODE
 
 
+@pytest.mark.parametrize("width", range(1, 20))
+def test_a_terminal_too_narrow_for_any_picture(width: int) -> None:
+    """Somebody is dragging its edge: what is drawn says little, but it is drawn."""
+    assert 10 == len(picture(THREE[2:], width, 10).split("\n", allow_blank=True))
+
+
 @given(st.lists(panels, min_size=1, max_size=3), st.integers(40, 120), st.integers(10, 40))
 def test_no_level_is_shown_unless_live(data: list[PanelData], width: int, height: int) -> None:
     """Even if a view had some: the state decides."""

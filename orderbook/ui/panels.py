@@ -225,7 +225,7 @@ def _imbalance(touch: Touch, width: int, glyphs: Glyphs) -> Text:
 
 def _notice(data: PanelData, width: int, height: int, glyphs: Glyphs) -> list[Text]:
     """Why there are no levels."""
-    reason = textwrap.wrap(printable(data.status.reason, glyphs), width - 2) or [""]
+    reason = textwrap.wrap(printable(data.status.reason, glyphs), max(width - 2, 1)) or [""]
     lines = [Text(f"not LIVE: {data.view.state.value}", ALARM)]
     lines += [Text(line) for line in reason[: max(1, height - 2)]]
     if len(lines) <= len(reason):
