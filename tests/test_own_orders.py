@@ -290,6 +290,19 @@ def test_an_open_order_is_not_too_late() -> None:
     assert orders.is_synced
 
 
+def test_what_a_list_lacks_does_not_bring_back_what_it_still_shows() -> None:
+    """One order ended after the list was made, another one while nobody listened: neither is open."""
+    orders = synced(listed("gone"), ended_max=1)
+    orders.lost("a gap")
+    reread = orders.begin_reread()
+    orders.receive(update("open", "b"))
+    orders.receive(update("filled", "b"))
+
+    assert orders.finish_reread(reread, [listed("b")])
+    assert () == orders.open_orders()
+    assert {} == orders.levels(SYMBOL).of(Side.BID)
+
+
 def test_a_read_during_which_too_many_orders_end() -> None:
     """Nobody can tell any more whether those that it lists are among them."""
     orders = OwnOrders(ended_max=1)

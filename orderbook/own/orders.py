@@ -222,7 +222,8 @@ class OwnOrders:
             # Lost since, or so many orders ended since that it cannot be told any more which.
             self.counters.rereads_void += 1
             return False
-        found = {order.order_id: order for order in listed}
+        # Before any end is told here: those make that the oldest ones are forgotten.
+        found = {order.order_id: order for order in listed if order.order_id not in self._ended}
         for order_id, kept in list(self._open.items()):
             if order_id not in found and kept.generation != self._generation:
                 self.counters.missing += 1
@@ -253,9 +254,7 @@ class OwnOrders:
         return self._join(statement(update), update.venue_ns)
 
     def _join(self, said: OwnOrder, venue_ns: int) -> bool:
-        """Take a statement about an order that stands, unless it is known to have ended."""
-        if said.order_id in self._ended:
-            return False
+        """Take a statement about an order that stands; it is not known to have ended."""
         if not said.remaining_size:
             self.counters.ended += 1
             self._close(said.order_id, venue_ns)
