@@ -299,8 +299,9 @@ class NetReader(Reader[V, Q], Generic[V, Q]):
 
         That is: no level is overdrawn, and the book's ``venue_ms`` is beyond the last change of one's own orders of
         this symbol, so it has seen it. On a quiet symbol this takes until its next change, whatever its price. It
-        cannot be seen that the book is ahead of the orders. Nor is there a time of what happened unseen, and was learned
-        from a list of the open orders: a book that has yet to show it may be called settled. Errors as ``best_bid``.
+        cannot be seen that the book is ahead of the orders. Nor is there a time of what happened unseen, and was
+        learned from a list of the open orders: a book that has yet to show it may be called settled. Errors as
+        ``best_bid``.
         """
         self._guard.live_content()
         return self._guard.is_settled()
