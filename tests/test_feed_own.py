@@ -19,7 +19,6 @@ from orderbook.testing import VirtualKuCoin, in_virtual_time
 from snapshots.fetch import Rest
 from tests import waiting
 from tests.simulator_clients import BTC
-from tests.waiting import turn
 
 
 def client(feed: Feed) -> Rest:
@@ -142,7 +141,7 @@ async def test_whoever_waits_when_nobody_keeps_them_any_more() -> None:
                 await own.ready(timeout_s=10)
                 own.orders.lost("a moment ago")
                 ready = asyncio.ensure_future(own.ready())
-                await turn()
+                await waiting.turn()
                 if how == "closed":
                     stream.close()
                 elif how == "failed":
