@@ -190,6 +190,8 @@ async def serve(count: int) -> None:
 class Shop:
     """REST, without a network."""
 
+    open_orders: Any = None  # nobody asks
+
     def __init__(self, port: int) -> None:
         # The pong stands behind the burst; a slow reader is not to be taken for a dead link here.
         self._server = Server(f"ws://127.0.0.1:{port}/", 18_000, 600_000)

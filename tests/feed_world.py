@@ -175,6 +175,7 @@ class ScriptedVenue:
     sockets: list[ScriptedSocket] = field(default_factory=list)
     stands_at: int | None = None
     probes: list[int] = field(default_factory=list)
+    open_orders: Any = None
 
     async def token(self, *, private: bool = False) -> Token:
         assert not private
@@ -242,9 +243,8 @@ class Scene:
         self.books: dict[str, BookKeeper] = {}
 
     def _make_link(self, name: str, kind: Kind, home: Home) -> LinkKeeper:
-        return LinkKeeper(
-            name, kind, self.world, self.settings, self.connects, self.metrics, home=home, tell=self._tell
-        )
+        world, tell = self.world, self._tell
+        return LinkKeeper(name, kind, world, self.settings, self.connects, self.metrics, home=home, tell=tell)
 
     def _tell(self, symbol: str | None, notice: Notice) -> None:
         self.told.append((symbol, notice))

@@ -11,21 +11,12 @@ import pytest
 
 from orderbook.errors import BadAnswer, OrdersNotSynced
 from orderbook.feed.errors import FeedClosed
-from orderbook.feed.feed import Feed
 from orderbook.feed.ownkeeper import OwnKeeper
 from orderbook.own import OwnOrder
 from orderbook.streams import OrderUpdate
 from orderbook.testing import VirtualKuCoin, in_virtual_time
-from snapshots.fetch import Rest
 from tests import waiting
 from tests.simulator_clients import BTC
-
-
-def client(feed: Feed) -> Rest:
-    """The feed's own client of REST."""
-    rest = feed._world.rest
-    assert isinstance(rest, Rest)
-    return rest
 
 
 def left(orders: Iterable[OwnOrder]) -> dict[str, Decimal]:
@@ -39,7 +30,7 @@ async def test_they_are_known_again_after_a_reconnection() -> None:
     async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, venue.open_feed() as feed:
         book = await feed.ready(BTC, timeout_s=10)
         first = venue.account.place(BTC, "buy", "60000", "0.5")
-        async with OwnKeeper(feed.orders(), client(feed).open_orders) as own:
+        async with OwnKeeper(feed.orders(), feed.open_orders) as own:
             net = book.without_own(own.orders)
             with pytest.raises(OrdersNotSynced):
                 net.best_bid
@@ -82,7 +73,7 @@ async def test_a_list_is_asked_for_until_it_comes() -> None:
             failures -= 1
             if failures >= 0:
                 raise BadAnswer(None, "no list today")
-            return await client(feed).open_orders()
+            return await feed.open_orders()
 
         async with OwnKeeper(feed.orders(), read, retry_ms=5_000) as own:
             with pytest.raises(TimeoutError):
@@ -137,7 +128,7 @@ async def test_whoever_waits_when_nobody_keeps_them_any_more() -> None:
     for how in ("closed", "failed", "left"):
         async with VirtualKuCoin(symbols=[BTC], seed=1) as venue, venue.open_feed() as feed:
             stream = feed.orders()
-            async with OwnKeeper(stream, client(feed).open_orders) as own:
+            async with OwnKeeper(stream, feed.open_orders) as own:
                 await own.ready(timeout_s=10)
                 own.orders.lost("a moment ago")
                 ready = asyncio.ensure_future(own.ready())
@@ -161,7 +152,7 @@ async def test_a_feed_that_is_closed() -> None:
     """Has no orders to be told of."""
     async with VirtualKuCoin(symbols=[BTC], seed=1) as venue:
         async with venue.open_feed() as feed:
-            own = await OwnKeeper(feed.orders(), client(feed).open_orders).__aenter__()
+            own = await OwnKeeper(feed.orders(), feed.open_orders).__aenter__()
             await own.ready(timeout_s=10)
         await waiting.elapse(1)
         assert "the stream of orders was closed" == own.orders.reason

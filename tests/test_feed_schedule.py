@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 
+from orderbook.own import OwnOrder
 from orderbook.simulator.limits import Limits
 from orderbook.simulator.market import default_symbols
 from orderbook.types import BookState
@@ -51,6 +52,9 @@ class Between:
     async def probe(self, symbol: str) -> int:
         self.probes[symbol] += 1
         return await self._rest.probe(symbol)
+
+    async def open_orders(self) -> tuple[OwnOrder, ...]:
+        return await self._rest.open_orders()
 
     async def close(self) -> None:
         await self._rest.close()

@@ -221,6 +221,8 @@ def test_symbols_come_and_go_on_two_connections() -> None:
             await on.feed.add(BTC)
             await on.feed.ready(BTC, timeout_s=10)
             assert () == on.lanes
+            with pytest.raises(UsageError, match="BTC-USDT is on one connection: remove it"):
+                await on.feed.add(BTC, ETH, twice=True)
 
     play(story)
 

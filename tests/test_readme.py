@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import orderbook
 from orderbook.cli import main
+from orderbook.cli.app import COMMANDS
 from orderbook.feed.streaming import Streams
 from orderbook.simulator.server import LocalKuCoin
 from orderbook.testing import FaultPlan, VirtualKuCoin, in_virtual_time
@@ -104,7 +105,7 @@ def test_the_streams_of_a_recording_are_read(
 def test_the_table_of_streams_is_the_feeds() -> None:
     """Each row is a method that there is; none is missing."""
     table = TEXT.partition("### Streams beside the book")[2].partition("\n\nThe types are")[0]
-    shown = set(re.findall(r"`feed\.(\w+)\(", table.partition("| |")[2]))
+    shown = set(re.findall(r"`(?:await )?feed\.(\w+)\(", table.partition("| |")[2]))
     methods = {name for name in vars(Streams) if not name.startswith("_")} - {"start", "look", "end"}
     assert methods == shown
     assert all(callable(getattr(orderbook.open_feed("kucoin"), name)) for name in methods)
@@ -230,6 +231,13 @@ def test_every_command_shown_exists(command: str) -> None:
     result = CliRunner().invoke(main, [command, "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.output
+
+
+def test_consoles_show_commands_and_nothing_else() -> None:
+    """Line by line; and every command of the command line is among them, or named beside one."""
+    (shown,) = [block for block in blocks("console") if "orderbook demo" in block]
+    assert all(line.startswith("$ orderbook ") for line in shown.splitlines())
+    assert [] == [name for name in COMMANDS if name not in shown]
 
 
 def test_the_two_commands_stand_on_the_first_screen() -> None:

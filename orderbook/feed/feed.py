@@ -55,7 +55,7 @@ class Feed(Alerting):
         metrics: What the feed counted as a whole; see ``symbol_metrics`` for the rest.
         dumps: What the last failed audits saw, oldest first.
         trades, candles, tickers, touches, top_levels, market_stats, balances, orders, stop_orders: Streams beside the
-            books; each is a method that ``Streams`` describes.
+            books, and open_orders: what REST lists of the orders; each is a method that ``Streams`` describes.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Feed(Alerting):
         self.trades, self.candles, self.tickers = streams.trades, streams.candles, streams.tickers
         self.touches, self.top_levels, self.market_stats = streams.touches, streams.top_levels, streams.market_stats
         self.balances, self.orders, self.stop_orders = streams.balances, streams.orders, streams.stop_orders
+        self.open_orders = streams.open_orders
         self._stack = AsyncExitStack()
         self._pid = os.getpid()
         self._opened = self._is_open = False
@@ -219,12 +220,14 @@ class Feed(Alerting):
         """Keep more books, ``twice``: each on two connections. Those that the feed has already are passed over.
 
         Raises:
+            UsageError: A symbol shall be on two connections, and is on one already; none is added then.
             UnknownSymbol: The venue does not have it; none is added then.
             RestError: The venue cannot be asked.
             FeedClosed: The feed is not open.
         """
         self._require_open()
         new = [symbol for symbol in checked(self.venue, symbols) if symbol not in self._books]
+        self._doubles.require_known(set(symbols).intersection(self._books) if twice else ())
         if not self.instruments.keys() >= set(new):
             await self.read_instruments()
             # Much may have happened meanwhile.
@@ -285,14 +288,9 @@ class Feed(Alerting):
             FeedClosed: The feed is not open.
         """
         keeper = self._book(symbol)
+        book, metrics, gone = keeper.sync.book, keeper.metrics, keeper.subscriptions.discard
         subscription = Subscription(
-            keeper.sync.book,
-            deliver,
-            limit=limit,
-            levels=levels,
-            metrics=keeper.metrics,
-            clock=self._clock,
-            gone=keeper.subscriptions.discard,
+            book, deliver, limit=limit, levels=levels, metrics=metrics, clock=self._clock, gone=gone
         )
         keeper.subscriptions.add(subscription)
         return subscription

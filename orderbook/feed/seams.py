@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from orderbook.clock import loop_clock
 from orderbook.guard import Clock
+from orderbook.own import OwnOrder
 from orderbook.secret import Secret
 from orderbook.sync import BookSync
 from orderbook.venues.rest import Depth, Instrument, Priority, Token
@@ -61,6 +62,9 @@ class Rest(Protocol):
 
     async def probe(self, symbol: str) -> int:
         """The venue's present sequence."""
+
+    async def open_orders(self) -> tuple[OwnOrder, ...]:
+        """All open orders of the account of the key, of every symbol."""
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -24,6 +24,7 @@ from orderbook.feed.settings import FeedSettings
 from orderbook.feed.stream import LIMIT, Stream
 from orderbook.feed.streamkeeper import StreamKeeper
 from orderbook.feed.symbols import checked
+from orderbook.own import OwnOrder
 from orderbook.streams import (
     BalanceUpdate,
     Candle,
@@ -150,6 +151,16 @@ class Streams:
     def stop_orders(self, *, limit: int = LIMIT) -> Stream[StopOrderUpdate]:
         """What happens to the stop orders of the API key's account, until they become orders."""
         return self._open(topics.STOP_ORDERS, (), limit)
+
+    async def open_orders(self) -> tuple[OwnOrder, ...]:
+        """All open orders of the account at this moment, as REST lists them: what ``OwnKeeper`` reads.
+
+        Raises:
+            RestError: No answer; ``Refused``: there is no key, or the venue does not take it.
+            FeedClosed: The feed is not open.
+        """
+        self._require_open()
+        return await self._world.rest.open_orders()
 
     def _open(self, topic: Topic[M], symbols: Iterable[str], limit: int, suffix: str = "") -> Stream[M]:
         """Read a topic of some symbols from now on."""

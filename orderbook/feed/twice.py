@@ -10,11 +10,11 @@ twice, and out of turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from orderbook.errors import FrameError
+from orderbook.errors import FrameError, UsageError
 from orderbook.feed.alarm import Alarm
 from orderbook.feed.bookkeeper import BookKeeper
 from orderbook.feed.merger import LANES, Merger
@@ -288,6 +288,13 @@ class Doubles:
     def require_room(self, count: int, twice_count: int) -> None:
         """Raise ``UsageError`` unless so many books more have room, of which some are on two connections."""
         self._placement.require_room((count, self._books), (twice_count, self.second))
+
+    def require_known(self, symbols: Iterable[str]) -> None:
+        """Raise ``UsageError`` unless all of these are on two connections."""
+        if single := sorted(set(symbols) - self._twice.keys()):
+            raise UsageError(
+                f"{single[0]} is on one connection: remove it, then add it with twice=True; that makes another book"
+            )
 
     def put(self, book: BookKeeper, clock: Clock, *, is_twice: bool) -> None:
         """Give a book its connection, or two."""
