@@ -1,4 +1,4 @@
-"""Messages that nobody can read, of symbols on two connections: what they said is not missing from a LIVE book."""
+"""Symbols on two connections: what neither has brought, or may still bring, is not missing from a LIVE book."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from orderbook.types import BookState
 from orderbook.venues.rest import Depth, Priority
-from tests.feed_world import ScriptedSocket, delta, eventually, obey, own_timers
+from tests.feed_world import ScriptedSocket, delta, eventually, obey, own_timers, refuses
 from tests.stream_world import BTC, StreamScene, StreamVenue, played, scene
 from tests.waiting import elapse
 
@@ -117,6 +117,54 @@ def test_a_connection_with_a_hole_makes_nothing_fresh() -> None:
             assert not on.feed[BTC].is_live
             venue.answer = obey
             await on.feed.ready(BTC, timeout_s=60)
+
+    played(story)
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+@pytest.mark.parametrize("silent_s", [0.3, 3.0])
+def test_a_connection_that_is_behind_does_not_stand_in_for_a_lost_one(silent_s: float, is_back: bool) -> None:
+    """Its topic may be dead: at once if it is far behind, else when it should have caught up."""
+
+    async def story() -> None:
+        async with pair() as (on, venue, wires):
+            move(venue, wires[0], by=delta(BTC, 12))
+            await elapse(silent_s)
+            move(venue, wires[0], by=delta(BTC, 13))
+            await elapse(0.01)
+            assert 13 == on.feed[BTC].sequence
+            if is_back:
+                # It is up again before the other one should have caught up.
+                venue.connect_s = lambda: 0.01
+            else:
+                venue.on_connect = refuses
+            wires[0].hang_up()
+            venue.sequence = 20
+            await elapse(0.01)
+            assert on.feed[BTC].is_live is (silent_s < 1)
+            await elapse(1)
+            assert not on.feed[BTC].is_live or on.feed[BTC].sequence == 20
+            await on.feed.ready(BTC, timeout_s=60)
+            assert 20 == on.feed[BTC].sequence
+
+    played(story)
+
+
+def test_a_connection_that_is_a_little_behind_stands_in_for_a_lost_one() -> None:
+    """The book is LIVE all the time."""
+
+    async def story() -> None:
+        async with pair() as (on, venue, wires):
+            for number in (12, 13):
+                move(venue, wires[1], by=delta(BTC, number))
+            await elapse(0.5)
+            wires[1].hang_up()
+            await elapse(0.3)
+            for number in (12, 13, 14):
+                wires[0].bring(delta(BTC, number))
+            await elapse(2)
+            assert on.feed[BTC].is_live
+            assert (14, 1) == (on.feed[BTC].sequence, on.feed[BTC].epoch)
 
     played(story)
 

@@ -17,6 +17,7 @@ from orderbook.types import Change, Delta
 
 GRACE = 50
 WINDOW = 64
+CATCH_UP = 1_000_000_000
 
 
 def delta(start: int, end: int | None = None, size: int = 1) -> Delta:
@@ -26,7 +27,7 @@ def delta(start: int, end: int | None = None, size: int = 1) -> Delta:
 
 def both() -> Merger:
     """Two connections that carry the symbol."""
-    made = Merger(GRACE, WINDOW)
+    made = Merger(GRACE, WINDOW, CATCH_UP)
     for lane in range(LANES):
         made.begin(lane)
         made.carry(lane)
@@ -135,7 +136,7 @@ def test_the_tallies_add_up(course: Course) -> None:
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(0, 5), st.integers(0, 1)), max_size=60), st.integers(0, 1))
 def test_one_connection_alone_is_as_if_this_were_not_there(rows: list[tuple[int, int, int]], lane: int) -> None:
     """Whatever it brings goes on at once, holes, repeats and new counts included: the book judges them."""
-    made = Merger(GRACE, WINDOW)
+    made = Merger(GRACE, WINDOW, CATCH_UP)
     made.begin(lane)
     made.carry(lane)
 
@@ -208,7 +209,7 @@ def test_nobody_waits_for_a_connection_that_brings_nothing(what: str) -> None:
         made.end(1, 5)
         made.begin(1)
         assert [delta(3)] == made.take(0, delta(3), 10)
-    assert (True, False) == (made.is_abreast(0), made.is_abreast(1))
+    assert (True, False) == (made.is_abreast(0, 0), made.is_abreast(1, 0))
 
 
 def test_no_more_wait_than_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,13 +267,13 @@ def test_a_connection_that_is_far_behind_is_not_used_until_it_has_caught_up(monk
     made = both()
     for number in range(1, 6):
         made.take(0, delta(number), 0)
-    assert (True, False) == (made.is_abreast(0), made.is_abreast(1))
+    assert (True, False) == (made.is_abreast(0, 0), made.is_abreast(1, 0))
     assert [[], []] == [made.take(1, delta(number), 1) for number in (1, 2)]
     assert 2 == made.tallies[1].late
     assert [delta(7)] == made.take(0, delta(7), 2), "nobody waits for it"
 
     assert [] == made.take(1, delta(4), 3) == made.take(1, delta(5), 3)
-    assert made.is_abreast(1)
+    assert made.is_abreast(1, 0)
     assert [delta(6)] == made.take(1, delta(6), 4)
 
 
@@ -284,7 +285,7 @@ def test_a_connection_that_overtakes_is_of_use_again(monkeypatch: pytest.MonkeyP
         made.take(0, delta(number), 0)
 
     assert [delta(6)] == made.take(1, delta(6), 1)
-    assert made.is_abreast(1)
+    assert made.is_abreast(1, 0)
     assert [] == made.take(0, delta(6), 2)
 
 
@@ -299,3 +300,33 @@ def test_a_new_stream_is_judged_without_the_old_one() -> None:
     assert made.carries(0)
     assert [delta(3)] == made.take(1, delta(3), 2)
     assert [delta(102)] == made.take(1, delta(102), 2 + GRACE) + made.check(2 + 2 * GRACE)
+
+
+def test_who_has_not_brought_what_another_one_has_is_behind_after_a_while() -> None:
+    """It may be dead. Any delta of its own shows that it is not; but what it brings late, it brings late."""
+    made = both()
+    made.take(0, delta(1), 0)
+    made.take(0, delta(2), 10)
+    assert (None, CATCH_UP) == (made.catches_up_by_ns(0), made.catches_up_by_ns(1))
+    assert (True, False) == tuple(made.is_abreast(1, now_ns) for now_ns in (CATCH_UP - 1, CATCH_UP))
+    made.take(1, delta(1), CATCH_UP)
+    assert not made.is_abreast(1, CATCH_UP), "the other one is as late"
+    made.take(1, delta(2), CATCH_UP + 1)
+    assert made.catches_up_by_ns(1) is None
+
+    made.take(0, delta(3), CATCH_UP + 2)
+    made.take(1, delta(4), CATCH_UP + 3)
+    assert made.catches_up_by_ns(1) is None, "what it lost it need not bring"
+    assert 2 * CATCH_UP + 3 == made.catches_up_by_ns(0)
+    made.restart()
+    assert made.catches_up_by_ns(0) is None
+
+
+def test_who_begins_owes_nothing() -> None:
+    """What came before it carried the symbol will not come from it."""
+    made = both()
+    made.end(1, 0)
+    made.begin(1)
+    made.take(0, delta(1), 0)
+    made.carry(1)
+    assert made.is_abreast(1, 10 * CATCH_UP)

@@ -57,6 +57,8 @@ class _Lane:
     """Whether it brought anything that another one had brought before: what was before that is none of its losses."""
     reached: int = 0
     """Where the last delta that it brought ends."""
+    behind_since_ns: int | None = None
+    """Since when another lane has brought what would be the next one of this; ``None``: it has not."""
     awaited: dict[Delta, tuple[int, int]] = field(default_factory=dict)
     """What another lane brought, and it has not yet, oldest first: the number among all, and when that was (ns)."""
 
@@ -67,12 +69,14 @@ class Merger:
     Args:
         grace_ns: How long a delta waits at most for one before it that another lane may bring.
         reset_window: A delta that ends more than this below what was put out means that the venue counts anew.
+        catch_up_ns: A lane that has not brought the next delta so long after another one may be dead.
     """
 
-    def __init__(self, grace_ns: int, reset_window: int) -> None:
+    def __init__(self, grace_ns: int, reset_window: int, catch_up_ns: int) -> None:
         self._lanes = [_Lane(LaneTally()) for _ in range(LANES)]
         self._grace_ns = grace_ns
         self._reset_window = reset_window
+        self._catch_up_ns = catch_up_ns
         self._brought = 0
         self._next = 0  # the sequence that continues what was put out; 0 before the first
         self._held: list[tuple[int, int, Delta]] = []  # a heap: sequence, number among all
@@ -92,9 +96,15 @@ class Merger:
         """Whether the symbol is subscribed there."""
         return self._lanes[lane].carries
 
-    def is_abreast(self, lane: int) -> bool:
-        """Whether a lane alone would do: it carries the symbol, and is not far behind another one."""
-        return self._lanes[lane].carries and not self._lanes[lane].is_adrift
+    def is_abreast(self, lane: int, now_ns: int) -> bool:
+        """Whether a lane alone would do: it carries the symbol, and is not far behind another one. O(1)."""
+        due_ns = self.catches_up_by_ns(lane)
+        return self._lanes[lane].carries and not self._lanes[lane].is_adrift and (due_ns is None or now_ns < due_ns)
+
+    def catches_up_by_ns(self, lane: int) -> int | None:
+        """When a lane will be far behind, unless it brings something; ``None``: it has brought all there was."""
+        since_ns = self._lanes[lane].behind_since_ns
+        return None if since_ns is None else since_ns + self._catch_up_ns
 
     # -- what happens to connections --
 
@@ -105,6 +115,7 @@ class Merger:
     def carry(self, lane: int) -> None:
         """The venue has subscribed the symbol there."""
         self._lanes[lane].carries = True
+        self._lanes[lane].behind_since_ns = None
 
     def end(self, lane: int, now_ns: int) -> list[Delta]:
         """Its connection is gone; returns what waited for it alone."""
@@ -118,7 +129,7 @@ class Merger:
         self._since_ns.clear()
         for lane in self._lanes:
             lane.awaited.clear()
-            lane.is_adrift, lane.reached = False, 0
+            lane.is_adrift, lane.reached, lane.behind_since_ns = False, 0, None
 
     # -- deltas --
 
@@ -133,7 +144,7 @@ class Merger:
         if lane.is_adrift and delta.sequence_end < self._next:
             lane.tally.late += 1
             return []
-        lane.is_adrift = False
+        lane.is_adrift, lane.behind_since_ns = False, None
         lane.tally.first += 1
         self._brought += 1
         for other in self._lanes:
@@ -149,6 +160,9 @@ class Merger:
         lane.is_adrift = False
         lane.tally.copies += 1
         lane.tally.behind_ns.observe(now_ns - since_ns)
+        # What came behind this on another lane is late by about as much.
+        newest = next(reversed(lane.awaited.values()), (0, 0))
+        lane.behind_since_ns = since_ns if newest[0] > turn else None
         while lane.awaited:
             oldest = next(iter(lane.awaited))
             if lane.awaited[oldest][0] > (turn - TURNS_MAX if lane.has_come else turn):
@@ -161,6 +175,8 @@ class Merger:
         """It may bring this as well."""
         lane.awaited.pop(delta, None)  # so that it stands at the end
         lane.awaited[delta] = self._brought, now_ns
+        if lane.behind_since_ns is None:
+            lane.behind_since_ns = now_ns
         if len(lane.awaited) > KEPT_MAX:
             del lane.awaited[next(iter(lane.awaited))]
             lane.is_adrift = True

@@ -169,9 +169,12 @@ class Twice:
         self.keeper = keeper
         self.lanes = tuple(Lane(self, number, kind) for number, kind in enumerate(kinds))
         self._clock = clock
-        self._merger = Merger(settings.twice_grace_ms * MS, settings.sync.reset_window)
+        sync = settings.sync
+        self._merger = Merger(settings.twice_grace_ms * MS, sync.reset_window, sync.probe_catch_up_ms * MS)
         self._alarm = Alarm(clock, settings.lag_ms, self._ring)
         self._is_unrecorded = False
+        # The one that has to bring what a lost one brought last.
+        self._owing: int | None = None
         keeper.metrics.lanes = self._merger.tallies
         keeper.share(PairPulse(self._pulses), self._behind)
 
@@ -204,14 +207,11 @@ class Twice:
         found, other = self._merger.end(number, self._clock()), 1 - number
         if self._would_do(other):
             self._put(found, self._clock())
-            return
-        self._merger.restart()
-        self._forget_tears()
-        self.keeper.lost(reason)
-        if self.lanes[other].is_up:
-            self.keeper.opened()
-            if self._merger.carries(other):
-                self.keeper.subscribed()
+            # What the lost one brought last has to come from the other one as well: else that may be dead.
+            self._owing = other
+            self._alarm.set(self._merger.catches_up_by_ns(other))
+        else:
+            self._begin_anew(other, reason)
 
     def failed(self, number: int, reason: str) -> None:
         """The venue does not let us have it on one of them: it is lost if it has failed on the other one, too."""
@@ -242,12 +242,23 @@ class Twice:
 
     def _would_do(self, number: int) -> bool:
         """Whether one of them alone would do: it carries the book, is not far behind, and is not torn."""
-        return self._merger.is_abreast(number) and not self.lanes[number].is_torn
+        return self._merger.is_abreast(number, self._clock()) and not self.lanes[number].is_torn
 
     def _forget_tears(self) -> None:
         """The book is told, and sees to it."""
         for lane in self.lanes:
             lane.is_torn = False
+
+    def _begin_anew(self, number: int, reason: str) -> None:
+        """The connection that is left would not do alone."""
+        self._merger.restart()
+        self._owing = None
+        self._forget_tears()
+        self.keeper.lost(reason)
+        if self.lanes[number].is_up:
+            self.keeper.opened()
+            if self._merger.carries(number):
+                self.keeper.subscribed()
 
     def _put(self, deltas: list[Delta], now_ns: int) -> None:
         for one in deltas:
@@ -256,6 +267,14 @@ class Twice:
 
     def _ring(self, now_ns: int) -> None:
         self._put(self._merger.check(now_ns), now_ns)
+        if self._owing is not None:
+            due_ns = self._merger.catches_up_by_ns(self._owing)
+            if due_ns is None:
+                self._owing = None
+            elif now_ns < due_ns:
+                self._alarm.set(due_ns)
+            else:
+                self._begin_anew(self._owing, "the connection that is left is behind the one that was lost")
 
     def _pulses(self) -> list[Pulse]:
         return [self.lanes[number].pulse for number in range(LANES) if self._would_do(number)]
