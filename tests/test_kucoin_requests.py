@@ -274,6 +274,19 @@ def test_what_a_failure_asks_for(
 
 
 @pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (Refused("400003", "no such key"), True),
+        (Refused("400002", "the clock", is_transient=True), False),
+        (Refused(None, "a page of HTML with status 403"), False),
+    ],
+)
+def test_which_refusals_only_the_user_can_help_with(error: Refused, is_final: bool) -> None:
+    """Those of the venue itself, but for the clock, which is set sooner or later; not those of whoever stands between."""
+    assert is_final == error.is_final
+
+
+@pytest.mark.parametrize(
     ("status", "text", "headers", "retry_ms", "is_quota"),
     [
         (429, failed("429000"), QUOTA, 1_234, True),
