@@ -282,7 +282,7 @@ def test_what_a_failure_asks_for(
     ],
 )
 def test_which_refusals_only_the_user_can_help_with(error: Refused, is_final: bool) -> None:
-    """Those of the venue itself, but for the clock, which is set sooner or later; not those of whoever stands between."""
+    """Those of the venue itself, but for the clock, which is set some day; not those of whoever stands between."""
     assert is_final == error.is_final
 
 
